@@ -1,0 +1,39 @@
+import { DataSource } from 'typeorm';
+import { CreateUsers1763800000000 } from '../../migrations/1763800000000-create-users.js';
+import { UserEntity } from '../auth/user.entity.js';
+import { AuditEntity } from '../observability/audit.entity.js';
+
+/** Every node may start at once: the first to hold this lock migrates, the others wait for it and find nothing to do. */
+const MIGRATION_LOCK = 4_720_115;
+
+/** Longest that one statement may take before the caller is told 503. */
+const STATEMENT_TIMEOUT_MS = 1200;
+
+export function createDataSource(databaseUrl: string): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url: databaseUrl,
+    entities: [UserEntity, AuditEntity],
+    migrations: [CreateUsers1763800000000],
+    applicationName: 'admit-one',
+    poolSize: 12,
+    connectTimeoutMS: 1000,
+    extra: { query_timeout: STATEMENT_TIMEOUT_MS, keepAlive: true },
+  });
+}
+
+/** Brings the schema up to date, under a lock and without the time limit that requests have. */
+export async function migrate(databaseUrl: string): Promise<void> {
+  const dataSource = await createDataSource(databaseUrl)
+    .setOptions({ extra: { query_timeout: 120_000 } })
+    .initialize();
+  const runner = dataSource.createQueryRunner();
+  try {
+    await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await dataSource.runMigrations({ transaction: 'each' });
+  } finally {
+    await runner.query('SELECT pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+    await runner.release();
+    await dataSource.destroy();
+  }
+}

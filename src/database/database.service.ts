@@ -1,0 +1,74 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { Config } from '../config/config.js';
+import { AppError } from '../errors/app-error.js';
+import { AppLogger } from '../observability/logger.js';
+import { Metrics } from '../observability/metrics.js';
+import { Dependency } from '../resilience/dependency.js';
+import { createDataSource } from './data-source.js';
+
+/** SQLSTATE classes that say "the server cannot serve now": connection, resources, operator intervention, system. */
+const UNAVAILABLE = /^(08|53|57|58)/;
+
+/** The one data source, under the one breaker of Postgres. */
+@Injectable()
+export class DatabaseService implements OnApplicationShutdown {
+  readonly dependency = new Dependency('postgres', {
+    failuresToOpen: 5,
+    halfOpenAfterMs: 1000,
+    isFault: isPostgresFault,
+  });
+  private readonly dataSource: DataSource;
+  private connecting: Promise<DataSource> | undefined;
+
+  constructor(
+    config: Config,
+    private readonly logger: AppLogger,
+    metrics: Metrics,
+  ) {
+    this.dataSource = createDataSource(config.databaseUrl);
+    metrics.watchBreaker(this.dependency);
+    metrics.postgresUp.set(1);
+    this.dependency.onStateChange((state) => {
+      metrics.postgresUp.set(state === 'closed' ? 1 : 0);
+      if (state === 'open') this.logger.critical('postgres.lost');
+      if (state === 'closed') this.logger.info('postgres.connected');
+    });
+  }
+
+  /** Runs queries under the breaker. @throws {AppError} `dependency_unavailable` */
+  run<T>(call: (dataSource: DataSource) => Promise<T>): Promise<T> {
+    return this.dependency.run(async () => call(await this.connected()));
+  }
+
+  /** Runs one transaction under the breaker; it is rolled back when `work` throws. @throws {AppError} `dependency_unavailable` */
+  transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.run((dataSource) => dataSource.transaction(work));
+  }
+
+  get isUp(): boolean {
+    return this.dependency.state !== 'open';
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  private connected(): Promise<DataSource> {
+    if (this.dataSource.isInitialized) return Promise.resolve(this.dataSource);
+    this.connecting ??= this.dataSource.initialize().finally(() => {
+      this.connecting = undefined;
+    });
+    return this.connecting;
+  }
+}
+
+function isPostgresFault(error: unknown): boolean {
+  if (error instanceof AppError) return false;
+  if (error instanceof QueryFailedError) {
+    const { code } = error.driverError as { code?: unknown };
+    // Without a SQLSTATE the answer never came: the socket broke or the time was over.
+    return typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || UNAVAILABLE.test(code);
+  }
+  return error instanceof Error;
+}

@@ -1,0 +1,87 @@
+import { Injectable, type BeforeApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Config } from '../config/config.js';
+import { AuditStore, type AuditRow } from './audit.store.js';
+import { AppLogger, type LogFields } from './logger.js';
+import { Metrics } from './metrics.js';
+
+const FLUSH_INTERVAL_MS = 200;
+const MAX_BUFFERED_ROWS = 20_000;
+const MAX_ROWS_PER_INSERT = 1000;
+
+/**
+ * Who did what, for ever: one log line at once, and one Postgres row soon after. Rows are gathered, so that a slow
+ * Postgres never slows a ticket; the buffer is bounded, and what it loses is counted and raised.
+ */
+@Injectable()
+export class AuditLog implements OnModuleInit, BeforeApplicationShutdown {
+  private buffer: AuditRow[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private flushing: Promise<void> | undefined;
+
+  constructor(
+    private readonly store: AuditStore,
+    private readonly config: Config,
+    private readonly logger: AppLogger,
+    private readonly metrics: Metrics,
+  ) {}
+
+  onModuleInit(): void {
+    this.timer = setInterval(() => void this.flush(), FLUSH_INTERVAL_MS);
+    this.timer.unref();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    await this.flush();
+    await this.flush();
+  }
+
+  /** Records what happened. `fields` must hold no credential. */
+  record(event: string, userId: string | undefined, fields: LogFields = {}): void {
+    this.logger.info(event, { user_id: userId, ...fields });
+    this.keep(event, userId, fields);
+  }
+
+  /** Records a refusal that its user can mend: a wrong password, an expired ticket. */
+  warn(event: string, userId: string | undefined, fields: LogFields = {}): void {
+    this.logger.warn(event, { user_id: userId, ...fields });
+    this.keep(event, userId, fields);
+  }
+
+  /** Records what looks like an attack. */
+  critical(event: string, userId: string | undefined, fields: LogFields = {}): void {
+    this.logger.critical(event, { user_id: userId, ...fields });
+    this.keep(event, userId, fields);
+  }
+
+  private keep(event: string, userId: string | undefined, fields: LogFields): void {
+    if (this.buffer.length >= MAX_BUFFERED_ROWS) {
+      this.metrics.auditDropped.inc();
+      return;
+    }
+    this.buffer.push({ at: new Date(), event, userId, node: this.config.nodeName, fields });
+  }
+
+  private flush(): Promise<void> {
+    this.flushing ??= this.write().finally(() => {
+      this.flushing = undefined;
+    });
+    return this.flushing;
+  }
+
+  private async write(): Promise<void> {
+    while (this.buffer.length > 0) {
+      const rows = this.buffer.slice(0, MAX_ROWS_PER_INSERT);
+      try {
+        await this.store.append(rows);
+      } catch (error) {
+        // Kept for the next try: Postgres says when it is back, the buffer says how long we can wait.
+        this.logger.warn('audit.delayed', { rows: this.buffer.length, error: (error as Error).message });
+        if (this.buffer.length >= MAX_BUFFERED_ROWS)
+          this.logger.critical('audit.full', { rows: this.buffer.length });
+        return;
+      }
+      this.buffer.splice(0, rows.length);
+    }
+  }
+}

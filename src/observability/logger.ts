@@ -1,0 +1,106 @@
+import type { LoggerService } from '@nestjs/common';
+import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import type { Config } from '../config/config.js';
+
+export type LogFields = Record<string, unknown>;
+
+const SECRET_FIELDS = [
+  'password',
+  'ticket',
+  'token',
+  'access_token',
+  'refresh_token',
+  'authorization',
+  'cookie',
+];
+
+/** Credentials as they occur inside longer texts: in a query string, after a scheme, or a JWT on its own. */
+const SECRETS_IN_TEXT =
+  /((?:ticket|token|session_token|access_token|refresh_token)=)[^&\s"\\]+|(Bearer[ .])[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*/gi;
+
+/** How long a line may wait in memory before it is written. */
+const FLUSH_INTERVAL_MS = 100;
+
+/**
+ * Structured logs: one JSON line per event on standard output. Lines are gathered and written in blocks, because one
+ * write per line would cost more than the work that it tells of.
+ */
+export class AppLogger implements LoggerService {
+  private readonly pino: Logger;
+  private readonly stream: ReturnType<typeof destination> | undefined;
+  private readonly flushTimer: NodeJS.Timeout | undefined;
+
+  constructor(config: Pick<Config, 'logLevel' | 'nodeName'>, stream?: DestinationStream) {
+    this.stream = stream === undefined ? destination({ dest: 1, sync: false, minLength: 16_384 }) : undefined;
+    this.pino = pino(
+      {
+        level: config.logLevel,
+        base: { node: config.nodeName },
+        messageKey: 'message',
+        timestamp: stdTimeFunctions.isoTime,
+        formatters: { level: (label) => ({ level: label }) },
+        redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '[redacted]' },
+        hooks: { streamWrite: redactText },
+      },
+      stream ?? this.stream!,
+    );
+    if (this.stream !== undefined) {
+      this.flushTimer = setInterval(() => this.stream?.flush(), FLUSH_INTERVAL_MS);
+      this.flushTimer.unref();
+    }
+  }
+
+  info(event: string, fields: LogFields = {}): void {
+    this.pino.info({ event, ...fields });
+  }
+
+  warn(event: unknown, fields: unknown = {}): void {
+    this.pino.warn(toRecord(event, fields));
+  }
+
+  /** A failure of ours that nobody needs to be woken for. */
+  error(event: unknown, fields: unknown = {}): void {
+    this.pino.error(toRecord(event, fields));
+  }
+
+  /** A failure of ours, or an attack: somebody must look. */
+  critical(event: string, fields: LogFields = {}): void {
+    this.pino.error({ event, severity: 'CRITICAL', ...fields });
+  }
+
+  // The methods that Nest itself calls, with a message and the name of the part that speaks.
+  log(message: unknown, context?: unknown): void {
+    this.pino.debug({ event: 'nest', context, message: String(message) });
+  }
+
+  debug(message: unknown, context?: unknown): void {
+    this.log(message, context);
+  }
+
+  verbose(message: unknown, context?: unknown): void {
+    this.log(message, context);
+  }
+
+  /** Writes what is waiting, at once: for the last lines of a process and those that others wait for. */
+  flush(): void {
+    this.stream?.flushSync();
+  }
+
+  close(): void {
+    clearInterval(this.flushTimer);
+    this.flush();
+  }
+}
+
+export function redactText(line: string): string {
+  return line.replace(
+    SECRETS_IN_TEXT,
+    (_match, query?: string, scheme?: string) => `${query ?? scheme ?? ''}[redacted]`,
+  );
+}
+
+function toRecord(event: unknown, fields: unknown): LogFields {
+  if (typeof fields === 'object' && fields !== null) return { event: String(event), ...fields };
+  // Nest calls warn(message, context) and error(message, stack).
+  return { event: 'nest', message: event instanceof Error ? event.message : String(event), context: fields };
+}

@@ -1,0 +1,18 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { AuditLog } from './audit-log.service.js';
+import { AuditStore } from './audit.store.js';
+import { AppLogger } from './logger.js';
+import { Metrics } from './metrics.js';
+
+@Module({})
+export class ObservabilityModule {
+  /** The logger is made before Nest starts, because Nest logs its own start through it. */
+  static with(logger: AppLogger): DynamicModule {
+    return {
+      module: ObservabilityModule,
+      global: true,
+      providers: [{ provide: AppLogger, useValue: logger }, Metrics, AuditStore, AuditLog],
+      exports: [AppLogger, Metrics, AuditLog],
+    };
+  }
+}

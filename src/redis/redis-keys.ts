@@ -1,0 +1,36 @@
+/**
+ * Every Redis key and channel, and how long each lives. Nothing else in `src` spells a key.
+ * The ids inside are UUIDs, digests and `tkt_…`/`con_…` names, so no part can contain a separator.
+ */
+export const redisKeys = {
+  /** JSON of a session. Life: `SESSION_TTL_SECONDS`, sliding. */
+  session: (userId: string, sessionId: string) => `chat_session:${userId}:${sessionId}`,
+  /** Sorted set of a user's session ids by the end of their life (ms). Life: that of the longest session. */
+  sessionsOfUser: (userId: string) => `session_index:${userId}`,
+  /** Hash `current`: digest of the refresh token that is good now. Life: that of its session. */
+  sessionRefresh: (userId: string, sessionId: string) => `session_refresh:${userId}:${sessionId}`,
+  /** JSON of a ticket's claims. Life: `WS_TICKET_TTL_SECONDS`. */
+  ticket: (digest: string) => `ws_ticket:${digest}`,
+  /** JSON of a receipt. Life: 300 s. */
+  receipt: (ticketId: string) => `ws_ticket_receipt:${ticketId}`,
+  /** Sorted set of a user's unused ticket ids by their end (ms). Life: that of the last ticket. */
+  ticketsOutstanding: (userId: string) => `ticket_outstanding:${userId}`,
+  /** Sorted set of a user's connection ids by the time of their last heartbeat (ms). Life: bounded by heartbeats. */
+  connectionsOfUser: (userId: string) => `connection_index:${userId}`,
+  /** Text that a run has written so far, as a hash `text`, `attempt`. Life: 24 h. */
+  runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
+  /** Counters of `rate-limiter-flexible`. Life: one window. */
+  limit: (subject: 'address' | 'user', name: string) =>
+    `${subject === 'user' ? 'user' : 'connection'}_limit_${name}`,
+} as const;
+
+export const redisChannels = {
+  /** What the sockets of one conversation are sent: see `websocket/fan-out.ts`. */
+  conversation: (conversationId: string) => `conversation:${conversationId}`,
+  /** Sessions that ended, for every node to close their sockets. */
+  sessionEnded: 'session:ended',
+  /** Runs to stop, for the node that writes them. */
+  runCancel: 'run:cancel',
+  /** Runs that were queued, for any node to take. */
+  runQueued: 'run:queued',
+} as const;

@@ -1,0 +1,106 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Redis, ReplyError } from 'ioredis';
+import { Config } from '../config/config.js';
+import { AppError } from '../errors/app-error.js';
+import { AppLogger } from '../observability/logger.js';
+import { Metrics } from '../observability/metrics.js';
+import { Dependency } from '../resilience/dependency.js';
+
+/** Longest that one command may take before the caller is told 503. Well under the 1.5 s that an upgrade may wait. */
+const COMMAND_TIMEOUT_MS = 800;
+const MAX_RECONNECT_DELAY_MS = 500;
+
+/**
+ * The connections to Redis. Commands of one event-loop turn leave in one write (auto-pipelining), none is queued while
+ * Redis is away, and each has a time limit: the caller fails closed at once instead of waiting.
+ */
+@Injectable()
+export class RedisService implements OnApplicationShutdown {
+  readonly dependency = new Dependency('redis', {
+    failuresToOpen: 5,
+    halfOpenAfterMs: 1000,
+    isFault: isRedisFault,
+  });
+  private readonly commands: Redis;
+  private readonly subscriptions: Redis;
+  private isShutDown = false;
+
+  constructor(config: Config, logger: AppLogger, metrics: Metrics) {
+    this.commands = new Redis(config.redisUrl, {
+      maxRetriesPerRequest: 1,
+      enableOfflineQueue: false,
+      enableAutoPipelining: true,
+      commandTimeout: COMMAND_TIMEOUT_MS,
+      connectTimeout: 1000,
+      keepAlive: 10_000,
+      retryStrategy: (attempt) => Math.min(50 * attempt, MAX_RECONNECT_DELAY_MS),
+    });
+    this.subscriptions = new Redis(config.redisUrl, {
+      maxRetriesPerRequest: null,
+      connectTimeout: 1000,
+      keepAlive: 10_000,
+      retryStrategy: (attempt) => Math.min(50 * attempt, MAX_RECONNECT_DELAY_MS),
+    });
+    this.subscriptions.setMaxListeners(0);
+    this.watch(this.commands, 'commands', logger, metrics);
+    this.watch(this.subscriptions, 'subscriptions', logger, metrics);
+    metrics.watchBreaker(this.dependency);
+  }
+
+  /** Runs commands under the breaker. @throws {AppError} `dependency_unavailable` */
+  run<T>(call: (redis: Redis) => Promise<T>): Promise<T> {
+    return this.dependency.run(() => call(this.commands));
+  }
+
+  /** The raw client, for libraries that bring their own commands. */
+  get client(): Redis {
+    return this.commands;
+  }
+
+  /** The connection that only listens. Subscriptions survive a reconnect. */
+  get subscriber(): Redis {
+    return this.subscriptions;
+  }
+
+  /** True while commands can be sent. Costs nothing. */
+  get isUp(): boolean {
+    return this.commands.status === 'ready' && this.dependency.state !== 'open';
+  }
+
+  onApplicationShutdown(): void {
+    if (this.isShutDown) return;
+    this.isShutDown = true;
+    this.commands.disconnect();
+    this.subscriptions.disconnect();
+  }
+
+  private watch(client: Redis, connection: string, logger: AppLogger, metrics: Metrics): void {
+    let wasUp: boolean | undefined;
+    client.on('ready', () => {
+      if (connection === 'commands') metrics.redisUp.set(1);
+      if (wasUp === false) logger.info('redis.connected', { connection });
+      wasUp = true;
+    });
+    // ioredis reports every failed attempt to reconnect; the first one is news, the others are not.
+    client.on('error', (error: Error) => {
+      if (connection === 'commands') metrics.redisUp.set(0);
+      if (wasUp !== false) logger.critical('redis.lost', { connection, error: error.message });
+      wasUp = false;
+    });
+    client.on('close', () => {
+      if (connection === 'commands') metrics.redisUp.set(0);
+      if (wasUp === true && !this.isShutDown)
+        logger.critical('redis.lost', { connection, error: 'connection closed' });
+      wasUp = false;
+    });
+  }
+}
+
+function isRedisFault(error: unknown): boolean {
+  if (!(error instanceof Error) || error instanceof AppError) return false;
+  // A reply that says "error" came from a Redis that is up, unless it says that it cannot serve now.
+  return (
+    !(error instanceof ReplyError) ||
+    /^(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|OOM|MISCONF)/.test(error.message)
+  );
+}

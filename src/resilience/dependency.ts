@@ -1,0 +1,77 @@
+import {
+  BrokenCircuitError,
+  circuitBreaker,
+  CircuitState,
+  ConsecutiveBreaker,
+  handleWhen,
+  type CircuitBreakerPolicy,
+} from 'cockatiel';
+import { AppError } from '../errors/app-error.js';
+
+export type DependencyName = 'redis' | 'postgres' | 'responder';
+export type BreakerState = 'closed' | 'half_open' | 'open';
+
+export interface DependencyOptions {
+  /** Failures in a row that open the breaker. */
+  failuresToOpen: number;
+  /** Milliseconds until an open breaker lets one call through to see. */
+  halfOpenAfterMs: number;
+  /** True for what says that the dependency is at fault, and not the question that it was asked. */
+  isFault(error: unknown): boolean;
+}
+
+/**
+ * The one breaker of a dependency. While it is open, calls fail at once instead of each waiting for a time limit.
+ */
+export class Dependency {
+  private readonly breaker: CircuitBreakerPolicy;
+  private readonly listeners: ((state: BreakerState) => void)[] = [];
+
+  constructor(
+    readonly name: DependencyName,
+    private readonly options: DependencyOptions,
+  ) {
+    this.breaker = circuitBreaker(
+      handleWhen((error) => options.isFault(error)),
+      { halfOpenAfter: options.halfOpenAfterMs, breaker: new ConsecutiveBreaker(options.failuresToOpen) },
+    );
+    this.breaker.onStateChange(() => {
+      for (const listener of this.listeners) listener(this.state);
+    });
+  }
+
+  get state(): BreakerState {
+    switch (this.breaker.state) {
+      case CircuitState.Closed:
+        return 'closed';
+      case CircuitState.HalfOpen:
+        return 'half_open';
+      case CircuitState.Open:
+      case CircuitState.Isolated:
+        return 'open';
+    }
+  }
+
+  onStateChange(listener: (state: BreakerState) => void): void {
+    this.listeners.push(listener);
+  }
+
+  /**
+   * Runs one call to the dependency.
+   * @throws {AppError} `dependency_unavailable` when the dependency is at fault or its breaker is open.
+   */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await this.breaker.execute(call);
+    } catch (error) {
+      if (error instanceof BrokenCircuitError || this.options.isFault(error)) {
+        throw new AppError('dependency_unavailable', {
+          detail: `${this.name} is unavailable`,
+          cause: error,
+          retryAfterMs: this.options.halfOpenAfterMs,
+        });
+      }
+      throw error;
+    }
+  }
+}
