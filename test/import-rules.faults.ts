@@ -1,0 +1,218 @@
+import { CLEAN, type Tree } from './import-rules.clean-tree.js';
+
+export interface Fault {
+  /** What somebody might do. */
+  readonly title: string;
+  /** The rule that must find it, in the last file of `files`. */
+  readonly rule: string;
+  readonly files: Tree;
+}
+
+function fault(title: string, rule: string, files: Tree): Fault {
+  return { title, rule, files };
+}
+
+/** The one service itself, gone wrong: a session that is not read, and a failure that lets people in. */
+const WAYS_ROUND: Tree = {
+  'src/auth/unified-authentication.service.ts': `
+    import type { JwtService } from '@nestjs/jwt';
+    import type { UserContext } from '../identity/user-context.js';
+    import type { SessionService } from '../session/session.service.js';
+    export class UnifiedAuthenticationService {
+      constructor(private readonly jwt: JwtService, private readonly sessions: SessionService) {}
+      validateToken(token: string): UserContext {
+        const claims = this.jwt.verify<{ sub: string; session_id: string }>(token);
+        return { userId: claims.sub, role: 'user', sessionId: claims.session_id };
+      }
+      async contextOf(claims: UserContext): Promise<UserContext> {
+        try {
+          const session = await this.sessions.read(claims.userId, claims.sessionId);
+          return { userId: session.userId, role: session.role, sessionId: session.id };
+        } catch {
+          return claims;
+        }
+      }
+    }
+  `,
+};
+
+export const FAULTS: readonly Fault[] = [
+  // 1. The graph is whole and has no cycle.
+  fault('two files that import each other', 'no-cycle', {
+    'src/errors/right.ts': `import { left } from './left.js'; export const right = (): number => left();`,
+    'src/errors/left.ts': `import { right } from './right.js'; export const left = (): number => right();`,
+  }),
+  fault('a cycle of types alone', 'no-cycle', {
+    'src/errors/hen.ts': `import type { Egg } from './egg.js'; export interface Hen { lays: Egg[] }`,
+    'src/errors/egg.ts': `import type { Hen } from './hen.js'; export interface Egg { of: Hen }`,
+  }),
+  fault('a file that nothing uses', 'no-orphan', { 'src/errors/alone.ts': `export const alone = 1;` }),
+  fault('an import that leads nowhere', 'no-unresolvable', {
+    'src/errors/nowhere.ts': `import './gone.js';`,
+  }),
+  fault('a barrel', 'house/no-barrel', { 'src/session/index.ts': `export * from './session.service.js';` }),
+  fault('a source file that uses a spec', 'no-spec-import', {
+    'src/errors/thing.spec.ts': `export const prepared = 1;`,
+    'src/errors/thing.ts': `export { prepared } from './thing.spec.js';`,
+  }),
+  fault('a development tool at run time', 'no-dev-dependency', {
+    'src/errors/random.ts': `import fc from 'fast-check'; export const random = fc;`,
+  }),
+
+  // 2. The tiers.
+  fault('a leaf that knows authentication', 'tier-config', {
+    'src/errors/guess.ts': `export { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';`,
+  }),
+  fault('a ticket that knows sockets', 'tier-ticket', {
+    'src/websocket/socket.ts': `export const socket = 1;`,
+    'src/ticket/push.service.ts': `export { socket } from '../websocket/socket.js';`,
+  }),
+  fault('authentication that knows chat', 'tier-auth', {
+    'src/chat/greeting.ts': `export const greeting = 'hello';`,
+    'src/auth/greeter.service.ts': `export { greeting } from '../chat/greeting.js';`,
+  }),
+  fault('sockets that know the health room', 'tier-websocket', {
+    'src/health/beat.ts': `export const beat = 1;`,
+    'src/websocket/pulse.ts': `export { beat } from '../health/beat.js';`,
+  }),
+  fault('chat that knows the root', 'tier-chat', { 'src/chat/root.ts': `import '../app.module.js';` }),
+  fault('a data source that takes more than entities', 'data-source-entities', {
+    'src/database/data-source.ts': `${CLEAN['src/database/data-source.ts'] ?? ''}
+      export { AuthController } from '../auth/auth.controller.js';`,
+  }),
+  fault('a room without a tier', 'room-without-tier', {
+    'src/utils/strings.ts': `export { readConfig } from '../config/config.js';`,
+  }),
+  fault('a protocol that imports the server', 'protocol-imports-nothing', {
+    'protocol/extra.ts': `export type { UserContext } from '../src/identity/user-context.js';`,
+  }),
+  fault('a client that imports the server', 'client-imports-protocol', {
+    'client/src/peek.ts': `export type { UserContext } from '../../src/identity/user-context.js';`,
+  }),
+  fault('a page that imports the server', 'web-imports-client', {
+    'web/src/peek.ts': `export type { UserContext } from '../../src/identity/user-context.js';`,
+  }),
+  fault('a server that imports its client', 'src-imports-no-program', {
+    'src/chat/dialler.ts': `export { dial } from '../../client/src/chat-client.js';`,
+  }),
+  fault('a migration that imports an entity', 'migrations-stand-alone', {
+    'migrations/1-users.ts': `export { UserEntity } from '../src/auth/user.entity.js';`,
+  }),
+
+  // 3. One verifier.
+  fault('a JWT library in a second place', 'one-verifier', {
+    'src/websocket/jwt-check.ts': `import { JwtService } from '@nestjs/jwt'; export const check = new JwtService();`,
+  }),
+
+  // 4. Engines behind stores, stores inside their room.
+  fault('Redis in a service', 'ioredis-homes', {
+    'src/ticket/quick.service.ts': `import { Redis } from 'ioredis'; export const quick = Redis;`,
+  }),
+  fault('SQL in a controller', 'sql-homes', {
+    'src/chat/rows.controller.ts': `import { DataSource } from 'typeorm'; export const rows = DataSource;`,
+  }),
+  fault('a store of another room', 'stores-stay-home', {
+    'src/auth/shortcut.service.ts': `export { SessionStore } from '../session/session.store.js';`,
+  }),
+  fault('an entity in the root', 'stores-stay-home-root', {
+    'src/app.module.ts': `export { UserEntity } from './auth/user.entity.js';`,
+  }),
+  fault('a module that exports its store', 'house/no-exported-store', {
+    'src/session/session.module.ts': `
+      import { Module } from '@nestjs/common';
+      import { SessionStore } from './session.store.js';
+      @Module({ providers: [SessionStore], exports: [SessionStore] })
+      export class SessionModule {}`,
+  }),
+
+  // 5. Directions.
+  fault('a service that knows a controller', 'service-looks-down', {
+    'src/auth/upward.service.ts': `export { AuthController } from './auth.controller.js';`,
+  }),
+  fault('a store that calls a service', 'store-below-service', {
+    'src/session/upward.store.ts': `export { SessionService } from './session.service.js';`,
+  }),
+  fault('a ticket that reads sessions', 'ticket-session-auth', {
+    'src/ticket/reader.service.ts': `export { SessionService } from '../session/session.service.js';`,
+  }),
+  fault('a session that knows authentication', 'session-ticket-auth', {
+    'src/session/verify.service.ts': `export { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';`,
+  }),
+  fault('sockets that know chat', 'websocket-knows-no-chat', {
+    'src/chat/topic.ts': `export const topic = 'x';`,
+    'src/websocket/topic.ts': `export { topic } from '../chat/topic.js';`,
+  }),
+
+  // 6. One home for each fact.
+  fault('a setting read on the side', 'house/no-process-env', {
+    'src/chat/pace.ts': `export const pace = Number(process.env.PACE);`,
+  }),
+  fault('a Redis key written by hand', 'house/no-redis-key-literal', {
+    'src/ticket/hand.store.ts': 'export const key = (digest: string): string => `ws_ticket:${digest}`;',
+  }),
+  fault('a close code as a number', 'house/no-numeric-close-code', {
+    'src/websocket/bye.ts': `export function bye(socket: { close(code: number): void }): void { socket.close(4410); }`,
+  }),
+  fault('a catch that holds only a comment', 'house/no-empty-catch', {
+    'src/chat/swallow.ts': `export function swallow(work: () => void): void { try { work(); } catch { /* never mind */ } }`,
+  }),
+  fault('a console', 'no-console', {
+    'src/chat/print.ts': `export const print = (): void => console.log('hello');`,
+  }),
+  fault('a floating promise', '@typescript-eslint/no-floating-promises', {
+    'src/chat/float.ts': `export function float(work: () => Promise<void>): void { void work(); }`,
+  }),
+  fault('a switch that forgets a case', '@typescript-eslint/switch-exhaustiveness-check', {
+    'src/chat/choose.ts': `
+      export function choose(role: 'user' | 'admin'): number {
+        switch (role) { case 'user': return 1; }
+        return 0;
+      }`,
+  }),
+  fault('an any', '@typescript-eslint/no-explicit-any', {
+    'src/chat/loose.ts': `export let loose: any = 1; loose = 2;`,
+  }),
+  fault('a second place that opens sockets', 'house/no-second-socket', {
+    'web/src/socket.ts': `export const open = (): WebSocket => new window.WebSocket('/ws');`,
+  }),
+  fault('a page that names WebSocket', 'no-restricted-globals', {
+    'web/src/alias.ts': `export const Socket = WebSocket;`,
+  }),
+
+  // The six faults that such systems grow.
+  fault('a second verifier, by hand', 'house/no-second-verifier', {
+    'src/websocket/own-jwt.ts': `
+      import { createHmac } from 'node:crypto';
+      export function subjectOf(token: string, key: string): unknown {
+        const [head, body, mac] = token.split('.');
+        const good = createHmac('sha256', key).update(\`\${head}.\${body}\`).digest('base64url') === mac;
+        return good ? JSON.parse(Buffer.from(body ?? '', 'base64url').toString()) : undefined;
+      }`,
+  }),
+  fault('an environment branch in authentication', 'house/no-environment-branch', {
+    'src/auth/strictness.ts': `export const strict = (stage: string): boolean => stage !== 'development';`,
+  }),
+  fault('a bypass variable', 'house/no-bypass', {
+    'src/auth/open-door.ts': `export const open = (settings: Map<string, string>): boolean => settings.has('E2E_BYPASS_AUTH');`,
+  }),
+  fault('a fast path that skips the session', 'house/user-context-from-session', WAYS_ROUND),
+  fault('an identity made outside the one service', 'house/user-context-from-session', {
+    'src/websocket/guest.ts': `
+      import type { UserContext } from '../identity/user-context.js';
+      export const guest = (id: string): UserContext => ({ userId: id, role: 'user', sessionId: id });`,
+  }),
+  fault('an answer from the token alone when Redis fails', 'house/no-open-failure', WAYS_ROUND),
+  fault('a second way after the first has failed', 'house/no-fallback', {
+    'src/websocket/tolerant.ts': `export const authenticateWithFallback = (): boolean => true;`,
+  }),
+  fault('an echoed subprotocol', 'house/no-echoed-credential', {
+    'src/websocket/echo.ts': `
+      export const options = {
+        handleProtocols: (offered: Set<string>): string | false => [...offered][0] ?? false,
+      };`,
+  }),
+  fault('a ticket in an error message', 'house/no-echoed-credential', {
+    'src/ticket/chatty.ts':
+      'export const fault = (ticket: string): Error => new Error(`unknown ticket ${ticket}`);',
+  }),
+];
