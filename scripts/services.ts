@@ -32,7 +32,11 @@ export async function providePostgres(state: StateFolder, ledger: ProcessLedger)
     ledger,
     durable: true,
   });
-  return { url: await ensureDatabase(postgres.url, DATABASE), pid: postgres.pid, stop: () => postgres.stop() };
+  return {
+    url: await ensureDatabase(postgres.url, DATABASE),
+    pid: postgres.pid,
+    stop: () => postgres.stop(),
+  };
 }
 
 /** The Redis of `REDIS_URL`, or one of our own in the state folder. */
