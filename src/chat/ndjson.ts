@@ -1,0 +1,60 @@
+import { isUtf8 } from 'node:buffer';
+
+const LINE_FEED = 0x0a;
+
+/** A stream of lines that is not what it must be; the message says what was expected and what came. */
+export class NdjsonError extends Error {}
+
+/**
+ * Cuts a byte stream into JSON values, one a line (newline-delimited JSON). Cutting bytes and decoding whole lines keeps
+ * characters whole however the chunks fall, since no byte of a multi-byte UTF-8 sequence is a line feed.
+ */
+export class NdjsonLines {
+  private readonly pending: Buffer[] = [];
+  private pendingBytes = 0;
+
+  /** @param maxLineBytes a longer line is an error, so that a broken server cannot fill the memory */
+  constructor(private readonly maxLineBytes: number) {}
+
+  /** The values of the lines that this chunk completes, each before the next is looked at. @throws NdjsonError */
+  *push(chunk: Buffer): Generator<unknown, void> {
+    let start = 0;
+    for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
+      this.hold(chunk.subarray(start, end));
+      yield* this.end();
+      start = end + 1;
+    }
+    if (start < chunk.length) this.hold(chunk.subarray(start));
+  }
+
+  /** The value of what is held: at the end of the stream, a last line without a line feed. @throws NdjsonError */
+  *end(): Generator<unknown, void> {
+    const [first] = this.pending;
+    if (first === undefined) return;
+    const line = this.pending.length === 1 ? first : Buffer.concat(this.pending, this.pendingBytes);
+    this.pending.length = 0;
+    this.pendingBytes = 0;
+    const value = parseLine(line);
+    if (value !== undefined) yield value;
+  }
+
+  private hold(bytes: Buffer): void {
+    this.pendingBytes += bytes.length;
+    if (this.pendingBytes > this.maxLineBytes) {
+      throw new NdjsonError(`expected lines of at most ${this.maxLineBytes} bytes, a longer one came`);
+    }
+    this.pending.push(bytes);
+  }
+}
+
+/** `undefined` for an empty line, which newline-delimited JSON lets a reader skip. */
+function parseLine(line: Buffer): unknown {
+  if (!isUtf8(line)) throw new NdjsonError('expected a line of UTF-8, other bytes came');
+  const text = line.toString('utf8').trim();
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new NdjsonError('expected a line of JSON, something else came', { cause: error });
+  }
+}
