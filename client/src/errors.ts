@@ -1,0 +1,93 @@
+import type { Problem, Retry } from '../../protocol/errors.js';
+
+/** Who has to act: `auth` sign in again, `connection` the network, `server` the operator, `request` whoever asked. */
+export type ErrorKind = 'auth' | 'connection' | 'server' | 'request';
+
+export interface ApiErrorInit {
+  kind: ErrorKind;
+  /** A code of the protocol, the name of a close code, or one of ours: `network`, `attempts_exhausted`, `closed`. */
+  code: string;
+  message: string;
+  retry: Retry;
+  retryAfterMs?: number;
+  status?: number;
+  detail?: string;
+  traceId?: string;
+  cause?: unknown;
+}
+
+/** Every failure that this package reports. `retry` alone decides whether something is tried again. */
+export class ApiError extends Error {
+  readonly kind: ErrorKind;
+  readonly code: string;
+  readonly retry: Retry;
+  readonly retryAfterMs: number;
+  readonly status: number | undefined;
+  readonly detail: string | undefined;
+  readonly traceId: string | undefined;
+
+  constructor(init: ApiErrorInit) {
+    super(init.message, { cause: init.cause });
+    this.name = 'ApiError';
+    this.kind = init.kind;
+    this.code = init.code;
+    this.retry = init.retry;
+    this.retryAfterMs = init.retryAfterMs ?? 0;
+    this.status = init.status;
+    this.detail = init.detail;
+    this.traceId = init.traceId;
+  }
+}
+
+export function problemError(problem: Problem): ApiError {
+  return new ApiError({
+    kind: kindOf(problem.status, problem.code),
+    code: problem.code,
+    message: problem.title,
+    retry: problem.retry,
+    retryAfterMs: problem.retry_after_ms,
+    status: problem.status,
+    detail: problem.detail,
+    traceId: problem.trace_id,
+  });
+}
+
+/** For an answer without a problem object: a proxy spoke, not the server. */
+export function statusError(status: number): ApiError {
+  return new ApiError({
+    kind: kindOf(status, ''),
+    code: `http_${status}`,
+    message: `The server answered ${status}`,
+    retry: status >= 500 || status === 429 ? 'backoff' : 'none',
+    status,
+  });
+}
+
+export function networkError(message: string, cause?: unknown): ApiError {
+  return new ApiError({ kind: 'connection', code: 'network', message, retry: 'backoff', cause });
+}
+
+export function isProblem(value: unknown): value is Problem {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'code' in value &&
+    typeof value.code === 'string' &&
+    'status' in value &&
+    typeof value.status === 'number' &&
+    'retry' in value &&
+    typeof value.retry === 'string'
+  );
+}
+
+/** What somebody threw at us, as an `ApiError`: a callback of the application may reject with anything. */
+export function toApiError(thrown: unknown): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  return networkError(thrown instanceof Error ? thrown.message : 'Something failed on the way', thrown);
+}
+
+/** 401 means: sign in. So does a disabled user, though its status is 403. */
+export function kindOf(status: number, code: string): ErrorKind {
+  if (status === 401 || code === 'user_disabled') return 'auth';
+  return status >= 500 ? 'server' : 'request';
+}

@@ -1,0 +1,132 @@
+import type { ClientFrameData, ClientFrameType, ServerFrame } from '../../protocol/messages.js';
+import type { AcceptedMessage } from '../../protocol/resources.js';
+import { networkError, problemError, toApiError, type ApiError } from './errors.js';
+import type { Link } from './link.js';
+import { Outbox, type OutgoingMessage } from './outbox.js';
+import { Requests } from './requests.js';
+import { Subscriptions } from './subscriptions.js';
+
+export interface ExchangeHandlers {
+  frame(frame: ServerFrame): void;
+  stale(conversationId: string): void;
+  error(error: ApiError): void;
+}
+
+/** A replay that has not moved for this long is not coming. */
+const REPLAY_STALL_MS = 3_000;
+
+/** What is said over the links, one after the other: it outlives each of them. */
+export class Exchange {
+  private link: Link | undefined;
+  private readonly subscriptions = new Subscriptions();
+  private readonly requests: Requests;
+  private readonly outbox = new Outbox((message) => this.link?.send('message.send', message));
+  private readonly replayTimers = new Map<string, ReturnType<typeof setTimeout>>();
+
+  constructor(
+    private readonly handlers: ExchangeHandlers,
+    requestTimeoutMs: number,
+  ) {
+    this.requests = new Requests(requestTimeoutMs);
+  }
+
+  /** A link is ready: take up every conversation where it was left, then send what is in doubt. */
+  attach(link: Link): void {
+    this.link = link;
+    for (const id of this.subscriptions.ids()) this.resubscribe(id);
+    this.outbox.resend();
+  }
+
+  /** The link is gone; subscriptions and unacknowledged messages wait for the next one. */
+  detach(): void {
+    this.link = undefined;
+    this.requests.rejectAll(networkError('The connection was lost'));
+    this.stopReplayTimers();
+  }
+
+  /** There will be no next link. */
+  end(error: ApiError): void {
+    this.detach();
+    this.outbox.rejectAll(error);
+  }
+
+  subscribe(conversationId: string, afterSeq: number): void {
+    this.subscriptions.set(conversationId, afterSeq);
+    this.resubscribe(conversationId);
+  }
+
+  resubscribe(id: string): void {
+    const afterSeq = this.subscriptions.seqOf(id);
+    if (this.link === undefined || afterSeq === undefined) return;
+    const answer = this.request('subscribe', { conversation_id: id, after_seq: afterSeq });
+    this.background(
+      answer.then((frame) => {
+        if (frame.type === 'subscribed') this.watchReplay(id, frame.data.last_seq);
+      }),
+      (error) => {
+        if (error.retry === 'none') this.subscriptions.remove(id);
+      },
+    );
+  }
+
+  unsubscribe(conversationId: string): void {
+    if (!this.subscriptions.remove(conversationId)) return;
+    this.stopReplayTimer(conversationId);
+    if (this.link !== undefined) {
+      this.background(this.request('unsubscribe', { conversation_id: conversationId }));
+    }
+  }
+
+  send(message: OutgoingMessage): Promise<AcceptedMessage> {
+    return this.outbox.add(message);
+  }
+
+  request<T extends ClientFrameType>(type: T, data: ClientFrameData[T]): Promise<ServerFrame> {
+    if (this.link === undefined) return Promise.reject(networkError('There is no connection at the moment'));
+    return this.requests.open(this.link.send(type, data));
+  }
+
+  receive(frame: ServerFrame): void {
+    const isAnswer = this.requests.settle(frame) || this.outbox.settle(frame);
+    if (frame.type === 'error' && !isAnswer) this.handlers.error(problemError(frame.data));
+    if (frame.type === 'resumed' && !frame.data.recovered) this.miss(frame.data.conversation_id);
+    const verdict = this.subscriptions.accept(frame);
+    if (verdict === 'fresh') this.handlers.frame(frame);
+    if (verdict === 'gap' && frame.conversation_id !== undefined) this.miss(frame.conversation_id);
+  }
+
+  /** Too far behind, the server replays nothing: then there is silence, or a gap at the next event. */
+  private watchReplay(id: string, lastSeq: number): void {
+    this.stopReplayTimer(id);
+    const seq = this.subscriptions.seqOf(id);
+    if (seq === undefined || seq >= lastSeq) return;
+    const timer = setTimeout(() => {
+      if (this.subscriptions.seqOf(id) === seq) this.miss(id);
+      else this.watchReplay(id, lastSeq);
+    }, REPLAY_STALL_MS);
+    this.replayTimers.set(id, timer);
+  }
+
+  private miss(conversationId: string): void {
+    if (this.subscriptions.markStale(conversationId)) this.handlers.stale(conversationId);
+  }
+
+  private stopReplayTimer(id: string): void {
+    clearTimeout(this.replayTimers.get(id));
+    this.replayTimers.delete(id);
+  }
+
+  private stopReplayTimers(): void {
+    for (const id of [...this.replayTimers.keys()]) this.stopReplayTimer(id);
+  }
+
+  /** A lost connection is no news here: the next link subscribes again. */
+  private background(work: Promise<unknown>, failed?: (error: ApiError) => void): void {
+    work.catch((thrown: unknown) => {
+      const error = toApiError(thrown);
+      if (error.kind === 'connection') return;
+      failed?.(error);
+      this.handlers.error(error);
+    });
+  }
+}

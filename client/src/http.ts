@@ -1,0 +1,98 @@
+import { takeAccessToken, type GetAccessToken } from './access-token.js';
+import { isProblem, networkError, problemError, statusError } from './errors.js';
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export interface HttpOptions {
+  /** Origin of the server, for example `https://chat.example`. */
+  baseUrl: string;
+  getAccessToken: GetAccessToken;
+  fetch?: Fetch;
+  /** Default 20,000: a sign-in waits its turn while many sign in at once. */
+  timeoutMs?: number;
+}
+
+export interface Call {
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  path: string;
+  query?: Record<string, string | number | undefined>;
+  body?: unknown;
+  /** Defaults to a token from `getAccessToken`; `public` sends none. */
+  auth?: 'public' | 'fresh';
+  signal?: AbortSignal;
+}
+
+/** One JSON call over HTTP; everything that goes wrong leaves as an `ApiError`. */
+export class HttpClient {
+  private readonly fetch: Fetch;
+
+  constructor(private readonly options: HttpOptions) {
+    this.fetch = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
+  }
+
+  async call(call: Call): Promise<unknown> {
+    const headers: Record<string, string> = { accept: 'application/json' };
+    if (call.auth !== 'public') {
+      const token = await takeAccessToken(this.options.getAccessToken, {
+        fresh: call.auth === 'fresh',
+        ...(call.signal && { signal: call.signal }),
+      });
+      headers.authorization = `Bearer ${token}`;
+    }
+    if (call.body !== undefined) headers['content-type'] = 'application/json';
+    const response = await this.send(call, headers);
+    return readBody(response);
+  }
+
+  private async send(call: Call, headers: Record<string, string>): Promise<Response> {
+    const limit = AbortSignal.timeout(this.options.timeoutMs ?? 20_000);
+    try {
+      return await this.fetch(this.urlOf(call), {
+        method: call.method,
+        headers,
+        signal: call.signal ? AbortSignal.any([call.signal, limit]) : limit,
+        // Identity travels in the header alone; a cookie of the same site has no say here.
+        credentials: 'omit',
+        cache: 'no-store',
+        ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+      });
+    } catch (cause) {
+      throw networkError(
+        limit.aborted ? 'The server did not answer in time' : 'The server cannot be reached',
+        cause,
+      );
+    }
+  }
+
+  private urlOf(call: Call): string {
+    const url = new URL(call.path, this.options.baseUrl);
+    for (const [name, value] of Object.entries(call.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    return url.href;
+  }
+}
+
+async function readBody(response: Response): Promise<unknown> {
+  const body = await readJson(response);
+  if (response.ok) {
+    if (body === undefined && response.status !== 204) throw statusError(response.status);
+    return body;
+  }
+  throw isProblem(body) ? problemError(body) : statusError(response.status);
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  let text: string;
+  try {
+    text = await response.text();
+  } catch (cause) {
+    throw networkError('The answer of the server broke off', cause);
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    // Empty, or the HTML page of a proxy: the status says what there is to say.
+    return undefined;
+  }
+}

@@ -1,0 +1,10 @@
+export { isUsableToken, type AccessTokenRequest, type GetAccessToken } from './access-token.js';
+export { ChatApi } from './api.js';
+export { ChatClient, type ChatClientEvents, type ChatClientOptions } from './chat-client.js';
+export type { ConnectionState } from './connection-state.js';
+export { ConversationFeed, type FeedState, type PendingMessage } from './conversation-feed.js';
+export { ApiError, toApiError, type ErrorKind } from './errors.js';
+export type { HttpOptions } from './http.js';
+export type { Ready } from './link.js';
+export { randomId } from './random-id.js';
+export type { ToolUse, TranscriptMessage } from './transcript.js';

@@ -1,0 +1,136 @@
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
+import type { ServerFrame, ServerFrameData } from '../../protocol/messages.js';
+import { Heartbeat } from './heartbeat.js';
+
+export type Ready = ServerFrameData['ready'];
+
+/** What a link needs of a browser's `WebSocket`. */
+export type SocketLike = Pick<WebSocket, 'send' | 'close' | 'addEventListener'>;
+
+export interface LinkEnd {
+  /** False when the handshake never came to `ready`. */
+  wasReady: boolean;
+  /** Absent when nobody said goodbye. */
+  code: number | undefined;
+  reason: string;
+}
+
+export interface LinkHandlers {
+  ready(ready: Ready): void;
+  frame(frame: ServerFrame): void;
+  /** Called once, and never after `close()`. */
+  ended(end: LinkEnd): void;
+}
+
+/** One socket from the dial to its end. */
+export class Link {
+  private readonly listening = new AbortController();
+  private readonly heartbeat = new Heartbeat();
+  private readonly readyTimer: ReturnType<typeof setTimeout>;
+  private wasReady = false;
+  private frameCount = 0;
+
+  constructor(
+    private readonly socket: SocketLike,
+    private readonly handlers: LinkHandlers,
+    readyTimeoutMs: number,
+  ) {
+    const { signal } = this.listening;
+    socket.addEventListener(
+      'message',
+      (event) => {
+        this.receive(event.data);
+      },
+      { signal },
+    );
+    socket.addEventListener(
+      'close',
+      (event) => {
+        this.end(this.hadCode(event) ? event.code : undefined, event.reason);
+      },
+      { signal },
+    );
+    this.readyTimer = setTimeout(() => {
+      this.lose();
+    }, readyTimeoutMs);
+  }
+
+  /** @returns the id under which the answer will come. */
+  send(type: string, data: object): string {
+    this.frameCount += 1;
+    const id = `f${this.frameCount}`;
+    this.socket.send(JSON.stringify({ type, id, data }));
+    return id;
+  }
+
+  close(): void {
+    this.stop();
+    this.socket.close(CLOSE_CODES.normal);
+  }
+
+  private receive(text: unknown): void {
+    this.heartbeat.heard();
+    const frame = parseFrame(text);
+    if (frame === undefined) return;
+    if (frame.type === 'ready') this.becomeReady(frame.data);
+    else this.handlers.frame(frame);
+  }
+
+  private becomeReady(ready: Ready): void {
+    clearTimeout(this.readyTimer);
+    this.wasReady = true;
+    this.heartbeat.start(
+      ready.heartbeat.interval_ms,
+      () => this.send('ping', { t: Date.now() }),
+      () => {
+        this.lose();
+      },
+    );
+    this.handlers.ready(ready);
+  }
+
+  private hadCode(event: CloseEvent): boolean {
+    // RFC 6455 section 7.1.5: without a close frame the browser makes up a code that no server can send.
+    return event.wasClean;
+  }
+
+  /** A close handshake on a dead network takes a minute or more: let go first, then ask for it. */
+  private lose(): void {
+    this.end(undefined, '');
+    this.socket.close();
+  }
+
+  private end(code: number | undefined, reason: string): void {
+    this.stop();
+    this.handlers.ended({ wasReady: this.wasReady, code, reason });
+  }
+
+  private stop(): void {
+    this.listening.abort();
+    this.heartbeat.stop();
+    clearTimeout(this.readyTimer);
+  }
+}
+
+/** A frame of a kind that this version does not know is still a frame; whoever switches over `type` skips it. */
+function parseFrame(text: unknown): ServerFrame | undefined {
+  if (typeof text !== 'string') return undefined;
+  try {
+    const value = JSON.parse(text) as unknown;
+    return isFrame(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isFrame(value: unknown): value is ServerFrame {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'type' in value &&
+    typeof value.type === 'string' &&
+    'data' in value &&
+    typeof value.data === 'object' &&
+    value.data !== null
+  );
+}

@@ -1,0 +1,33 @@
+import type { IssuedTicket, Receipt, TicketPurpose } from '../../protocol/resources.js';
+import type { HttpClient } from './http.js';
+
+export interface TicketRequest {
+  clientId: string;
+  purpose: TicketPurpose;
+  signal: AbortSignal;
+}
+
+/** Buys one right to open, or to renew, one socket. Never kept: whoever dials again mints again. */
+export async function mintTicket(http: HttpClient, request: TicketRequest): Promise<IssuedTicket> {
+  const answer = await http.call({
+    method: 'POST',
+    path: '/websocket/ticket',
+    body: { client_id: request.clientId, purpose: request.purpose },
+    signal: request.signal,
+    ...(request.purpose === 'refresh' && { auth: 'fresh' }),
+  });
+  return answer as IssuedTicket;
+}
+
+export async function readReceipt(http: HttpClient, ticketId: string, signal: AbortSignal): Promise<Receipt> {
+  const path = `/websocket/tickets/${encodeURIComponent(ticketId)}`;
+  return (await http.call({ method: 'GET', path, signal })) as Receipt;
+}
+
+/** The address to dial. `url` may be relative to the server's origin. */
+export function dialUrl(issued: IssuedTicket, baseUrl: string): string {
+  const url = new URL(issued.url, baseUrl);
+  url.protocol = url.protocol.replace(/^http/, 'ws');
+  url.searchParams.set('ticket', issued.ticket);
+  return url.href;
+}

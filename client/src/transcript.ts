@@ -1,0 +1,151 @@
+import type { DurableEventData, RunEnd, ServerFrame, ServerFrameData } from '../../protocol/messages.js';
+import type { Problem } from '../../protocol/errors.js';
+import type { Message, MessageStatus } from '../../protocol/resources.js';
+
+export interface ToolUse {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+  readonly result?: { readonly output?: unknown; readonly error?: string };
+}
+
+export interface TranscriptMessage extends Readonly<Message> {
+  readonly tools: readonly ToolUse[];
+  /** Nodes that died while they wrote this message, and who went on. */
+  readonly takeovers: readonly { readonly from: string; readonly to: string }[];
+  /** Why the answer failed. */
+  readonly problem?: Problem;
+}
+
+/** What a frame left to do: `hole` a piece of the text is missing; `ended` the text can be checked. */
+export type Outcome = { kind: 'hole'; messageId: string } | { kind: 'ended'; messageId: string; end: RunEnd };
+
+/** The messages of one conversation, oldest first. Every change makes new objects, so that views can compare. */
+export class Transcript {
+  private list: readonly TranscriptMessage[] = [];
+
+  get messages(): readonly TranscriptMessage[] {
+    return this.list;
+  }
+
+  find(id: string): TranscriptMessage | undefined {
+    return this.list.find((message) => message.id === id);
+  }
+
+  clear(): void {
+    this.list = [];
+  }
+
+  /** Takes messages as HTTP tells them. While a run writes, the row there is behind what the frames have brought. */
+  put(messages: readonly Message[]): void {
+    for (const message of messages) {
+      const known = this.find(message.id);
+      if (known === undefined) {
+        this.list = [...this.list, { ...message, tools: [], takeovers: [] }];
+      } else {
+        const isBehind = message.status === 'streaming' && known.content.length > message.content.length;
+        this.update(known.id, isBehind ? {} : message);
+      }
+    }
+    this.list = this.list.toSorted((a, b) => a.seq - b.seq);
+  }
+
+  apply(frame: ServerFrame): Outcome | undefined {
+    if (frame.type === 'message.delta') return this.append(frame.data);
+    if (frame.type === 'run.completed') return this.end(frame.data, 'complete');
+    if (frame.type === 'run.failed') return this.end(frame.data, 'failed');
+    if (frame.type === 'run.cancelled') return this.end(frame.data, 'cancelled');
+    if (frame.type === 'message.created') this.announce(frame.data.message);
+    else if (frame.type === 'message.snapshot') this.replaceText(frame.data);
+    else this.recall(frame);
+    return undefined;
+  }
+
+  /** What stands around the texts: also applied to events that are older than the messages at hand. */
+  recall(event: { type: string; data: unknown }): void {
+    if (!isDetail(event)) return;
+    switch (event.type) {
+      case 'tool.call':
+        this.beginTool(event.data);
+        return;
+      case 'tool.result':
+        this.endTool(event.data);
+        return;
+      case 'run.takeover':
+        this.takeOver(event.data);
+        return;
+      case 'run.failed':
+        if (event.data.problem) this.update(event.data.message_id, { problem: event.data.problem });
+        return;
+    }
+  }
+
+  private announce(message: Message): void {
+    // The event tells the message as it was born, which is older than what is known.
+    if (this.find(message.id) === undefined) this.put([message]);
+  }
+
+  private replaceText(snapshot: ServerFrameData['message.snapshot']): void {
+    this.update(snapshot.message_id, { content: snapshot.text, status: statusOf(snapshot.status) });
+  }
+
+  private append(delta: ServerFrameData['message.delta']): Outcome | undefined {
+    const message = this.find(delta.message_id);
+    // An ended message is whole: a delta that comes after it was overtaken on its way.
+    if (message === undefined || message.status !== 'streaming') return undefined;
+    if (delta.offset > message.content.length) return { kind: 'hole', messageId: message.id };
+    this.update(message.id, { content: message.content.slice(0, delta.offset) + delta.text });
+    return undefined;
+  }
+
+  private end(end: RunEnd, status: MessageStatus): Outcome | undefined {
+    if (this.find(end.message_id) === undefined) return undefined;
+    this.update(end.message_id, { status, ...(end.problem && { problem: end.problem }) });
+    return { kind: 'ended', messageId: end.message_id, end };
+  }
+
+  private beginTool(call: DurableEventData['tool.call']): void {
+    const message = this.ofRun(call.run_id);
+    if (message === undefined || message.tools.some((tool) => tool.id === call.tool_call_id)) return;
+    const tool = { id: call.tool_call_id, name: call.name, arguments: call.arguments };
+    this.update(message.id, { tools: [...message.tools, tool] });
+  }
+
+  private endTool(result: DurableEventData['tool.result']): void {
+    const message = this.ofRun(result.run_id);
+    if (message === undefined) return;
+    const outcome = result.error === undefined ? { output: result.output } : { error: result.error };
+    const tools = message.tools.map((tool) =>
+      tool.id === result.tool_call_id ? { ...tool, result: outcome } : tool,
+    );
+    this.update(message.id, { tools });
+  }
+
+  private takeOver(event: DurableEventData['run.takeover']): void {
+    const message = this.find(event.message_id);
+    if (message === undefined || message.takeovers.length >= event.attempt) return;
+    this.update(message.id, {
+      takeovers: [...message.takeovers, { from: event.from_node, to: event.to_node }],
+    });
+  }
+
+  private ofRun(runId: string): TranscriptMessage | undefined {
+    return this.list.find((message) => message.run_id === runId && message.role === 'assistant');
+  }
+
+  private update(id: string, change: Partial<TranscriptMessage>): void {
+    this.list = this.list.map((message) => (message.id === id ? { ...message, ...change } : message));
+  }
+}
+
+type Detail = {
+  [T in 'tool.call' | 'tool.result' | 'run.takeover' | 'run.failed']: { type: T; data: DurableEventData[T] };
+}['tool.call' | 'tool.result' | 'run.takeover' | 'run.failed'];
+
+function isDetail(event: { type: string; data: unknown }): event is Detail {
+  return ['tool.call', 'tool.result', 'run.takeover', 'run.failed'].includes(event.type);
+}
+
+function statusOf(status: string): MessageStatus {
+  return status === 'complete' || status === 'failed' || status === 'cancelled' ? status : 'streaming';
+}
