@@ -46,7 +46,7 @@ export class Link {
     socket.addEventListener(
       'close',
       (event) => {
-        this.end(this.hadCode(event) ? event.code : undefined, event.reason);
+        this.end(saidGoodbye(event) ? event.code : undefined, event.reason);
       },
       { signal },
     );
@@ -89,11 +89,6 @@ export class Link {
     this.handlers.ready(ready);
   }
 
-  private hadCode(event: CloseEvent): boolean {
-    // RFC 6455 section 7.1.5: without a close frame the browser makes up a code that no server can send.
-    return event.wasClean;
-  }
-
   /** A close handshake on a dead network takes a minute or more: let go first, then ask for it. */
   private lose(): void {
     this.end(undefined, '');
@@ -110,6 +105,14 @@ export class Link {
     this.heartbeat.stop();
     clearTimeout(this.readyTimer);
   }
+}
+
+/**
+ * RFC 6455 section 7.1.5: without a close frame the browser makes up a code that no server can send. A reason can only
+ * come from the server, also where the TCP connection broke before the closing handshake was through.
+ */
+function saidGoodbye(event: CloseEvent): boolean {
+  return event.wasClean || event.reason !== '';
 }
 
 /** A frame of a kind that this version does not know is still a frame; whoever switches over `type` skips it. */

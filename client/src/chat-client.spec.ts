@@ -1,0 +1,272 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
+import { CONVERSATION, FakeServer, problem, settle, useFakeClock } from '../spec/fake-server.js';
+import { ChatClient, type ChatClientOptions } from './chat-client.js';
+import type { ApiError } from './errors.js';
+
+let server: FakeServer;
+let client: ChatClient;
+let authErrors: ApiError[];
+
+function aClient(options: Partial<ChatClientOptions> = {}): ChatClient {
+  return new ChatClient({
+    baseUrl: 'https://chat.example',
+    getAccessToken: async () => 'jwt',
+    fetch: server.fetch,
+    createSocket: server.createSocket,
+    onAuthError: (error) => authErrors.push(error),
+    random: () => 0.5,
+    ...options,
+  });
+}
+
+async function open(): Promise<void> {
+  client.connect();
+  await settle();
+  server.socket.ready();
+}
+
+beforeEach(() => {
+  useFakeClock();
+  server = new FakeServer();
+  authErrors = [];
+  client = aClient();
+});
+
+afterEach(() => {
+  client.close();
+  expect(jest.getTimerCount()).toBe(0);
+  jest.useRealTimers();
+});
+
+test('goes from idle over minting and connecting to open', async () => {
+  const names: string[] = [client.state.name];
+  client.on('state', (state) => names.push(state.name));
+  await open();
+  expect(names).toEqual(['idle', 'minting', 'connecting', 'open']);
+  expect(server.socket.url).toBe('wss://chat.example/ws?ticket=secret1');
+  expect(server.socket.protocol).toBe('chat.v1');
+});
+
+test('mints a ticket for every attempt, each with a token that was asked for then', async () => {
+  const tokens = ['first', 'second'];
+  client = aClient({ getAccessToken: async () => tokens.shift() });
+  await open();
+  server.socket.end();
+  await jest.advanceTimersByTimeAsync(1_000);
+  await settle();
+  expect(server.calls.map((call) => call.authorization)).toEqual(['Bearer first', 'Bearer second']);
+  expect(server.sockets.map((socket) => socket.url)).toEqual([
+    'wss://chat.example/ws?ticket=secret1',
+    'wss://chat.example/ws?ticket=secret2',
+  ]);
+});
+
+test.each([null, undefined, '', '  ', 'null', 'undefined', 'token_placeholder', 7])(
+  'sends nothing at all for the token %p',
+  async (token) => {
+    client = aClient({ getAccessToken: async () => token as string });
+    client.connect();
+    await settle();
+    expect(server.calls).toEqual([]);
+    expect(server.sockets).toEqual([]);
+    expect(authErrors.map((error) => error.kind)).toEqual(['auth']);
+  },
+);
+
+test.each([401, 403])('stops at an auth error %i of the mint, and tries nothing more', async (status) => {
+  const code = status === 401 ? 'session_revoked' : 'user_disabled';
+  server.answers.set('POST /websocket/ticket', () => ({ status, body: problem(code, status) }));
+  client.connect();
+  await settle();
+  await jest.advanceTimersByTimeAsync(600_000);
+  expect(server.countOf('/websocket/ticket')).toBe(1);
+  expect(authErrors.map((error) => error.code)).toEqual([code]);
+  expect(client.state).toMatchObject({ name: 'stopped', cause: { kind: 'auth' } });
+});
+
+test('does not ask for a new sign-in when a request is refused for another reason', async () => {
+  server.answers.set('POST /websocket/ticket', () => ({
+    status: 403,
+    body: problem('origin_not_allowed', 403),
+  }));
+  client.connect();
+  await settle();
+  expect(client.state).toMatchObject({ name: 'stopped', cause: { kind: 'request' } });
+  expect(authErrors).toEqual([]);
+});
+
+test('waits as long as a 503 says, and jitters on top', async () => {
+  const refusal = { status: 503, body: problem('draining', 503, 'after', 4_000) };
+  server.answers.set('POST /websocket/ticket', () => refusal);
+  client.connect();
+  await settle();
+  expect(client.state).toMatchObject({
+    name: 'waiting',
+    retryAt: Date.now() + 4_250,
+    cause: { kind: 'server' },
+  });
+});
+
+test('backs off while the network is away, and gives up after the last attempt', async () => {
+  server.answers.set('POST /websocket/ticket', () => new Error('network down'));
+  client = aClient({ maxAttempts: 3 });
+  client.connect();
+  await settle();
+  const waits: number[] = [];
+  while (client.state.name === 'waiting') {
+    waits.push(client.state.retryAt - Date.now());
+    await jest.advanceTimersByTimeAsync(waits.at(-1) ?? 0);
+    await settle();
+  }
+  expect(waits).toEqual([250, 500, 1_000]);
+  expect(client.state).toMatchObject({
+    name: 'stopped',
+    cause: { kind: 'connection', message: 'Connection failed. Please refresh the page.' },
+  });
+});
+
+describe('an established socket that ends', () => {
+  test.each([
+    ['auth_expired', 'minting'],
+    ['rebalance', 'minting'],
+    ['service_restart', 'waiting'],
+    ['going_away', 'waiting'],
+    ['internal', 'waiting'],
+    ['slow_consumer', 'waiting'],
+    ['bad_frame', 'stopped'],
+    ['replaced', 'stopped'],
+    ['conversation_not_found', 'stopped'],
+    ['normal', 'stopped'],
+    ['policy_violation', 'stopped'],
+  ] as const)('with %s leaves the client %s', async (name, expected) => {
+    await open();
+    server.socket.end(CLOSE_CODES[name], name);
+    await Promise.resolve();
+    expect(client.state.name).toBe(expected);
+    expect(authErrors).toEqual([]);
+  });
+
+  test('with session_revoked stops the client and asks for a new sign-in', async () => {
+    await open();
+    server.socket.end(CLOSE_CODES.session_revoked, 'session_revoked');
+    await settle();
+    expect(authErrors.map((error) => error.code)).toEqual(['session_revoked']);
+    expect(client.state.name).toBe('stopped');
+  });
+
+  test('with retry_after_ms is not dialled before that', async () => {
+    await open();
+    server.socket.end(CLOSE_CODES.service_restart, 'service_restart;retry_after_ms=3000');
+    await settle();
+    expect(client.state).toMatchObject({ name: 'waiting', retryAt: Date.now() + 3_050 });
+  });
+
+  test('again and again with auth_expired is dialled at once only the first time', async () => {
+    await open();
+    server.socket.end(CLOSE_CODES.auth_expired, 'auth_expired');
+    await settle();
+    server.socket.ready();
+    server.socket.end(CLOSE_CODES.auth_expired, 'auth_expired');
+    await settle();
+    expect(client.state.name).toBe('waiting');
+  });
+
+  test('after a stable time gives the whole budget back', async () => {
+    client = aClient({ maxAttempts: 1 });
+    for (let round = 0; round < 3; round += 1) {
+      await open();
+      await jest.advanceTimersByTimeAsync(10_000);
+      server.socket.end();
+      await settle();
+      expect(client.state.name).toBe('waiting');
+      await jest.advanceTimersByTimeAsync(100);
+      await settle();
+    }
+  });
+});
+
+describe('a handshake that fails', () => {
+  async function failWith(receipt: object): Promise<void> {
+    server.receipt(1, receipt);
+    client.connect();
+    await settle();
+    server.socket.end();
+    await settle();
+  }
+
+  test('is explained by the receipt: a ticket that was used before means a new one at once', async () => {
+    await failWith({ state: 'rejected', code: 'ticket_consumed' });
+    expect(server.sockets).toHaveLength(2);
+  });
+
+  test('is explained by the receipt: a dead session means signing in again', async () => {
+    await failWith({ state: 'rejected', code: 'session_expired' });
+    expect(authErrors.map((error) => error.code)).toEqual(['session_expired']);
+    expect(server.sockets).toHaveLength(1);
+  });
+
+  test('is explained by the receipt: a refused origin is final', async () => {
+    await failWith({ state: 'rejected', code: 'origin_not_allowed' });
+    expect(client.state).toMatchObject({ name: 'stopped', cause: { code: 'origin_not_allowed' } });
+  });
+
+  test('with a ticket that nobody saw is a matter of the network', async () => {
+    await failWith({ state: 'pending' });
+    expect(client.state).toMatchObject({ name: 'waiting', cause: { kind: 'connection' } });
+  });
+
+  test('by silence is given up after the time limit', async () => {
+    server.receipt(1, { state: 'pending' });
+    client.connect();
+    await settle();
+    await jest.advanceTimersByTimeAsync(10_000);
+    await settle();
+    expect(client.state.name).toBe('waiting');
+  });
+});
+
+test('renews the connection with a fresh token when the sign-in is about to run out', async () => {
+  const asked: boolean[] = [];
+  client = aClient({
+    getAccessToken: async ({ fresh }) => {
+      asked.push(fresh);
+      return 'jwt';
+    },
+  });
+  await open();
+  server.socket.deliver('auth.expiring', { expires_at: '' });
+  await settle();
+  expect(asked).toEqual([false, true]);
+  expect(server.calls.at(-1)?.body).toEqual({ client_id: client.clientId, purpose: 'refresh' });
+  expect(server.socket.sentOf('auth.refresh').map((frame) => frame.data)).toEqual([{ ticket: 'secret2' }]);
+});
+
+test('notices a network that died without a word', async () => {
+  await open();
+  await jest.advanceTimersByTimeAsync(30_000);
+  expect(server.socket.sentOf('ping')).toHaveLength(1);
+  await jest.advanceTimersByTimeAsync(30_000);
+  await settle();
+  expect(client.state.name).toBe('waiting');
+});
+
+test('opens nothing when it is closed while the ticket is on its way', async () => {
+  client.connect();
+  client.close();
+  await settle();
+  expect(server.sockets).toEqual([]);
+});
+
+test('close ends the socket with 1000 and hears nothing more', async () => {
+  await open();
+  client.subscribe(CONVERSATION, 0);
+  const frames: string[] = [];
+  client.on('frame', (frame) => frames.push(frame.type));
+  client.close();
+  server.socket.deliver('notice', { code: 'late', detail: '' });
+  server.socket.end(CLOSE_CODES.internal);
+  expect(server.socket.closedWith).toEqual({ code: CLOSE_CODES.normal });
+  expect(frames).toEqual([]);
+  expect(client.state).toEqual({ name: 'stopped' });
+});

@@ -1,0 +1,143 @@
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import type { Problem } from '../../protocol/errors.js';
+import { CONVERSATION, FakeServer, problem, RUN, settle, useFakeClock } from '../spec/fake-server.js';
+import { ChatClient } from './chat-client.js';
+
+let server: FakeServer;
+let client: ChatClient;
+
+async function open(): Promise<void> {
+  client.connect();
+  await settle();
+  server.socket.ready();
+}
+
+async function reconnect(): Promise<void> {
+  server.socket.end();
+  await settle();
+  await open();
+}
+
+function event(seq: number): void {
+  const data = { run_id: RUN, message_id: 'm', responder: 'builtin' };
+  server.socket.deliver('run.started', data, { conversation_id: CONVERSATION, seq });
+}
+
+beforeEach(async () => {
+  useFakeClock();
+  server = new FakeServer();
+  client = new ChatClient({
+    baseUrl: 'https://chat.example',
+    getAccessToken: async () => 'jwt',
+    fetch: server.fetch,
+    createSocket: server.createSocket,
+    random: () => 0.5,
+  });
+  await open();
+});
+
+afterEach(() => {
+  client.close();
+  expect(jest.getTimerCount()).toBe(0);
+  jest.useRealTimers();
+});
+
+test('takes a conversation up after the last event that it saw', async () => {
+  client.subscribe(CONVERSATION, 4);
+  event(5);
+  event(6);
+  await reconnect();
+  expect(server.socket.sentOf('subscribe').map((frame) => frame.data)).toEqual([
+    { conversation_id: CONVERSATION, after_seq: 6 },
+  ]);
+});
+
+test('drops events that it has seen', () => {
+  const seen: (number | undefined)[] = [];
+  client.on('frame', (frame) => seen.push(frame.seq));
+  client.subscribe(CONVERSATION, 4);
+  for (const seq of [3, 4, 5, 5, 6, 5]) event(seq);
+  expect(seen).toEqual([5, 6]);
+});
+
+test('reports a gap once, and delivers nothing out of order after it', () => {
+  const seen: (number | undefined)[] = [];
+  const stale: string[] = [];
+  client.on('frame', (frame) => seen.push(frame.seq));
+  client.on('stale', (id) => stale.push(id));
+  client.subscribe(CONVERSATION, 4);
+  for (const seq of [5, 8, 9]) event(seq);
+  expect(seen).toEqual([5]);
+  expect(stale).toEqual([CONVERSATION]);
+  client.subscribe(CONVERSATION, 9);
+  event(10);
+  expect(seen).toEqual([5, 10]);
+});
+
+test('reports a replay that does not come', async () => {
+  const stale: string[] = [];
+  client.on('stale', (id) => stale.push(id));
+  client.subscribe(CONVERSATION, 4);
+  const re = server.socket.sentOf('subscribe')[0]?.id;
+  server.socket.deliver('subscribed', { conversation_id: CONVERSATION, last_seq: 2_000 }, { re });
+  await settle();
+  event(5);
+  await jest.advanceTimersByTimeAsync(3_000);
+  expect(stale).toEqual([]);
+  await jest.advanceTimersByTimeAsync(3_000);
+  expect(stale).toEqual([CONVERSATION]);
+});
+
+test('sends what was not acknowledged again, under the same client_message_id and in order', async () => {
+  const first = client.sendMessage({ conversation_id: CONVERSATION, client_message_id: 'a', content: 'one' });
+  const second = client.sendMessage({
+    conversation_id: CONVERSATION,
+    client_message_id: 'b',
+    content: 'two',
+  });
+  await reconnect();
+  expect(server.socket.sentOf('message.send').map((frame) => frame.data.client_message_id)).toEqual([
+    'a',
+    'b',
+  ]);
+  const accepted = { message_id: 'm', seq: 1, run_id: RUN, duplicate: true };
+  server.socket.deliver('message.accepted', { ...accepted, client_message_id: 'a' });
+  server.socket.deliver('message.accepted', { ...accepted, client_message_id: 'b' });
+  await expect(first).resolves.toMatchObject({ duplicate: true });
+  await expect(second).resolves.toMatchObject({ run_id: RUN });
+  await reconnect();
+  expect(server.socket.sentOf('message.send')).toEqual([]);
+});
+
+test('waits before it repeats a message that was refused for now', async () => {
+  const sent = client.sendMessage({ conversation_id: CONVERSATION, client_message_id: 'a', content: 'one' });
+  const re = server.socket.sentOf('message.send')[0]?.id;
+  server.socket.deliver('error', problem('rate_limited', 429, 'after', 2_000) as Problem, { re });
+  await jest.advanceTimersByTimeAsync(1_999);
+  expect(server.socket.sentOf('message.send')).toHaveLength(1);
+  await jest.advanceTimersByTimeAsync(1);
+  expect(server.socket.sentOf('message.send')).toHaveLength(2);
+  client.close();
+  await expect(sent).rejects.toMatchObject({ code: 'closed' });
+});
+
+test('gives a message back that the server will never take', async () => {
+  const sent = client.sendMessage({ conversation_id: CONVERSATION, client_message_id: 'a', content: 'one' });
+  const re = server.socket.sentOf('message.send')[0]?.id;
+  server.socket.deliver('error', problem('idempotency_conflict', 409) as Problem, { re });
+  await expect(sent).rejects.toMatchObject({ code: 'idempotency_conflict', kind: 'request' });
+});
+
+test('says what the server says when there is nothing to cancel', async () => {
+  const cancelled = client.cancelRun(RUN);
+  const re = server.socket.sentOf('run.cancel')[0]?.id;
+  server.socket.deliver('error', problem('run_not_found', 404) as Problem, { re });
+  await expect(cancelled).rejects.toMatchObject({ code: 'run_not_found' });
+});
+
+test('passes on an error that answers nothing', () => {
+  const codes: string[] = [];
+  client.on('error', (error) => codes.push(error.code));
+  server.socket.deliver('error', problem('internal', 500, 'backoff') as Problem);
+  expect(codes).toEqual(['internal']);
+});

@@ -1,0 +1,91 @@
+import { beforeEach, expect, test } from '@jest/globals';
+import type { ServerFrame } from '../../protocol/messages.js';
+import type { Message } from '../../protocol/resources.js';
+import { ANSWER, RUN } from '../spec/fake-server.js';
+import { Transcript } from './transcript.js';
+
+let transcript: Transcript;
+
+const answer: Message = {
+  id: ANSWER,
+  role: 'assistant',
+  content: '',
+  status: 'streaming',
+  seq: 2,
+  run_id: RUN,
+  created_at: '2026-01-01T00:00:00.000Z',
+};
+
+function frame(type: string, data: object): ServerFrame {
+  return { type, ts: '', data: { run_id: RUN, message_id: ANSWER, ...data } } as unknown as ServerFrame;
+}
+
+function delta(offset: number, text: string): ReturnType<Transcript['apply']> {
+  return transcript.apply(frame('message.delta', { offset, text }));
+}
+
+function text(): string | undefined {
+  return transcript.find(ANSWER)?.content;
+}
+
+beforeEach(() => {
+  transcript = new Transcript();
+  transcript.apply(frame('message.created', { message: answer }));
+});
+
+test('puts deltas at their offsets: a replay changes nothing', () => {
+  delta(0, 'Hello');
+  delta(5, ' wörld');
+  delta(0, 'Hello');
+  delta(5, ' wörld');
+  expect(text()).toBe('Hello wörld');
+});
+
+test('cuts off what a taker-over writes differently', () => {
+  delta(0, 'Hello there');
+  delta(5, ' world');
+  expect(text()).toBe('Hello world');
+});
+
+test('reports a missing piece instead of writing behind it', () => {
+  delta(0, 'Hello');
+  expect(delta(9, 'x')).toEqual({ kind: 'hole', messageId: ANSWER });
+  expect(text()).toBe('Hello');
+});
+
+test('takes a snapshot for the whole text', () => {
+  delta(0, 'Hxllo');
+  transcript.apply(frame('message.snapshot', { text: 'Hello, all', status: 'streaming' }));
+  delta(10, '!');
+  expect(text()).toBe('Hello, all!');
+});
+
+test('keeps the longer text while HTTP tells of a message in progress', () => {
+  delta(0, 'Hello');
+  transcript.put([answer]);
+  expect(text()).toBe('Hello');
+  transcript.put([{ ...answer, content: 'Hi', status: 'complete' }]);
+  expect(text()).toBe('Hi');
+});
+
+test('a late delta does not change an ended message', () => {
+  delta(0, 'Hello');
+  transcript.apply(frame('run.cancelled', { finish_reason: 'cancelled', length: 5, sha256: '' }));
+  delta(5, ' again');
+  expect(transcript.find(ANSWER)).toMatchObject({ content: 'Hello', status: 'cancelled' });
+});
+
+test('shows tools with their results, and once', () => {
+  const call = frame('tool.call', { tool_call_id: 't', name: 'current_time', arguments: {} });
+  transcript.apply(call);
+  transcript.apply(frame('tool.result', { tool_call_id: 't', output: 'noon' }));
+  transcript.apply(call);
+  expect(transcript.find(ANSWER)?.tools).toEqual([
+    { id: 't', name: 'current_time', arguments: {}, result: { output: 'noon' } },
+  ]);
+});
+
+test('orders by seq, whatever came first', () => {
+  transcript.put([{ ...answer, id: 'question', role: 'user', seq: 1, status: 'complete' }]);
+  expect(transcript.messages.map((message) => message.seq)).toEqual([1, 2]);
+});
