@@ -18,7 +18,7 @@ const SECRET = '/^(ticket|token|jwt|accessToken|refreshToken|bearer|password|sec
 const LOGGER = '/^(logger|log|audit)$/';
 // Words of the contract's vocabulary that begin Redis keys and channels, and the old system's.
 const KEY_WORDS =
-  'chat_[a-z_]+|ws_[a-z_]+|users?|user_[a-z_]+|sessions?|tickets?|receipts?|connections?|conversations?|events?|messages?|runs?|deltas?|nodes?|flags?|limits?';
+  '(chat|ws|user|session|ticket|receipt|connection|conversation|event|message|run|delta|node|flag|limit)s?(_[a-z_]+)?';
 
 const rules = {
   'no-barrel': forbid('Import from the file that defines the thing: no index.ts here.', 'Program'),
@@ -87,6 +87,9 @@ const rules = {
   'no-empty-catch': forbid(
     'Catch where you can act; otherwise let it go up.',
     'CatchClause > BlockStatement[body.length=0]',
+  ),
+  'no-ignored-rejection': forbid(
+    'A rejection is acted on or reported: hand the promise to background().',
     'CallExpression[callee.property.name="catch"] > :function > BlockStatement[body.length=0]',
     'CallExpression[callee.property.name="catch"] > ArrowFunctionExpression > Identifier.body[name="undefined"]',
   ),
@@ -117,7 +120,7 @@ const rules = {
             if (name === undefined || name.parent?.type === 'ClassDeclaration') continue;
             const tsNode = esTreeNodeToTSNodeMap.get(name);
             const type = checker.getNonNullableType(checker.getTypeAtLocation(tsNode));
-            if (/Session$/.test(typeName(type))) return;
+            if (/Session(Record)?$/.test(typeName(type))) return;
           }
         }
         context.report({

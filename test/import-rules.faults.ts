@@ -156,6 +156,9 @@ export const FAULTS: readonly Fault[] = [
   fault('a catch that holds only a comment', 'house/no-empty-catch', {
     'src/chat/swallow.ts': `export function swallow(work: () => void): void { try { work(); } catch { /* never mind */ } }`,
   }),
+  fault('a rejection that nobody hears of', 'house/no-ignored-rejection', {
+    'src/chat/hush.ts': `export const hush = (work: () => Promise<void>): Promise<void> => work().catch(() => undefined);`,
+  }),
   fault('a console', 'no-console', {
     'src/chat/print.ts': `export const print = (): void => console.log('hello');`,
   }),
