@@ -9,6 +9,8 @@ export interface ToolContext {
   turns: readonly Turn[] | ((signal: AbortSignal) => Promise<readonly Turn[]>);
   /** Aborted when the run is cancelled. */
   signal?: AbortSignal;
+  /** Milliseconds that a tool may take; default 5,000. */
+  timeLimitMs?: number;
 }
 
 /** In the form of Ollama's `tools` (docs.ollama.com/capabilities/tool-calling). */
@@ -35,19 +37,32 @@ export class ToolBox {
     return TOOLS.map((tool) => tool.definition);
   }
 
-  /** Runs one tool for at most 5 s. Never rejects: whatever goes wrong becomes an `error` that the model can read. */
+  /** Runs one tool for a limited time. Never rejects: whatever goes wrong becomes an `error` that the model can read. */
   async call(call: Pick<ToolCall, 'name' | 'arguments'>, context: ToolContext): Promise<ToolOutcome> {
     const tool = TOOLS.find(({ definition }) => definition.function.name === call.name);
     if (tool === undefined)
       return { error: `expected one of the tools ${toolNames()}, not "${clip(call.name, 64)}"` };
-    const limit = AbortSignal.timeout(TIME_LIMIT_MS);
-    const signal = context.signal === undefined ? limit : AbortSignal.any([limit, context.signal]);
+    const stop = new AbortController();
+    const { timeLimitMs = TIME_LIMIT_MS } = context;
+    const timer = setTimeout(
+      () => stop.abort(`expected a result within ${timeLimitMs} ms, none came`),
+      timeLimitMs,
+    );
+    const cancel = (): void => stop.abort('the run was cancelled');
+    context.signal?.addEventListener('abort', cancel, { once: true });
+    if (context.signal?.aborted === true) cancel();
     try {
-      return { output: await Promise.race([tool.run(call.arguments, context, signal), rejectionOf(signal)]) };
+      const output = await Promise.race([
+        tool.run(call.arguments, context, stop.signal),
+        rejectionOf(stop.signal),
+      ]);
+      return { output };
     } catch (error) {
-      if (limit.aborted) return { error: `expected a result within ${TIME_LIMIT_MS / 1000} s, none came` };
-      if (signal.aborted) return { error: 'the run was cancelled' };
+      if (stop.signal.aborted) return { error: String(stop.signal.reason) };
       return { error: error instanceof z.ZodError ? argumentFault(error) : 'the tool failed' };
+    } finally {
+      clearTimeout(timer);
+      context.signal?.removeEventListener('abort', cancel);
     }
   }
 }
@@ -131,7 +146,7 @@ function isoTime(now: Date, timezone: string): string {
   const format = new Intl.DateTimeFormat('en', { timeZone: timezone, timeZoneName: 'longOffset' });
   const name = format.formatToParts(now).find(({ type }) => type === 'timeZoneName')?.value ?? 'GMT';
   const offset = name.replace('GMT', '');
-  if (offset === '') return `${now.toISOString().slice(0, 19)}Z`;
+  if (offset === '' || offset === '+00:00') return `${now.toISOString().slice(0, 19)}Z`;
   const [hours = 0, minutes = 0, seconds = 0] = offset.slice(1).split(':').map(Number);
   const offsetMs = ((hours * 60 + minutes) * 60 + seconds) * 1000 * (offset.startsWith('-') ? -1 : 1);
   return `${new Date(now.getTime() + offsetMs).toISOString().slice(0, 19)}${offset}`;
