@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { OllamaServer } from '../../test/support/ollama-server.js';
 import type { Behaviour } from '../../test/support/ollama-behaviour.js';
 import { AppError } from '../errors/app-error.js';
@@ -75,6 +77,11 @@ describe('OllamaResponder', () => {
       expect(textOf(await answer({ written: 'Hello' }))).toBe(' world');
       const { body } = await server.request(0);
       expect(body.messages.at(-1)).toEqual({ role: 'assistant', content: 'Hello' });
+    });
+
+    it('is asked for below the path of the address', async () => {
+      responder = open({ url: `${server.url}/proxy` });
+      await expect(answer()).rejects.toMatchObject({ detail: expect.stringContaining('404 page not found') });
     });
 
     it('uses one connection for one answer after the other', async () => {
@@ -355,6 +362,16 @@ describe('OllamaResponder', () => {
       await expect(open({ model: 'absent' }).check()).rejects.toMatchObject({
         detail: 'expected the model "absent" at the model server, it is not among its 1',
       });
+    });
+
+    it('fails when no answer comes within a second', async () => {
+      const silent = createServer().listen(0, '127.0.0.1');
+      await once(silent, 'listening');
+      const { port } = silent.address() as AddressInfo;
+      await expect(open({ url: `http://127.0.0.1:${port}` }).check()).rejects.toMatchObject({
+        detail: 'expected the list of models within 1000 ms, none came',
+      });
+      silent.close();
     });
 
     it('fails when nobody answers', async () => {
