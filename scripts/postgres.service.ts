@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, chownSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
 import { logTail, startChild } from './child.process.js';
@@ -44,6 +44,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const data = join(folder, `postgres-${binaries.major}`);
   const isNew = !existsSync(join(data, 'PG_VERSION'));
   mkdirSync(data, { recursive: true, mode: 0o700 });
+  mkdirSync(dirname(options.logFile), { recursive: true });
   const owner = dataOwner();
   if (owner !== undefined) chownSync(data, owner, owner);
   const account = postgresAccount(binaries.folder, data);

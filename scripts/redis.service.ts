@@ -112,7 +112,8 @@ export async function pingFailure(url: string): Promise<string | undefined> {
   } catch (error) {
     return failure ?? (error instanceof Error ? error.message : String(error));
   } finally {
-    client.disconnect();
+    // On a connection that has ended it would only set a timer that keeps the program alive for 2 s.
+    if (client.status !== 'end') client.disconnect();
   }
 }
 

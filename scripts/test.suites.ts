@@ -1,0 +1,67 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { onPath } from './executable.js';
+import { say } from './launch-error.js';
+import { PROJECT_ROOT } from './project.js';
+
+/** Something of Debian's that a suite cannot do without. */
+interface Need {
+  debianPackage: string;
+  isThere(): boolean;
+}
+
+export interface Suite {
+  /** Also the name of the Jest project. */
+  name: 'unit' | 'e2e' | 'interop' | 'browser';
+  /** Folder of its specs when they are few enough to be absent or not runnable as a whole. */
+  folder?: string;
+  needsEngines: boolean;
+  needs: Need[];
+  limitMinutes: number;
+}
+
+const CHROMIUM: Need = { debianPackage: 'chromium', isThere: () => onPath('chromium') !== undefined };
+const PYTHON: Need = { debianPackage: 'python3-websockets', isThere: hasPythonWebsockets };
+
+export const SUITES: Suite[] = [
+  { name: 'unit', needsEngines: false, needs: [], limitMinutes: 3 },
+  { name: 'e2e', needsEngines: true, needs: [], limitMinutes: 6 },
+  { name: 'interop', folder: 'test/interop', needsEngines: true, needs: [PYTHON], limitMinutes: 2 },
+  { name: 'browser', folder: 'test/browser', needsEngines: true, needs: [CHROMIUM], limitMinutes: 3 },
+];
+
+/** Spec files of a suite that has a folder of its own. */
+export function specFiles(suite: Suite): string[] {
+  const folder = suite.folder === undefined ? undefined : join(PROJECT_ROOT, suite.folder);
+  if (folder === undefined || !existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => /-spec\.tsx?$/.test(name));
+}
+
+/** Installs what a suite lacks where we may. Answers the Debian packages that are still missing. */
+export function bringNeeds(suite: Suite): string[] {
+  const lacking = suite.needs.filter((need) => !need.isThere());
+  if (lacking.length === 0) return [];
+  const apt = onPath('apt-get');
+  if (apt !== undefined && process.getuid?.() === 0) {
+    const packages = lacking.map((need) => need.debianPackage);
+    say(`Installing ${packages.join(', ')} for the ${suite.name} suite`);
+    if (!install(apt, packages) && aptGet(apt, ['update'])) install(apt, packages);
+  }
+  return lacking.filter((need) => !need.isThere()).map((need) => need.debianPackage);
+}
+
+function install(apt: string, packages: string[]): boolean {
+  return aptGet(apt, ['install', '--yes', '--no-install-recommends', ...packages]);
+}
+
+function aptGet(apt: string, args: string[]): boolean {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const options = ['-o', 'DPkg::Lock::Timeout=120'];
+  return spawnSync(apt, [...options, ...args], { env, stdio: 'ignore', timeout: 300_000 }).status === 0;
+}
+
+/** Debian's own interpreter: another python3 earlier on PATH does not see Debian's modules. */
+function hasPythonWebsockets(): boolean {
+  return spawnSync('/usr/bin/python3', ['-c', 'import websockets'], { stdio: 'ignore' }).status === 0;
+}

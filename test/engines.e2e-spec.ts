@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { startEngines } from './support/engines.js';
+import type { Engines } from './support/engines.js';
+
+/** What the fault tests build on: that an engine really goes away and really comes back. */
+describe('private engines', () => {
+  let engines: Engines;
+
+  beforeAll(async () => {
+    engines = await startEngines({ privatePostgres: true, durableRedis: true });
+  });
+
+  afterAll(() => engines.stop());
+
+  it('keeps committed rows over a killed and restarted Postgres', async () => {
+    await engines.sql('CREATE TABLE kept (a int)');
+    await engines.sql('INSERT INTO kept VALUES (1)');
+    engines.postgres?.kill('SIGKILL');
+    await engines.postgres?.restart();
+    expect(await engines.sql('SELECT a FROM kept')).toEqual([{ a: 1 }]);
+  });
+
+  it('keeps keys over a restarted Redis, on the same port', async () => {
+    const before = new Redis(engines.redisUrl);
+    await before.set('a', '1');
+    before.disconnect();
+    await engines.redis.restart();
+    const after = new Redis(engines.redisUrl);
+    expect(await after.get('a')).toBe('1');
+    after.disconnect();
+  });
+
+  it('refuses connections while Redis is down', async () => {
+    await engines.redis.stop();
+    const client = new Redis(engines.redisUrl, { maxRetriesPerRequest: 0, retryStrategy: () => null });
+    client.on('error', () => undefined);
+    await expect(client.ping()).rejects.toThrow();
+    await engines.redis.restart();
+  });
+});

@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { basename, join } from 'node:path';
+import { expect } from '@jest/globals';
+import pg from 'pg';
+import { ensureDatabase } from '../../scripts/postgres.database.js';
+import { startPostgres } from '../../scripts/postgres.service.js';
+import { startRedis } from '../../scripts/redis.service.js';
+import { currentRun, runLedger } from '../../scripts/test.run.js';
+
+/** A real Postgres or Redis that belongs to one test file alone, to be broken at will. */
+export interface PrivateEngine {
+  readonly url: string;
+  readonly pid: number;
+  /** SIGKILL for a crash, SIGSTOP and SIGCONT to freeze and thaw. */
+  kill(signal: NodeJS.Signals): void;
+  /** Starts it again after `stop` or a crash: same port, same data. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** A Postgres process of its own instead of a database in the run's shared one: for files that break it. */
+  privatePostgres?: boolean;
+  /** Redis keeps its data over a restart. */
+  durableRedis?: boolean;
+}
+
+export interface Engines {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly redis: PrivateEngine;
+  /** Present with `privatePostgres`. */
+  readonly postgres: PrivateEngine | undefined;
+  /** Rows of a statement on the file's own database. */
+  sql<Row extends pg.QueryResultRow>(statement: string, values?: unknown[]): Promise<Row[]>;
+  stop(): Promise<void>;
+}
+
+/** A database and a Redis that no other test file sees. */
+export async function startEngines(options: EngineOptions = {}): Promise<Engines> {
+  const postgres = options.privatePostgres === true ? await privatePostgres() : undefined;
+  const serverUrl = postgres?.url ?? currentRun().postgresUrl;
+  const databaseUrl = await ensureDatabase(serverUrl, `t_${randomBytes(6).toString('hex')}`);
+  const redis = await privateRedis(options.durableRedis ?? false);
+  return {
+    databaseUrl,
+    redisUrl: redis.url,
+    redis,
+    postgres,
+    sql: (statement, values) => query(databaseUrl, statement, values),
+    stop: async () => {
+      await redis.stop();
+      await postgres?.stop();
+    },
+  };
+}
+
+/** Where the processes of the running test file write their logs. */
+export function logFile(name: string): string {
+  return join(currentRun().folder, testFileName(), `${name}.log`);
+}
+
+async function privateRedis(durable: boolean): Promise<PrivateEngine> {
+  const { data, folder, redis: program } = currentRun();
+  const own = join(data, `redis-${randomBytes(4).toString('hex')}`);
+  const settings = { program, folder: own, logFile: logFile('redis'), ledger: runLedger(folder), durable };
+  return restartable((port) => startRedis({ ...settings, port }));
+}
+
+async function privatePostgres(): Promise<PrivateEngine> {
+  const { data, folder, postgres: binaries } = currentRun();
+  const settings = {
+    binaries,
+    folder: join(data, `postgres-${randomBytes(4).toString('hex')}`),
+    password: randomBytes(12).toString('hex'),
+    logFile: logFile('postgres'),
+    ledger: runLedger(folder),
+    durable: false,
+  };
+  return restartable((port) => startPostgres({ ...settings, port }));
+}
+
+interface Running {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  kill(signal: NodeJS.Signals): void;
+  stop(): Promise<void>;
+}
+
+async function restartable(start: (port?: number) => Promise<Running>): Promise<PrivateEngine> {
+  let running = await start();
+  return {
+    url: running.url,
+    get pid() {
+      return running.pid;
+    },
+    kill: (signal) => running.kill(signal),
+    restart: async () => {
+      await running.stop();
+      running = await start(running.port);
+    },
+    stop: () => running.stop(),
+  };
+}
+
+async function query<Row extends pg.QueryResultRow>(
+  databaseUrl: string,
+  statement: string,
+  values: unknown[] = [],
+): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000 });
+  await client.connect();
+  try {
+    return (await client.query<Row>(statement, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+function testFileName(): string {
+  const path = expect.getState().testPath ?? 'no-test-file';
+  return basename(path).replace(/\.[a-z0-9]+-spec\.tsx?$/, '');
+}

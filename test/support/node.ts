@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import type { Exit } from '../../scripts/child.process.js';
+import { startServer } from '../../scripts/server.process.js';
+import { currentRun, runLedger } from '../../scripts/test.run.js';
+import { logFile } from './engines.js';
+
+/** The built server as a real process. */
+export interface TestNode {
+  readonly name: string;
+  readonly port: number;
+  /** `http://127.0.0.1:<port>`, also its origin. */
+  readonly url: string;
+  /** `ws://127.0.0.1:<port>`. */
+  readonly wsUrl: string;
+  readonly pid: number;
+  /** Everything that it has written so far. */
+  logs(): string;
+  /** Log lines of one event, parsed. */
+  logged(event: string): Record<string, unknown>[];
+  readonly exited: Promise<Exit>;
+  /** SIGTERM: drains, then answers how it ended. */
+  stop(): Promise<Exit>;
+  /** SIGKILL. */
+  kill(): Promise<Exit>;
+  signal(signal: NodeJS.Signals): void;
+}
+
+/** An origin that every test node lets in; browsers send it, other clients need not. */
+export const TEST_ORIGIN = 'http://localhost:5173';
+
+const STOP_LIMIT_MS = 30_000;
+
+/** Limits out of the way: a test that means one sets it. */
+const TEST_SETTINGS = {
+  HOST: '127.0.0.1',
+  REGISTRATION: 'open',
+  DRAIN_SECONDS: '1',
+  LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE: '1000000',
+  LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE: '1000000',
+  LIMIT_LOGINS_PER_ACCOUNT_PER_MINUTE: '1000000',
+  LIMIT_TICKETS_PER_USER_PER_MINUTE: '1000000',
+  LIMIT_TICKETS_OUTSTANDING_PER_USER: '1000000',
+  LIMIT_MESSAGES_PER_USER_PER_MINUTE: '1000000',
+};
+
+export interface NodeOptions {
+  name?: string;
+  /** Must hold DATABASE_URL, REDIS_URL and JWT_SECRET; overrides the test settings. */
+  env: Record<string, string>;
+}
+
+/** Starts a node. Nothing but PATH and HOME of our own environment reaches it. */
+export async function startNode({ name = 'node', env }: NodeOptions): Promise<TestNode> {
+  const unique = `${name}-${randomBytes(3).toString('hex')}`;
+  const { PATH = '', HOME = '/' } = process.env;
+  const { child, port } = await startServer({
+    name: unique,
+    env: { PATH, HOME, PORT: '0', ...TEST_SETTINGS, ...env },
+    logFile: logFile(unique),
+    ledger: runLedger(currentRun().folder),
+  });
+  return {
+    name: unique,
+    port,
+    url: `http://127.0.0.1:${port}`,
+    wsUrl: `ws://127.0.0.1:${port}`,
+    pid: child.pid,
+    logs: () => child.logs(),
+    logged: (event) => linesOf(child.logs(), event),
+    exited: child.exited,
+    stop: () => child.stop(STOP_LIMIT_MS),
+    kill: () => {
+      child.kill('SIGKILL');
+      return child.exited;
+    },
+    signal: (signal) => child.kill(signal),
+  };
+}
+
+function linesOf(logs: string, event: string): Record<string, unknown>[] {
+  const lines = logs.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'));
+  return lines
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter((line) => line.event === event);
+}
