@@ -98,14 +98,15 @@ describe('OllamaResponder', () => {
     });
 
     it('waits for a slow reader without losing patience with the model', async () => {
-      server.behave({ kind: 'answer', tokens: ['a', 'b'] });
+      server.behave({ kind: 'answer', tokens: ['a', 'b', 'c', 'd'], paceMs: 150 });
       const parts: ResponderPart[] = [];
       for await (const part of responder.respond(request())) {
         parts.push(part);
+        if (parts.length > 1) continue;
         // Longer than the limit between tokens: here the time itself is what is tested.
         await new Promise((resolve) => setTimeout(resolve, LIMITS.betweenTokensMs + 50));
       }
-      expect(textOf(parts)).toBe('ab');
+      expect(textOf(parts)).toBe('abcd');
     });
   });
 
@@ -213,6 +214,12 @@ describe('OllamaResponder', () => {
         code: 'dependency_unavailable',
         detail: `expected the model "absent", Ollama answered 404 "model 'absent' not found"`,
       });
+    });
+
+    it('that sends another type without end loses the connection', async () => {
+      server.behave({ kind: 'bytes', chunks: Array(60).fill('x'), contentType: 'text/html', paceMs: 1000 });
+      await expect(answer()).rejects.toMatchObject({ code: 'dependency_unavailable' });
+      await expect(server.requests[0]?.ended).resolves.toBe('aborted');
     });
 
     it.each(['hang-before-headers', 'hang-between-tokens'] as const)(
