@@ -1,4 +1,11 @@
-import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 
@@ -98,6 +105,8 @@ export class Config {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly jwt: JwtKeys & { issuer: string; audience: string };
+  /** Proves that a refresh token is ours. Derived from the key that signs access tokens. */
+  readonly refreshTokenKey: KeyObject;
   readonly accessTokenTtlSeconds: number;
   readonly sessionTtlSeconds: number;
   readonly sessionMaxSeconds: number;
@@ -135,6 +144,7 @@ export class Config {
       issuer: environment.JWT_ISSUER,
       audience: environment.JWT_AUDIENCE,
     };
+    this.refreshTokenKey = deriveKey(this.jwt.signing.key, 'refresh token');
     this.accessTokenTtlSeconds = environment.ACCESS_TOKEN_TTL_SECONDS;
     this.sessionTtlSeconds = environment.SESSION_TTL_SECONDS;
     this.sessionMaxSeconds = environment.SESSION_MAX_SECONDS;
@@ -266,4 +276,9 @@ function algorithmOf(key: KeyObject): JwtAlgorithm {
   throw new ConfigError(
     `The settings cannot be used.\nJWT_PRIVATE_KEY: expected an RSA or P-256 key, got ${key.asymmetricKeyType ?? 'a secret'}`,
   );
+}
+
+function deriveKey(key: KeyObject, purpose: string): KeyObject {
+  const material = key.type === 'secret' ? key.export() : key.export({ type: 'pkcs8', format: 'der' });
+  return createSecretKey(Buffer.from(hkdfSync('sha256', material, '', purpose, 32)));
 }

@@ -8,6 +8,8 @@ export interface AppErrorOptions {
   retryAfterMs?: number;
   /** Overrides the row's HTTP status where the protocol of HTTP has a more exact one, such as 415 or 426. */
   status?: number;
+  /** Headers for an HTTP answer, such as the state of a limit. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** An expected failure, named by its code. What HTTP, the upgrade and frames say about it comes from `protocol/errors.ts`. */
@@ -16,6 +18,7 @@ export class AppError extends Error {
   readonly detail: string;
   readonly retryAfterMs: number;
   readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     readonly code: ErrorCode,
@@ -30,6 +33,7 @@ export class AppError extends Error {
     this.detail = options.detail ?? row.title;
     this.retryAfterMs = options.retryAfterMs ?? (row.retry === 'after' ? 1000 : 0);
     this.status = options.status ?? row.status;
+    this.headers = options.headers ?? {};
   }
 
   get row(): ErrorRow {

@@ -31,7 +31,11 @@ export function toProblem(error: AppError, instance: string, traceId: string): P
 
 /** Headers that every problem answer carries beside its body. */
 export function problemHeaders(error: AppError): Record<string, string> {
-  const headers: Record<string, string> = { 'content-type': PROBLEM_JSON, 'cache-control': 'no-store' };
+  const headers: Record<string, string> = {
+    ...error.headers,
+    'content-type': PROBLEM_JSON,
+    'cache-control': 'no-store',
+  };
   if (error.retryAfterMs > 0) headers['retry-after'] = String(Math.ceil(error.retryAfterMs / 1000));
   // RFC 9110 section 11.6.1: a 401 names the scheme to use.
   if (error.status === 401) headers['www-authenticate'] = 'Bearer';

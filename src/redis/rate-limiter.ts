@@ -53,9 +53,11 @@ export class RateLimiter {
       };
     } catch (error) {
       if (error instanceof RateLimiterRes) {
+        const resetMs = Math.max(1, error.msBeforeNext);
         throw new AppError('rate_limited', {
           detail: `more than ${limiter.points} ${name} in ${WINDOW_SECONDS} s`,
-          retryAfterMs: Math.max(1, error.msBeforeNext),
+          retryAfterMs: resetMs,
+          headers: rateLimitHeaders({ name, limit: limiter.points, remaining: 0, resetMs }),
         });
       }
       throw error;

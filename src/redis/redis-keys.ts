@@ -7,15 +7,19 @@ export const redisKeys = {
   session: (userId: string, sessionId: string) => `chat_session:${userId}:${sessionId}`,
   /** Sorted set of a user's session ids by the end of their life (ms). Life: that of the longest session. */
   sessionsOfUser: (userId: string) => `session_index:${userId}`,
-  /** Hash `current`: digest of the refresh token that is good now. Life: that of its session. */
+  /** Digest of the refresh token that is good now. Life: `SESSION_MAX_SECONDS`. */
   sessionRefresh: (userId: string, sessionId: string) => `session_refresh:${userId}:${sessionId}`,
+  /** Why a session was ended. Life: 1 h. */
+  sessionEnd: (userId: string, sessionId: string) => `session_end:${userId}:${sessionId}`,
   /** JSON of a ticket's claims. Life: `WS_TICKET_TTL_SECONDS`. */
   ticket: (digest: string) => `ws_ticket:${digest}`,
   /** JSON of a receipt. Life: 300 s. */
   receipt: (ticketId: string) => `ws_ticket_receipt:${ticketId}`,
+  /** Id of the ticket that had this digest, after it was used. Life: that of the ticket. */
+  ticketSpent: (digest: string) => `ticket_spent:${digest}`,
   /** Sorted set of a user's unused ticket ids by their end (ms). Life: that of the last ticket. */
   ticketsOutstanding: (userId: string) => `ticket_outstanding:${userId}`,
-  /** Sorted set of a user's connection ids by the time of their last heartbeat (ms). Life: bounded by heartbeats. */
+  /** Sorted set of `session|client|connection` of a user by the time of the last heartbeat (ms). Life: two heartbeats. */
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
   /** Text that a run has written so far, as a hash `text`, `attempt`. Life: 24 h. */
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
@@ -27,6 +31,8 @@ export const redisKeys = {
 export const redisChannels = {
   /** What the sockets of one conversation are sent: see `websocket/fan-out.ts`. */
   conversation: (conversationId: string) => `conversation:${conversationId}`,
+  /** Connections that a newer one of the same session and client replaces. */
+  connectionReplaced: 'connection:replaced',
   /** Sessions that ended, for every node to close their sockets. */
   sessionEnded: 'session:ended',
   /** Runs to stop, for the node that writes them. */

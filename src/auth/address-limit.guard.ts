@@ -1,0 +1,24 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { IS_UNLIMITED } from '../identity/public.decorator.js';
+import { rateLimitHeaders, RateLimiter } from '../redis/rate-limiter.js';
+
+/** Counts requests per address, before anything expensive is done for them. */
+@Injectable()
+export class AddressLimitGuard implements CanActivate {
+  constructor(
+    private readonly rateLimiter: RateLimiter,
+    private readonly reflector: Reflector,
+  ) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    if (context.getType() !== 'http') return true;
+    if (this.reflector.getAllAndOverride<boolean>(IS_UNLIMITED, [context.getHandler(), context.getClass()]))
+      return true;
+    const http = context.switchToHttp();
+    const state = await this.rateLimiter.take('requests', http.getRequest<FastifyRequest>().ip);
+    void http.getResponse<FastifyReply>().headers(rateLimitHeaders(state));
+    return true;
+  }
+}

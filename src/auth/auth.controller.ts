@@ -1,0 +1,88 @@
+import { Body, Controller, Get, Headers, HttpCode, Post, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { unstorable } from '../../protocol/messages.js';
+import type { Me, SignIn, User } from '../../protocol/resources.js';
+import { CurrentUser } from '../identity/current-user.decorator.js';
+import { Public } from '../identity/public.decorator.js';
+import { toUser, type UserContext } from '../identity/user-context.js';
+import { PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH } from './password.js';
+import { SignInService } from './sign-in.service.js';
+
+const storable = (value: string) => !unstorable(value);
+
+const registrationSchema = z
+  .object({
+    email: z.email().max(254),
+    password: z.string().min(PASSWORD_MIN_LENGTH).max(PASSWORD_MAX_LENGTH),
+    display_name: z
+      .string()
+      .trim()
+      .min(1)
+      .max(100)
+      .refine(storable, 'must be well-formed Unicode without NUL')
+      .optional(),
+  })
+  .meta({ id: 'Registration' });
+
+// A sign-in says nothing about the rules for passwords: whatever does not fit them is simply wrong.
+const loginSchema = z
+  .object({
+    email: z.string().min(1).max(254).refine(storable, 'must be well-formed Unicode without NUL'),
+    password: z.string().min(1).max(1024),
+  })
+  .meta({ id: 'Login' });
+
+const refreshSchema = z.object({ refresh_token: z.string().min(1).max(1024) }).meta({ id: 'Refresh' });
+
+@Controller('auth')
+export class AuthController {
+  constructor(private readonly signIn: SignInService) {}
+
+  @Public()
+  @Post('register')
+  async register(
+    @Body({ schema: registrationSchema }) body: z.infer<typeof registrationSchema>,
+  ): Promise<{ user: User }> {
+    const { email, password, display_name: displayName } = body;
+    return { user: await this.signIn.register({ email, password, displayName }) };
+  }
+
+  @Public()
+  @Post('login')
+  @HttpCode(200)
+  login(
+    @Body({ schema: loginSchema }) body: z.infer<typeof loginSchema>,
+    @Headers('user-agent') userAgent: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SignIn> {
+    void reply.header('cache-control', 'no-store');
+    return this.signIn.login(body.email, body.password, userAgent ?? '');
+  }
+
+  @Public()
+  @Post('refresh')
+  @HttpCode(200)
+  refresh(
+    @Body({ schema: refreshSchema }) body: z.infer<typeof refreshSchema>,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SignIn> {
+    void reply.header('cache-control', 'no-store');
+    return this.signIn.refresh(body.refresh_token);
+  }
+
+  @Post('logout')
+  @HttpCode(204)
+  logout(@CurrentUser() user: UserContext): Promise<void> {
+    return this.signIn.logout(user);
+  }
+
+  @Get('me')
+  me(@CurrentUser() user: UserContext): Me {
+    return {
+      user: toUser(user),
+      session_id: user.sessionId,
+      expires_at: new Date(user.expiresAtMs).toISOString(),
+    };
+  }
+}

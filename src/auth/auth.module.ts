@@ -1,0 +1,50 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { JwtModule, type JwtModuleOptions, JwtSecretRequestType } from '@nestjs/jwt';
+import { Config } from '../config/config.js';
+import { SessionModule } from '../session/session.module.js';
+import { TicketModule } from '../ticket/ticket.module.js';
+import { CLOCK_TOLERANCE_SECONDS, readHeader } from './access-token.js';
+import { AddressLimitGuard } from './address-limit.guard.js';
+import { AuthController } from './auth.controller.js';
+import { AuthReport } from './auth-report.js';
+import { HttpAuthGuard } from './http-auth.guard.js';
+import { SignInService } from './sign-in.service.js';
+import { UnifiedAuthenticationService } from './unified-authentication.service.js';
+import { UserStore } from './user.store.js';
+import { WsAuthGuard } from './ws-auth.guard.js';
+
+@Module({
+  imports: [
+    JwtModule.registerAsync({ inject: [Config], useFactory: jwtOptions }),
+    SessionModule,
+    TicketModule,
+  ],
+  controllers: [AuthController],
+  providers: [
+    AuthReport,
+    UserStore,
+    SignInService,
+    UnifiedAuthenticationService,
+    WsAuthGuard,
+    // In this order: what is cheap refuses before what is expensive.
+    { provide: APP_GUARD, useClass: AddressLimitGuard },
+    { provide: APP_GUARD, useClass: HttpAuthGuard },
+  ],
+  exports: [UnifiedAuthenticationService, WsAuthGuard, SessionModule],
+})
+export class AuthModule {}
+
+function jwtOptions({ jwt, accessTokenTtlSeconds }: Config): JwtModuleOptions {
+  const { algorithm, issuer, audience } = jwt;
+  return {
+    // A KeyObject, because with a string each verification first tries to read it as a public key: 350 us against 9.
+    secretOrKeyProvider: (requestType, token) => {
+      if (requestType === JwtSecretRequestType.SIGN) return jwt.signing.key;
+      const { kid } = readHeader(String(token), algorithm);
+      return jwt.verifying.get(kid ?? jwt.signing.kid) ?? jwt.signing.key;
+    },
+    signOptions: { algorithm, issuer, audience, keyid: jwt.signing.kid, expiresIn: accessTokenTtlSeconds },
+    verifyOptions: { algorithms: [algorithm], issuer, audience, clockTolerance: CLOCK_TOLERANCE_SECONDS },
+  };
+}

@@ -1,0 +1,41 @@
+import { availableParallelism } from 'node:os';
+import { hash, verify } from '@node-rs/argon2';
+import { bulkhead } from 'cockatiel';
+import { AppError } from '../errors/app-error.js';
+
+/** OWASP's first choice for argon2id (the library's default algorithm): 19 MiB, 2 passes, 1 lane. */
+const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+
+/** Hashes run beside the event loop, at most two at once: a login storm slows logins, never sockets. */
+const hashing = bulkhead(Math.min(2, availableParallelism()), 200);
+
+export const PASSWORD_MIN_LENGTH = 12;
+export const PASSWORD_MAX_LENGTH = 128;
+
+/** A hash of no password, so that an unknown account costs as much time as a known one. */
+const NOBODYS_HASH = hash('nobody has this password', ARGON2);
+
+export function hashPassword(password: string): Promise<string> {
+  return limited(() => hash(password, ARGON2));
+}
+
+/**
+ * True when the password is the account's. Takes the same time when there is no account.
+ * @param passwordHash the account's hash, or `undefined` for an unknown account.
+ */
+export async function isPasswordRight(passwordHash: string | undefined, password: string): Promise<boolean> {
+  const expected = passwordHash ?? (await NOBODYS_HASH);
+  const isRight = await limited(() => verify(expected, password));
+  return isRight && passwordHash !== undefined;
+}
+
+async function limited<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await hashing.execute(work);
+  } catch (error) {
+    if ((error as { isBulkheadRejectedError?: boolean }).isBulkheadRejectedError === true) {
+      throw new AppError('rate_limited', { detail: 'too many sign-ins at once', retryAfterMs: 2000 });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import type { User } from '../../protocol/resources.js';
+import { Config } from '../config/config.js';
+import { AppError } from '../errors/app-error.js';
+import { AuditLog } from '../observability/audit-log.service.js';
+import { newRefreshToken, readRefreshToken, refreshDigest } from './refresh-token.js';
+import type { EndedSession, SessionEndReason, SessionRecord } from './session-record.js';
+import { SessionStore } from './session.store.js';
+
+const MAX_USER_AGENT_LENGTH = 200;
+
+export interface OpenedSession {
+  session: SessionRecord;
+  refreshToken: string;
+}
+
+/** Sign-ins: opened by login, kept alive by use, over when they end, when nobody uses them, or at the absolute cap. */
+@Injectable()
+export class SessionService {
+  constructor(
+    private readonly config: Config,
+    private readonly store: SessionStore,
+    private readonly audit: AuditLog,
+  ) {}
+
+  /** Opens a session under an id that nobody could have planted. */
+  async open(user: User, userAgent: string): Promise<OpenedSession> {
+    const now = Date.now();
+    const session: SessionRecord = {
+      user_id: user.id,
+      email: user.email,
+      role: user.role,
+      connected_at: new Date(now).toISOString(),
+      websocket_endpoint: `${this.config.publicUrl.replace(/^http/, 'ws')}/ws`,
+      session_id: randomUUID(),
+      display_name: user.display_name,
+      absolute_expires_at: now + this.config.sessionMaxSeconds * 1000,
+      user_agent: userAgent.slice(0, MAX_USER_AGENT_LENGTH),
+    };
+    const refreshToken = newRefreshToken(this.config.refreshTokenKey, toParts(session));
+    await this.store.create(
+      session,
+      refreshDigest(refreshToken),
+      this.config.sessionTtlSeconds,
+      this.config.sessionMaxSeconds,
+    );
+    this.audit.record('session.opened', user.id, { session_id: session.session_id });
+    return { session, refreshToken };
+  }
+
+  /**
+   * The session, which lives on for `SESSION_TTL_SECONDS` from now.
+   * @throws {AppError} `session_revoked` when it was ended, `session_expired` when its time was over.
+   */
+  touch(userId: string, sessionId: string): Promise<SessionRecord> {
+    return this.live(userId, sessionId, this.config.sessionTtlSeconds);
+  }
+
+  /** The session, whose life is left as it is. @throws {AppError} as `touch`. */
+  check(userId: string, sessionId: string): Promise<SessionRecord> {
+    return this.live(userId, sessionId);
+  }
+
+  /**
+   * Exchanges a refresh token for the next one; each can be used once.
+   * @throws {AppError} `token_malformed`, `session_revoked`, `session_expired`; `refresh_reused` after ending the session.
+   */
+  async rotate(refreshToken: string): Promise<OpenedSession> {
+    const parts = readRefreshToken(this.config.refreshTokenKey, refreshToken);
+    if (parts === undefined)
+      throw new AppError('token_invalid', { detail: 'This is not a refresh token of ours' });
+    const session = await this.touch(parts.userId, parts.sessionId);
+    const next = newRefreshToken(this.config.refreshTokenKey, parts);
+    const result = await this.store.rotateRefresh(
+      parts.userId,
+      parts.sessionId,
+      refreshDigest(refreshToken),
+      refreshDigest(next),
+    );
+    switch (result) {
+      case 'rotated':
+        this.audit.record('session.refreshed', parts.userId, { session_id: parts.sessionId });
+        return { session, refreshToken: next };
+      case 'used':
+        this.audit.critical('session.refresh_reused', parts.userId, { session_id: parts.sessionId });
+        await this.end(parts.userId, parts.sessionId, 'refresh_reused');
+        throw new AppError('refresh_reused', {
+          detail: 'This refresh token was used before; its session is ended, sign in again',
+        });
+      case 'gone':
+        throw new AppError('session_expired');
+    }
+  }
+
+  /** Ends one session: its tokens and tickets are dead when this resolves, its sockets close on every node. */
+  async end(userId: string, sessionId: string, reason: SessionEndReason): Promise<void> {
+    await this.store.end({ user_id: userId, session_id: sessionId, reason, ended_at: Date.now() });
+    this.audit.record('session.ended', userId, { session_id: sessionId, reason });
+  }
+
+  /** Calls `listener` for each session that ends on any node. */
+  onEnded(listener: (ended: EndedSession) => void): Promise<void> {
+    return this.store.onEnded(listener);
+  }
+
+  private async live(userId: string, sessionId: string, ttlSeconds?: number): Promise<SessionRecord> {
+    const session = await this.store.read(userId, sessionId, ttlSeconds);
+    if (session !== undefined && Date.now() < session.absolute_expires_at) return session;
+    const reason = session === undefined ? await this.store.endReason(userId, sessionId) : undefined;
+    if (reason === undefined)
+      throw new AppError('session_expired', { detail: 'The session is over, sign in again' });
+    if (reason === 'user_disabled') throw new AppError('user_disabled');
+    throw new AppError('session_revoked', { detail: 'The session was ended, sign in again' });
+  }
+}
+
+function toParts(session: SessionRecord): { userId: string; sessionId: string } {
+  return { userId: session.user_id, sessionId: session.session_id };
+}

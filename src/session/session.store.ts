@@ -1,0 +1,108 @@
+import { Injectable } from '@nestjs/common';
+import { redisChannels, redisKeys } from '../redis/redis-keys.js';
+import { RedisService } from '../redis/redis.service.js';
+import type { EndedSession, SessionRecord } from './session-record.js';
+
+/** Longest time for which an ended session's reason is remembered. */
+const END_REASON_TTL_SECONDS = 3600;
+
+/**
+ * Replaces the refresh token's digest if the one presented is the one that is good now. One key, so that it works on a
+ * cluster, and one script, so that of simultaneous uses exactly one wins.
+ */
+const ROTATE_REFRESH = `
+local current = redis.call('GET', KEYS[1])
+if not current then return 'gone' end
+if current ~= ARGV[1] then return 'used' end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+return 'rotated'`;
+
+export type RotationResult = 'rotated' | 'used' | 'gone';
+
+@Injectable()
+export class SessionStore {
+  constructor(private readonly redis: RedisService) {}
+
+  async create(
+    record: SessionRecord,
+    refreshDigest: string,
+    ttlSeconds: number,
+    maxSeconds: number,
+  ): Promise<void> {
+    const index = redisKeys.sessionsOfUser(record.user_id);
+    await this.redis.run((redis) =>
+      Promise.all([
+        redis.set(
+          redisKeys.session(record.user_id, record.session_id),
+          JSON.stringify(record),
+          'EX',
+          ttlSeconds,
+        ),
+        redis.set(
+          redisKeys.sessionRefresh(record.user_id, record.session_id),
+          refreshDigest,
+          'EX',
+          maxSeconds,
+        ),
+        redis.zadd(index, record.absolute_expires_at, record.session_id),
+        redis.expire(index, maxSeconds),
+      ]),
+    );
+  }
+
+  /** Reads a session and, with `ttlSeconds`, gives it that long to live from now. */
+  async read(userId: string, sessionId: string, ttlSeconds?: number): Promise<SessionRecord | undefined> {
+    const key = redisKeys.session(userId, sessionId);
+    const json = await this.redis.run((redis) =>
+      ttlSeconds === undefined ? redis.get(key) : redis.getex(key, 'EX', ttlSeconds),
+    );
+    return json === null ? undefined : (JSON.parse(json) as SessionRecord);
+  }
+
+  /** Ids of a user's sessions that may still live. */
+  async idsOfUser(userId: string): Promise<string[]> {
+    const index = redisKeys.sessionsOfUser(userId);
+    return this.redis.run((redis) => redis.zrangebyscore(index, Date.now(), '+inf'));
+  }
+
+  async rotateRefresh(
+    userId: string,
+    sessionId: string,
+    presented: string,
+    next: string,
+  ): Promise<RotationResult> {
+    const key = redisKeys.sessionRefresh(userId, sessionId);
+    return (await this.redis.run((redis) =>
+      redis.eval(ROTATE_REFRESH, 1, key, presented, next),
+    )) as RotationResult;
+  }
+
+  /** Ends a session and tells every node. The order matters: nobody may read the session after the message. */
+  async end(ended: EndedSession): Promise<void> {
+    const { user_id: userId, session_id: sessionId } = ended;
+    await this.redis.run(async (redis) => {
+      await Promise.all([
+        redis.del(redisKeys.session(userId, sessionId)),
+        redis.del(redisKeys.sessionRefresh(userId, sessionId)),
+        redis.zrem(redisKeys.sessionsOfUser(userId), sessionId),
+        redis.set(redisKeys.sessionEnd(userId, sessionId), ended.reason, 'EX', END_REASON_TTL_SECONDS),
+      ]);
+      await redis.publish(redisChannels.sessionEnded, JSON.stringify(ended));
+    });
+  }
+
+  /** Why a session that is gone was ended, or `undefined` when it ran out by itself. */
+  async endReason(userId: string, sessionId: string): Promise<string | undefined> {
+    const key = redisKeys.sessionEnd(userId, sessionId);
+    return (await this.redis.run((redis) => redis.get(key))) ?? undefined;
+  }
+
+  /** Calls `listener` for each session that ends on any node. */
+  async onEnded(listener: (ended: EndedSession) => void): Promise<void> {
+    const { subscriber } = this.redis;
+    subscriber.on('message', (channel: string, message: string) => {
+      if (channel === redisChannels.sessionEnded) listener(JSON.parse(message) as EndedSession);
+    });
+    await subscriber.subscribe(redisChannels.sessionEnded);
+  }
+}

@@ -1,0 +1,28 @@
+/** Enough for 1,000 sockets a second over the longest life of a ticket, in about 10 MiB. */
+const MAX_ENTRIES = 120_000;
+
+/**
+ * The digests that this node saw consumed, for as long as the tickets would have lived. A failover of Redis can lose
+ * the deletion of a ticket: this node does not honour it a second time.
+ */
+export class SpentTickets {
+  private readonly expiries = new Map<string, number>();
+
+  add(digest: string, expiresAtMs: number): void {
+    this.forgetExpired();
+    this.expiries.set(digest, expiresAtMs);
+  }
+
+  has(digest: string): boolean {
+    return this.expiries.has(digest);
+  }
+
+  /** A map keeps the order of insertion, which is nearly the order of expiry: stop at the first that is still good. */
+  private forgetExpired(): void {
+    const now = Date.now();
+    for (const [digest, expiresAtMs] of this.expiries) {
+      if (expiresAtMs > now && this.expiries.size < MAX_ENTRIES) return;
+      this.expiries.delete(digest);
+    }
+  }
+}

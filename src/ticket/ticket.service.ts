@@ -1,0 +1,223 @@
+import { Injectable } from '@nestjs/common';
+import type { ErrorCode } from '../../protocol/errors.js';
+import type { IssuedTicket, Receipt, TicketPurpose } from '../../protocol/resources.js';
+import { socketPath, SUBPROTOCOL } from '../../protocol/messages.js';
+import { Config } from '../config/config.js';
+import { AppError } from '../errors/app-error.js';
+import { toAppError } from '../errors/problem.js';
+import type { UserContext } from '../identity/user-context.js';
+import { AuditLog } from '../observability/audit-log.service.js';
+import { Metrics } from '../observability/metrics.js';
+import { type LimitState, RateLimiter } from '../redis/rate-limiter.js';
+import { SpentTickets } from './spent-tickets.js';
+import { hasTicketForm, hasTicketIdForm, newTicket, newTicketId, ticketDigest } from './ticket.js';
+import type { TicketClaims } from './ticket-claims.js';
+import { RECEIPT_TTL_SECONDS, type StoredReceipt, TicketStore } from './ticket.store.js';
+
+export interface TicketRequest {
+  purpose: TicketPurpose;
+  conversationId?: string;
+  clientId?: string;
+  /** `Origin` of the minting request, when a browser sent one. */
+  origin?: string;
+}
+
+/** A ticket that was taken out of the store. It is gone, whatever is decided about it now. */
+export interface ConsumedTicket {
+  digest: string;
+  claims: TicketClaims;
+}
+
+/**
+ * Tickets: made for a signed-in user, good for one use within `WS_TICKET_TTL_SECONDS`. Redis holds the digest only, and
+ * presenting a ticket deletes it before anything about it is compared.
+ */
+@Injectable()
+export class TicketService {
+  private readonly spent = new SpentTickets();
+  private readonly counted = (event: string) => this.metrics.tickets.labels(event);
+
+  constructor(
+    private readonly config: Config,
+    private readonly store: TicketStore,
+    private readonly audit: AuditLog,
+    private readonly metrics: Metrics,
+    private readonly rateLimiter: RateLimiter,
+  ) {}
+
+  /**
+   * Makes a ticket, in one round trip: it is stored while its limits are looked at, and taken back when one refuses.
+   * @throws {AppError} `rate_limited` for too many per minute, or too many unused; `dependency_unavailable`.
+   */
+  async issue(
+    user: UserContext,
+    request: TicketRequest,
+  ): Promise<{ issued: IssuedTicket; limit: LimitState }> {
+    const ticket = newTicket();
+    const digest = ticketDigest(ticket);
+    const claims = this.claimsOf(user, request);
+    const maxOutstanding = this.config.limits.ticketsOutstandingPerUser;
+    const [limit, nextEnd] = await Promise.all([
+      this.rateLimiter.take('tickets', user.userId).catch(toAppError),
+      this.store.issue(digest, claims, this.config.ticketTtlSeconds, maxOutstanding),
+    ]);
+    if (limit instanceof AppError) {
+      await this.store.discard(digest, claims);
+      throw limit;
+    }
+    if (nextEnd !== undefined) {
+      this.counted('limited').inc();
+      throw new AppError('rate_limited', {
+        detail: `more than ${maxOutstanding} unused tickets: use one, burn one, or wait`,
+        retryAfterMs: Math.max(1, nextEnd - claims.issued_at),
+      });
+    }
+    this.counted('issued').inc();
+    this.audit.record('ticket.issued', user.userId, {
+      ticket_id: claims.ticket_id,
+      session_id: user.sessionId,
+      purpose: claims.purpose,
+      conversation_id: claims.conversation_id,
+    });
+    return { issued: this.toIssuedTicket(ticket, claims), limit };
+  }
+
+  /**
+   * Takes a presented ticket out of the store.
+   * @throws {AppError} `ticket_missing`, `ticket_malformed`, `ticket_unknown`, `ticket_consumed`, `ticket_expired`.
+   */
+  async consume(ticket: string | undefined): Promise<ConsumedTicket> {
+    if (ticket === undefined || ticket === '') throw this.refused('ticket_missing');
+    if (!hasTicketForm(ticket)) throw this.refused('ticket_malformed');
+    const digest = ticketDigest(ticket);
+    const claims = this.spent.has(digest) ? undefined : await this.store.consume(digest);
+    if (claims === undefined) throw await this.notThere(digest);
+    this.spent.add(digest, claims.expires_at);
+    if (Date.now() >= claims.expires_at) {
+      await this.reject({ digest, claims }, 'ticket_expired');
+      throw new AppError('ticket_expired');
+    }
+    return { digest, claims };
+  }
+
+  /** Records that a consumed ticket opened a connection (or renewed one). */
+  async accept({ digest, claims }: ConsumedTicket, connectionId: string): Promise<void> {
+    const now = Date.now();
+    this.counted('consumed').inc();
+    this.metrics.ticketAge.observe((now - claims.issued_at) / 1000);
+    this.audit.record('ticket.consumed', claims.user_id, {
+      ticket_id: claims.ticket_id,
+      connection_id: connectionId,
+    });
+    await this.store.settle(digest, claims, {
+      ticket_id: claims.ticket_id,
+      state: 'consumed',
+      at: new Date(now).toISOString(),
+      connection_id: connectionId,
+    });
+  }
+
+  /** Records why a consumed ticket opened nothing. Its owner finds `code` in the receipt, and nobody else does. */
+  async reject({ digest, claims }: ConsumedTicket, code: ErrorCode): Promise<void> {
+    this.counted(code === 'ticket_expired' ? 'expired' : 'rejected').inc();
+    this.audit.warn('ticket.rejected', claims.user_id, { ticket_id: claims.ticket_id, code });
+    await this.store.settle(digest, claims, {
+      ticket_id: claims.ticket_id,
+      state: code === 'ticket_expired' ? 'expired' : 'rejected',
+      code,
+      at: new Date().toISOString(),
+    });
+  }
+
+  /** Adds to the receipt how the connection ended, while the receipt lasts. */
+  async recordClose(
+    ticketId: string,
+    issuedAtMs: number,
+    close: { code: number; reason: string },
+  ): Promise<void> {
+    if (Date.now() - issuedAtMs > RECEIPT_TTL_SECONDS * 1000) return;
+    const receipt = await this.store.receipt(ticketId);
+    if (receipt !== undefined) await this.store.updateReceipt({ ...receipt, close });
+  }
+
+  /** @throws {AppError} `not_found` for a ticket that is unknown, forgotten or somebody else's. */
+  async receiptOf(userId: string, ticketId: string): Promise<Receipt> {
+    const receipt = await this.ownReceipt(userId, ticketId);
+    const isOver = receipt.state === 'pending' && Date.now() >= receipt.expires_at;
+    return {
+      ticket_id: receipt.ticket_id,
+      state: isOver ? 'expired' : receipt.state,
+      ...(isOver ? { code: 'ticket_expired' } : receipt.code === undefined ? {} : { code: receipt.code }),
+      at: isOver ? new Date(receipt.expires_at).toISOString() : receipt.at,
+      ...(receipt.connection_id === undefined ? {} : { connection_id: receipt.connection_id }),
+      ...(receipt.close === undefined ? {} : { close: receipt.close }),
+    };
+  }
+
+  /** Burns an unused ticket; one that was used or is over stays as it is. @throws {AppError} `not_found` */
+  async burn(userId: string, ticketId: string): Promise<void> {
+    const receipt = await this.ownReceipt(userId, ticketId);
+    const claims = await this.store.consume(receipt.digest);
+    if (claims === undefined) return;
+    this.spent.add(receipt.digest, claims.expires_at);
+    this.counted('revoked').inc();
+    this.audit.record('ticket.revoked', userId, { ticket_id: ticketId });
+    await this.store.settle(receipt.digest, claims, {
+      ticket_id: ticketId,
+      state: 'revoked',
+      code: 'ticket_revoked',
+      at: new Date().toISOString(),
+    });
+  }
+
+  private async ownReceipt(userId: string, ticketId: string): Promise<StoredReceipt> {
+    const receipt = hasTicketIdForm(ticketId) ? await this.store.receipt(ticketId) : undefined;
+    if (receipt?.user_id === userId) return receipt;
+    throw new AppError('not_found', { detail: 'There is no such ticket of yours' });
+  }
+
+  private toIssuedTicket(ticket: string, claims: TicketClaims): IssuedTicket {
+    return {
+      ticket,
+      ticket_id: claims.ticket_id,
+      expires_in: this.config.ticketTtlSeconds,
+      expires_at: new Date(claims.expires_at).toISOString(),
+      url: this.config.publicUrl.replace(/^http/, 'ws') + socketPath(claims.conversation_id),
+      protocol: SUBPROTOCOL,
+      server_time: new Date(claims.issued_at).toISOString(),
+    };
+  }
+
+  private claimsOf(user: UserContext, request: TicketRequest): TicketClaims {
+    const now = Date.now();
+    const claims: TicketClaims = {
+      ticket_id: newTicketId(),
+      user_id: user.userId,
+      session_id: user.sessionId,
+      purpose: request.purpose,
+      issued_at: now,
+      expires_at: now + this.config.ticketTtlSeconds * 1000,
+      auth_expires_at: user.expiresAtMs,
+    };
+    if (request.clientId !== undefined) claims.client_id = request.clientId;
+    if (request.conversationId !== undefined) claims.conversation_id = request.conversationId;
+    if (request.origin !== undefined) claims.origin = request.origin;
+    return claims;
+  }
+
+  private refused(code: ErrorCode): AppError {
+    this.counted('unknown').inc();
+    return new AppError(code);
+  }
+
+  /** Tells a ticket that never was from one that is gone. A second use is an attack or a broken client. */
+  private async notThere(digest: string): Promise<AppError> {
+    const ticketId = await this.store.spentTicketId(digest);
+    if (ticketId === undefined && !this.spent.has(digest)) return this.refused('ticket_unknown');
+    const receipt = ticketId === undefined ? undefined : await this.store.receipt(ticketId);
+    if (receipt?.state === 'revoked') return this.refused('ticket_revoked');
+    this.counted('replayed').inc();
+    this.audit.critical('ticket.replayed', receipt?.user_id, { ticket_id: ticketId });
+    return new AppError('ticket_consumed');
+  }
+}
