@@ -14,8 +14,8 @@ export interface ChildOptions {
   command: string;
   args: string[];
   env: NodeJS.ProcessEnv;
-  /** Receives standard output and standard error; kept after the end. */
-  logFile: string;
+  /** Receives standard output and standard error, and is kept after the end; without it they go where ours go. */
+  logFile?: string;
   /** Where the process is written down, for whoever cleans up after a crash. */
   ledger: ProcessLedger;
   /** What makes it stop in order. */
@@ -29,7 +29,7 @@ export interface ChildOptions {
 export interface Child {
   readonly name: string;
   readonly pid: number;
-  readonly logFile: string;
+  readonly logFile: string | undefined;
   /** Set once the process has ended. */
   exit: Exit | undefined;
   readonly exited: Promise<Exit>;
@@ -45,10 +45,9 @@ export interface Child {
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const { name, command, args, env, logFile, ledger, stopSignal = 'SIGTERM', cwd, uid, gid } = options;
-  mkdirSync(dirname(logFile), { recursive: true });
-  const log = openSync(logFile, 'a', 0o600);
+  const log = logFile === undefined ? 'inherit' : openLog(logFile);
   const started = spawn(command, args, { env, cwd, uid, gid, detached: true, stdio: ['ignore', log, log] });
-  closeSync(log);
+  if (log !== 'inherit') closeSync(log);
   await new Promise<void>((resolve, reject) => {
     started.once('spawn', resolve);
     started.once('error', reject);
@@ -79,9 +78,14 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     kill: (signal) => {
       if (child.exit === undefined) signalProcess(pid, signal);
     },
-    logs: () => readFileSync(logFile, 'utf8'),
+    logs: () => (logFile === undefined ? '' : readFileSync(logFile, 'utf8')),
   };
   return child;
+}
+
+function openLog(file: string): number {
+  mkdirSync(dirname(file), { recursive: true });
+  return openSync(file, 'a', 0o600);
 }
 
 /** The end of a child's log, for an error that has to say why it did not start. */

@@ -41,7 +41,7 @@ function linuxIdentity(pid: number): string | undefined {
 }
 
 export class ProcessLedger {
-  constructor(private readonly file: string) {}
+  constructor(readonly file: string) {}
 
   record(name: string, pid: number, signal: NodeJS.Signals): void {
     const identity = processIdentity(pid);
@@ -51,17 +51,22 @@ export class ProcessLedger {
     appendFileSync(this.file, `${JSON.stringify(entry)}\n`, { mode: 0o600 });
   }
 
-  /** The recorded processes that still run, in the order in which they were started. */
+  /** The recorded processes that still run, but for this one, in the order in which they were started. */
   living(): LedgerEntry[] {
-    return this.read().filter((entry) => processIdentity(entry.pid) === entry.identity);
+    const others = this.read().filter((entry) => entry.pid !== process.pid);
+    return others.filter((entry) => processIdentity(entry.pid) === entry.identity);
   }
 
   /** Ends what still runs, last started first, and forgets everything. Answers what it had to end. */
   async endAll(graceMs: number): Promise<LedgerEntry[]> {
-    const living = this.living().reverse();
-    for (const entry of living) await endProcess(entry, graceMs);
+    const ended: LedgerEntry[] = [];
+    // What we wait for may be starting something itself: look again until there is nothing.
+    for (let living = this.living(); living.length > 0; living = this.living()) {
+      for (const entry of living.reverse()) await endProcess(entry, graceMs);
+      ended.push(...living);
+    }
     rmSync(this.file, { force: true });
-    return living;
+    return ended;
   }
 
   private read(): LedgerEntry[] {

@@ -15,8 +15,10 @@ export class StateFolder {
     return join(this.path, ...names);
   }
 
-  empty(): void {
-    for (const name of readdirSync(this.path)) rmSync(this.in(name), { recursive: true, force: true });
+  /** Removes everything but one file. */
+  empty(kept: string): void {
+    const entries = readdirSync(this.path).map((name) => this.in(name));
+    for (const entry of entries) if (entry !== kept) rmSync(entry, { recursive: true, force: true });
   }
 
   /** Made once, then kept, so that tokens outlive a restart of the demo. 64 hexadecimal characters. */
