@@ -13,7 +13,7 @@ async function backend(name: string): Promise<Server> {
   const server = createServer((request, response) => {
     let body = '';
     request.on('data', (chunk) => (body += String(chunk)));
-    request.on('end', () => response.end(`${name} ${body} ${request.headers['x-forwarded-for']}`));
+    request.on('end', () => response.end(`${name} ${body} ${String(request.headers['x-forwarded-for'])}`));
   });
   const sockets = new WebSocketServer({ noServer: true });
   server.on('upgrade', (request, socket, head) => {
