@@ -41,8 +41,9 @@ export class ChatApi {
     return this.open('/auth/refresh', { refresh_token: refreshToken });
   }
 
-  async logout(): Promise<void> {
-    await this.call({ method: 'POST', path: '/auth/logout' });
+  /** Takes the token itself: whoever signs out has forgotten it by the time of the call. */
+  async logout(accessToken: string): Promise<void> {
+    await this.http.call({ method: 'POST', path: '/auth/logout', auth: { token: accessToken } });
   }
 
   me(): Promise<Me> {

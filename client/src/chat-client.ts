@@ -87,8 +87,8 @@ export class ChatClient extends Emitter<ChatClientEvents> {
   }
 
   /** Asks again for what came after the last event: the answer holds the whole text of a run in progress. */
-  resubscribe(conversationId: string): void {
-    this.exchange.resubscribe(conversationId);
+  resume(conversationId: string): void {
+    this.exchange.resume(conversationId);
   }
 
   unsubscribe(conversationId: string): void {

@@ -75,7 +75,9 @@ test('loads history, then listens from its end', async () => {
   expect(feed.state.phase).toBe('loading');
   await settle();
   expect(feed.state).toMatchObject({ phase: 'ready', title: 'Talk', messages: [{ content: 'Earlier' }] });
-  expect(server.socket.sentOf('subscribe')[0]?.data).toEqual({ conversation_id: CONVERSATION, after_seq: 1 });
+  expect(server.socket.sentOf('resume')[0]?.data).toEqual({
+    cursors: [{ conversation_id: CONVERSATION, seq: 1 }],
+  });
 });
 
 test('says so when loading fails, and can be asked again', async () => {
@@ -121,7 +123,7 @@ test('asks once for the text when a piece of it is missing', async () => {
   await settle();
   live('message.delta', { offset: 10, text: 'late' });
   live('message.delta', { offset: 14, text: 'later' });
-  expect(server.socket.sentOf('subscribe')).toHaveLength(2);
+  expect(server.socket.sentOf('resume')).toHaveLength(2);
 });
 
 test('shows an own message as pending until the conversation has it', async () => {

@@ -57,6 +57,11 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
     if (this.isOpen) return;
     this.stopListening = [
       this.client.on('frame', (frame) => this.receive(frame)),
+      this.client.on('state', (state) => {
+        // What failed for want of a network can be had again.
+        const canHeal = this.phase === 'failed' && this.error?.retry !== 'none';
+        if (state.name === 'open' && canHeal) void this.load();
+      }),
       this.client.on('stale', (id) => {
         if (id === this.id) void this.load();
       }),
@@ -134,7 +139,7 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
   private fill(messageId: string): void {
     if (this.holes.has(messageId)) return;
     this.holes.add(messageId);
-    this.client.resubscribe(this.id);
+    this.client.resume(this.id);
   }
 
   private async verify(messageId: string, end: RunEnd): Promise<void> {

@@ -47,8 +47,8 @@ test('takes a conversation up after the last event that it saw', async () => {
   event(5);
   event(6);
   await reconnect();
-  expect(server.socket.sentOf('subscribe').map((frame) => frame.data)).toEqual([
-    { conversation_id: CONVERSATION, after_seq: 6 },
+  expect(server.socket.sentOf('resume').map((frame) => frame.data)).toEqual([
+    { cursors: [{ conversation_id: CONVERSATION, seq: 6 }] },
   ]);
 });
 
@@ -74,18 +74,42 @@ test('reports a gap once, and delivers nothing out of order after it', () => {
   expect(seen).toEqual([5, 10]);
 });
 
-test('reports a replay that does not come', async () => {
+test('reports a conversation that is too far behind to be replayed', () => {
   const stale: string[] = [];
   client.on('stale', (id) => stale.push(id));
   client.subscribe(CONVERSATION, 4);
-  const re = server.socket.sentOf('subscribe')[0]?.id;
-  server.socket.deliver('subscribed', { conversation_id: CONVERSATION, last_seq: 2_000 }, { re });
-  await settle();
-  event(5);
-  await jest.advanceTimersByTimeAsync(3_000);
-  expect(stale).toEqual([]);
-  await jest.advanceTimersByTimeAsync(3_000);
+  const re = server.socket.sentOf('resume')[0]?.id;
+  const resumed = {
+    conversation_id: CONVERSATION,
+    recovered: false,
+    from_seq: 5,
+    to_seq: 2_000,
+    replayed: 0,
+  };
+  server.socket.deliver('resumed', resumed, { re });
   expect(stale).toEqual([CONVERSATION]);
+});
+
+test('forgets a conversation that is gone, and says so', async () => {
+  const codes: string[] = [];
+  client.on('error', (error) => codes.push(error.code));
+  client.subscribe(CONVERSATION, 4);
+  const re = server.socket.sentOf('resume')[0]?.id;
+  server.socket.deliver('error', problem('conversation_not_found', 404) as Problem, { re });
+  await settle();
+  expect(codes).toEqual(['conversation_not_found']);
+  await reconnect();
+  expect(server.socket.sentOf('resume')).toEqual([]);
+});
+
+test('asks again for a conversation that could not be resumed for now', async () => {
+  client.subscribe(CONVERSATION, 4);
+  const re = server.socket.sentOf('resume')[0]?.id;
+  const refusal = problem('dependency_unavailable', 503, 'after', 2_000) as Problem;
+  server.socket.deliver('error', refusal, { re });
+  await settle();
+  await jest.advanceTimersByTimeAsync(2_000);
+  expect(server.socket.sentOf('resume')).toHaveLength(2);
 });
 
 test('sends what was not acknowledged again, under the same client_message_id and in order', async () => {

@@ -12,16 +12,15 @@ export interface ExchangeHandlers {
   error(error: ApiError): void;
 }
 
-/** A replay that has not moved for this long is not coming. */
-const REPLAY_STALL_MS = 3_000;
+const RESUME_AGAIN_MS = 1_000;
 
 /** What is said over the links, one after the other: it outlives each of them. */
 export class Exchange {
   private link: Link | undefined;
   private readonly subscriptions = new Subscriptions();
   private readonly requests: Requests;
+  private readonly timers = new Set<ReturnType<typeof setTimeout>>();
   private readonly outbox = new Outbox((message) => this.link?.send('message.send', message));
-  private readonly replayTimers = new Map<string, ReturnType<typeof setTimeout>>();
 
   constructor(
     private readonly handlers: ExchangeHandlers,
@@ -33,7 +32,7 @@ export class Exchange {
   /** A link is ready: take up every conversation where it was left, then send what is in doubt. */
   attach(link: Link): void {
     this.link = link;
-    for (const id of this.subscriptions.ids()) this.resubscribe(id);
+    for (const id of this.subscriptions.ids()) this.resume(id);
     this.outbox.resend();
   }
 
@@ -41,7 +40,8 @@ export class Exchange {
   detach(): void {
     this.link = undefined;
     this.requests.rejectAll(networkError('The connection was lost'));
-    this.stopReplayTimers();
+    for (const timer of this.timers) clearTimeout(timer);
+    this.timers.clear();
   }
 
   /** There will be no next link. */
@@ -52,26 +52,23 @@ export class Exchange {
 
   subscribe(conversationId: string, afterSeq: number): void {
     this.subscriptions.set(conversationId, afterSeq);
-    this.resubscribe(conversationId);
+    this.resume(conversationId);
   }
 
-  resubscribe(id: string): void {
-    const afterSeq = this.subscriptions.seqOf(id);
-    if (this.link === undefined || afterSeq === undefined) return;
-    const answer = this.request('subscribe', { conversation_id: id, after_seq: afterSeq });
-    this.background(
-      answer.then((frame) => {
-        if (frame.type === 'subscribed') this.watchReplay(id, frame.data.last_seq);
-      }),
-      (error) => {
-        if (error.retry === 'none') this.subscriptions.remove(id);
-      },
-    );
+  /** Asks for what came after the last event. Unlike `subscribe`, `resume` also brings the text of a run in progress. */
+  resume(id: string): void {
+    const seq = this.subscriptions.seqOf(id);
+    if (this.link === undefined || seq === undefined) return;
+    // One frame for each conversation, so that a refusal says which one it is about.
+    const answer = this.request('resume', { cursors: [{ conversation_id: id, seq }] });
+    this.background(answer, (error) => {
+      if (error.retry === 'none') this.subscriptions.remove(id);
+      else this.resumeLater(id, error.retryAfterMs);
+    });
   }
 
   unsubscribe(conversationId: string): void {
     if (!this.subscriptions.remove(conversationId)) return;
-    this.stopReplayTimer(conversationId);
     if (this.link !== undefined) {
       this.background(this.request('unsubscribe', { conversation_id: conversationId }));
     }
@@ -95,29 +92,19 @@ export class Exchange {
     if (verdict === 'gap' && frame.conversation_id !== undefined) this.miss(frame.conversation_id);
   }
 
-  /** Too far behind, the server replays nothing: then there is silence, or a gap at the next event. */
-  private watchReplay(id: string, lastSeq: number): void {
-    this.stopReplayTimer(id);
-    const seq = this.subscriptions.seqOf(id);
-    if (seq === undefined || seq >= lastSeq) return;
-    const timer = setTimeout(() => {
-      if (this.subscriptions.seqOf(id) === seq) this.miss(id);
-      else this.watchReplay(id, lastSeq);
-    }, REPLAY_STALL_MS);
-    this.replayTimers.set(id, timer);
+  private resumeLater(id: string, waitMs: number): void {
+    const timer = setTimeout(
+      () => {
+        this.timers.delete(timer);
+        this.resume(id);
+      },
+      Math.max(waitMs, RESUME_AGAIN_MS),
+    );
+    this.timers.add(timer);
   }
 
   private miss(conversationId: string): void {
     if (this.subscriptions.markStale(conversationId)) this.handlers.stale(conversationId);
-  }
-
-  private stopReplayTimer(id: string): void {
-    clearTimeout(this.replayTimers.get(id));
-    this.replayTimers.delete(id);
-  }
-
-  private stopReplayTimers(): void {
-    for (const id of [...this.replayTimers.keys()]) this.stopReplayTimer(id);
   }
 
   /** A lost connection is no news here: the next link subscribes again. */

@@ -18,7 +18,7 @@ export interface Call {
   query?: Record<string, string | number | undefined>;
   body?: unknown;
   /** Defaults to a token from `getAccessToken`; `public` sends none. */
-  auth?: 'public' | 'fresh';
+  auth?: 'public' | 'fresh' | { token: string };
   signal?: AbortSignal;
 }
 
@@ -32,16 +32,22 @@ export class HttpClient {
 
   async call(call: Call): Promise<unknown> {
     const headers: Record<string, string> = { accept: 'application/json' };
-    if (call.auth !== 'public') {
-      const token = await takeAccessToken(this.options.getAccessToken, {
-        fresh: call.auth === 'fresh',
-        ...(call.signal && { signal: call.signal }),
-      });
-      headers.authorization = `Bearer ${token}`;
-    }
+    if (call.auth !== 'public') headers.authorization = `Bearer ${await this.tokenFor(call)}`;
     if (call.body !== undefined) headers['content-type'] = 'application/json';
     const response = await this.send(call, headers);
     return readBody(response);
+  }
+
+  private tokenFor(call: Call): Promise<string> {
+    const { getAccessToken } = this.options;
+    if (typeof call.auth === 'object') {
+      const { token } = call.auth;
+      return takeAccessToken(async () => token, { fresh: false });
+    }
+    return takeAccessToken(getAccessToken, {
+      fresh: call.auth === 'fresh',
+      ...(call.signal && { signal: call.signal }),
+    });
   }
 
   private async send(call: Call, headers: Record<string, string>): Promise<Response> {

@@ -1,3 +1,5 @@
+export { contentFault, LIMITS } from '../../protocol/messages.js';
+export type { Conversation, SignIn, User } from '../../protocol/resources.js';
 export { isUsableToken, type AccessTokenRequest, type GetAccessToken } from './access-token.js';
 export { ChatApi } from './api.js';
 export { ChatClient, type ChatClientEvents, type ChatClientOptions } from './chat-client.js';
