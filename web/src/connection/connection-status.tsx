@@ -1,0 +1,34 @@
+import type { ConnectionState } from '../../../client/src/index.js';
+import { Countdown } from './countdown.js';
+
+/** Where the connection stands, in words. */
+export function ConnectionStatus({ state }: { state: ConnectionState }) {
+  return (
+    <p className="connection" data-state={state.name}>
+      <span className="connection-dot" aria-hidden="true" />
+      {/* Said aloud once per state; the countdown beside it changes every second. */}
+      <span className="visually-hidden" role="status">
+        {wordsOf(state)}
+      </span>
+      <span aria-hidden="true">
+        {state.name === 'waiting' ? <Countdown until={state.retryAt} /> : wordsOf(state)}
+      </span>
+    </p>
+  );
+}
+
+function wordsOf(state: ConnectionState): string {
+  switch (state.name) {
+    case 'idle':
+      return 'Not connected';
+    case 'minting':
+    case 'connecting':
+      return 'Connecting…';
+    case 'open':
+      return `Connected to node ${state.ready.node}`;
+    case 'waiting':
+      return 'Reconnecting soon';
+    case 'stopped':
+      return 'Disconnected';
+  }
+}
