@@ -1,0 +1,156 @@
+import type { Socket } from 'node:net';
+import { WebSocket } from 'ws';
+import { CLOSE_CODES, type CloseName, closeReason } from '../../protocol/close-codes.js';
+import type { AppError } from '../errors/app-error.js';
+import { newTraceId, toProblem } from '../errors/problem.js';
+import type { UserContext } from '../identity/user-context.js';
+import { encodeTextFrame } from './frame-encoding.js';
+import type { FrameReply } from './frame-request.js';
+import { flushSoon } from './outbox.js';
+
+/** A socket that has more than this unsent is not reading. */
+export const MAX_UNSENT_BYTES = 1024 * 1024;
+
+/** Reasons for the closes that the WebSocket library decides on by itself. */
+const LIBRARY_REASONS = new Map<number, CloseName>(
+  (['protocol_error', 'invalid_payload', 'frame_too_large', 'policy_violation'] as const).map((name) => [
+    CLOSE_CODES[name],
+    name,
+  ]),
+);
+
+/** Everything about a socket that is known before it opens. */
+export interface SocketIdentity {
+  user: UserContext;
+  connectionId: string;
+  clientId: string;
+  conversationId: string | undefined;
+  ticketId: string;
+  ticketIssuedAtMs: number;
+  /** Network address, for the list of connections. */
+  address: string;
+}
+
+/**
+ * An open WebSocket and the user behind it. The library makes one for each upgrade and `open` gives it its identity
+ * before anything can arrive.
+ */
+export class AuthenticatedSocket extends WebSocket {
+  declare identity: SocketIdentity;
+  /** The signed-in user; replaced when the socket is renewed. */
+  declare user: UserContext;
+  declare openedAtMs: number;
+  /** Phase of the heartbeat: see `heartbeat.ts`. */
+  declare pingDueAtMs: number;
+  declare pingSentAtMs: number;
+  declare touchedAtMs: number;
+  declare hasWarnedOfExpiry: boolean;
+  /** Conversations that it watches; made with the first. */
+  declare subscriptions: Set<string> | undefined;
+  declare closedByServer: boolean;
+  declare private raw: Socket;
+  declare private outbox: Buffer[];
+  declare private outboxBytes: number;
+  declare private onSlow: (socket: AuthenticatedSocket) => void;
+
+  open(identity: SocketIdentity, raw: Socket, onSlow: (socket: AuthenticatedSocket) => void): void {
+    this.identity = identity;
+    this.user = identity.user;
+    this.openedAtMs = Date.now();
+    this.pingDueAtMs = 0;
+    this.pingSentAtMs = 0;
+    this.touchedAtMs = this.openedAtMs;
+    this.hasWarnedOfExpiry = false;
+    this.subscriptions = undefined;
+    this.closedByServer = false;
+    this.raw = raw;
+    this.outbox = [];
+    this.outboxBytes = 0;
+    this.onSlow = onSlow;
+  }
+
+  get connectionId(): string {
+    return this.identity.connectionId;
+  }
+
+  get conversationId(): string | undefined {
+    return this.identity.conversationId;
+  }
+
+  /** @param re the `id` of the client's frame that this answers. */
+  sendFrame(reply: FrameReply, re?: string): void {
+    this.sendEncoded(encodeTextFrame(JSON.stringify(withTime(reply, re))));
+  }
+
+  /** Answers with an `error` frame; an error that ends the session ends the socket as well. */
+  sendError(error: AppError, re?: string): void {
+    const problem = toProblem(error, '/ws', newTraceId());
+    const frame: Record<string, unknown> = {
+      type: 'error',
+      ts: new Date().toISOString(),
+      data: problem,
+      error: problem.title,
+    };
+    if (re !== undefined) frame.re = re;
+    this.sendEncoded(encodeTextFrame(JSON.stringify(frame)));
+    if (error.row.close === 'session_revoked') this.endWith('session_revoked');
+  }
+
+  /** Sends a frame that is encoded already. The bytes are shared with other sockets and must not change. */
+  sendEncoded(frame: Buffer): void {
+    if (this.readyState !== WebSocket.OPEN) return;
+    if (this.outbox.length === 0) flushSoon(this);
+    this.outbox.push(frame);
+    this.outboxBytes += frame.length;
+    if (this.raw.writableLength + this.outboxBytes > MAX_UNSENT_BYTES) this.onSlow(this);
+  }
+
+  /** Bytes that the network has not taken yet. */
+  get unsentBytes(): number {
+    return this.raw.writableLength + this.outboxBytes;
+  }
+
+  /** Writes what has gathered. */
+  flush(): void {
+    if (this.outbox.length === 0) return;
+    const bytes = this.outbox.length === 1 ? this.outbox[0]! : Buffer.concat(this.outbox, this.outboxBytes);
+    this.outbox = [];
+    this.outboxBytes = 0;
+    if (this.raw.writable) this.raw.write(bytes);
+  }
+
+  /** Closes with a code of ours, after what has gathered. */
+  endWith(name: CloseName, detail?: Readonly<Record<string, string | number>>): void {
+    if (this.readyState !== WebSocket.OPEN) return;
+    this.closedByServer = true;
+    this.flush();
+    super.close(CLOSE_CODES[name], closeReason(name, detail));
+  }
+
+  /** Called by the library itself, without a reason, for what its parser refuses. */
+  override close(code?: number, data?: string | Buffer): void {
+    const name = data === undefined && code !== undefined ? LIBRARY_REASONS.get(code) : undefined;
+    this.flush();
+    if (name === undefined) {
+      super.close(code, data);
+      return;
+    }
+    this.closedByServer = true;
+    super.close(code, closeReason(name));
+  }
+}
+
+function withTime(reply: FrameReply, re: string | undefined): Record<string, unknown> {
+  const frame: Record<string, unknown> = { type: reply.type };
+  if (re !== undefined) frame.re = re;
+  if (reply.conversation_id !== undefined) frame.conversation_id = reply.conversation_id;
+  if (reply.seq !== undefined) frame.seq = reply.seq;
+  frame.ts = reply.ts ?? new Date().toISOString();
+  frame.data = reply.data;
+  return frame;
+}
+
+/** The JSON of a broadcast frame, in the order of members that all frames have. */
+export function frameJson(reply: FrameReply): string {
+  return JSON.stringify(withTime(reply, undefined));
+}

@@ -1,0 +1,143 @@
+import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
+import { AppError } from '../errors/app-error.js';
+import { AuditLog } from '../observability/audit-log.service.js';
+import { background } from '../observability/background.js';
+import { AppLogger } from '../observability/logger.js';
+import { Metrics } from '../observability/metrics.js';
+import type { EndedSession } from '../session/session-record.js';
+import { SessionService } from '../session/session.service.js';
+import { TicketService } from '../ticket/ticket.service.js';
+import type { AuthenticatedSocket, SocketIdentity } from './authenticated-socket.js';
+import { ConnectionStore } from './connection.store.js';
+
+type Listener = (socket: AuthenticatedSocket) => void | Promise<void>;
+
+/** Close codes that can be a label; a client may send any other. */
+const KNOWN_CODES = new Set<number>([...Object.values(CLOSE_CODES), 1005, 1006]);
+
+/** The open sockets of this node, and what must happen to them when a session ends or a newer socket takes over. */
+@Injectable()
+export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdown {
+  private readonly sockets = new Map<string, AuthenticatedSocket>();
+  private readonly bySession = new Map<string, Set<AuthenticatedSocket>>();
+  private readonly readyListeners: Listener[] = [];
+  private readonly closedListeners: Listener[] = [];
+
+  constructor(
+    private readonly store: ConnectionStore,
+    private readonly sessions: SessionService,
+    private readonly tickets: TicketService,
+    private readonly audit: AuditLog,
+    private readonly logger: AppLogger,
+    private readonly metrics: Metrics,
+  ) {}
+
+  onModuleInit(): void {
+    background(
+      this.sessions.onEnded((ended) => this.closeSession(ended)),
+      this.logger,
+      'session.listen_failed',
+    );
+    background(
+      this.store.onReplaced((id) => this.sockets.get(id)?.endWith('replaced')),
+      this.logger,
+      'connection.listen_failed',
+    );
+  }
+
+  beforeApplicationShutdown(): void {
+    for (const socket of this.sockets.values()) socket.endWith('service_restart', { retry_after_ms: 1000 });
+  }
+
+  /** Calls `listener` for each socket after its `ready` frame. */
+  onReady(listener: Listener): void {
+    this.readyListeners.push(listener);
+  }
+
+  /** Calls `listener` for each socket that is gone. */
+  onClosed(listener: Listener): void {
+    this.closedListeners.push(listener);
+  }
+
+  /**
+   * Takes a place for a connection that is about to open.
+   * @throws {AppError} `connection_limit` when session or user have too many on all nodes together.
+   */
+  async admit(identity: SocketIdentity): Promise<void> {
+    const outcome = await this.store.admit(identity);
+    if (outcome === 'session' || outcome === 'user') {
+      throw new AppError('connection_limit', { detail: `this ${outcome} has as many connections as it may` });
+    }
+    if (outcome.length > 0) await this.store.publishReplaced(outcome);
+  }
+
+  /** Gives a place back that no connection took. */
+  release(identity: SocketIdentity): Promise<void> {
+    return this.store.leave(identity);
+  }
+
+  opened(socket: AuthenticatedSocket): void {
+    this.sockets.set(socket.connectionId, socket);
+    const { sessionId } = socket.user;
+    const siblings = this.bySession.get(sessionId);
+    if (siblings === undefined) this.bySession.set(sessionId, new Set([socket]));
+    else siblings.add(socket);
+    this.metrics.connections.inc();
+    this.metrics.sessionsActive.set(this.bySession.size);
+  }
+
+  ready(socket: AuthenticatedSocket): void {
+    this.tell(this.readyListeners, socket);
+  }
+
+  closed(socket: AuthenticatedSocket, code: number, reason: string): void {
+    if (!this.sockets.delete(socket.connectionId)) return;
+    const { sessionId } = socket.user;
+    const siblings = this.bySession.get(sessionId);
+    siblings?.delete(socket);
+    if (siblings?.size === 0) this.bySession.delete(sessionId);
+    this.metrics.connections.dec();
+    this.metrics.sessionsActive.set(this.bySession.size);
+    this.metrics.connectionDuration.observe((Date.now() - socket.openedAtMs) / 1000);
+    const label = KNOWN_CODES.has(code) ? String(code) : 'other';
+    this.metrics.closes.labels(label, socket.closedByServer ? 'server' : 'client').inc();
+    this.tell(this.closedListeners, socket);
+    const { ticketId, ticketIssuedAtMs, connectionId, user } = socket.identity;
+    this.audit.record('connection.closed', user.userId, { connection_id: connectionId, code, reason });
+    background(this.store.leave(socket.identity), this.logger, 'connection.leave_failed');
+    background(
+      this.tickets.recordClose(ticketId, ticketIssuedAtMs, { code, reason }),
+      this.logger,
+      'ticket.receipt_failed',
+    );
+  }
+
+  all(): IterableIterator<AuthenticatedSocket> {
+    return this.sockets.values();
+  }
+
+  get size(): number {
+    return this.sockets.size;
+  }
+
+  /** Says that a connection is still there. */
+  renew(socket: AuthenticatedSocket): Promise<void> {
+    return this.store.renew(socket.identity);
+  }
+
+  private closeSession({ session_id: sessionId, reason, ended_at: endedAtMs }: EndedSession): void {
+    for (const socket of [...(this.bySession.get(sessionId) ?? [])]) {
+      socket.sendFrame({ type: 'session.revoked', data: { reason } });
+      socket.endWith('session_revoked');
+      this.metrics.revocationClose.observe(Math.max(0, Date.now() - endedAtMs) / 1000);
+    }
+  }
+
+  private tell(listeners: readonly Listener[], socket: AuthenticatedSocket): void {
+    for (const listener of listeners) {
+      const outcome = listener(socket);
+      if (outcome !== undefined) background(outcome, this.logger, 'connection.listener_failed');
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import { Injectable } from '@nestjs/common';
+import type { Result } from 'ioredis';
+import { Config } from '../config/config.js';
+import { redisChannels, redisKeys } from '../redis/redis-keys.js';
+import { RedisService } from '../redis/redis.service.js';
+import type { SocketIdentity } from './authenticated-socket.js';
+
+/**
+ * Enters a connection among those of its user, on all nodes. Connections of the same session and client are replaced by
+ * it and not counted. Answers `session` or `user` for the limit that is reached, else the ids that were replaced.
+ */
+const ADMIT = `
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+local ofSession, ofUser, replaced = 0, 0, {}
+local session, client = ARGV[4], ARGV[5]
+for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  local s, c, id = string.match(member, '^([^|]*)|([^|]*)|(.*)$')
+  if s == session and c == client then
+    replaced[#replaced + 1] = member
+  else
+    ofUser = ofUser + 1
+    if s == session then ofSession = ofSession + 1 end
+  end
+end
+if ofSession >= tonumber(ARGV[7]) then return 'session' end
+if ofUser >= tonumber(ARGV[8]) then return 'user' end
+local ids = {}
+for _, member in ipairs(replaced) do
+  redis.call('ZREM', KEYS[1], member)
+  ids[#ids + 1] = string.match(member, '|([^|]*)$')
+end
+redis.call('ZADD', KEYS[1], ARGV[1], session .. '|' .. client .. '|' .. ARGV[6])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return ids`;
+
+/** Who is connected, across the cluster. An entry that no heartbeat renews is forgotten. */
+@Injectable()
+export class ConnectionStore {
+  private readonly staleAfterMs: number;
+  private readonly maxPerSession: number;
+  private readonly maxPerUser: number;
+
+  constructor(
+    private readonly redis: RedisService,
+    config: Config,
+  ) {
+    this.staleAfterMs = Math.max(90_000, 3 * config.heartbeatSeconds * 1000);
+    this.maxPerSession = config.maxConnectionsPerSession;
+    this.maxPerUser = config.maxConnectionsPerUser;
+    redis.client.defineCommand('admitConnection', { numberOfKeys: 1, lua: ADMIT });
+  }
+
+  /** @returns the connections that this one replaces, or which limit it would exceed. */
+  async admit({ user, clientId, connectionId }: SocketIdentity): Promise<string[] | 'session' | 'user'> {
+    const now = Date.now();
+    return this.redis.run((redis) =>
+      redis.admitConnection(
+        redisKeys.connectionsOfUser(user.userId),
+        now,
+        now - this.staleAfterMs,
+        this.staleAfterMs,
+        user.sessionId,
+        clientId,
+        connectionId,
+        this.maxPerSession,
+        this.maxPerUser,
+      ),
+    );
+  }
+
+  async leave(identity: SocketIdentity): Promise<void> {
+    await this.redis.run((redis) =>
+      redis.zrem(redisKeys.connectionsOfUser(identity.user.userId), memberOf(identity)),
+    );
+  }
+
+  /** Says that a connection is still there. */
+  async renew(identity: SocketIdentity): Promise<void> {
+    const key = redisKeys.connectionsOfUser(identity.user.userId);
+    await this.redis.run((redis) =>
+      Promise.all([redis.zadd(key, Date.now(), memberOf(identity)), redis.pexpire(key, this.staleAfterMs)]),
+    );
+  }
+
+  async publishReplaced(connectionIds: readonly string[]): Promise<void> {
+    await this.redis.run((redis) => redis.publish(redisChannels.connectionReplaced, connectionIds.join(' ')));
+  }
+
+  async onReplaced(listener: (connectionId: string) => void): Promise<void> {
+    const { subscriber } = this.redis;
+    subscriber.on('message', (channel: string, message: string) => {
+      if (channel !== redisChannels.connectionReplaced) return;
+      for (const connectionId of message.split(' ')) listener(connectionId);
+    });
+    await subscriber.subscribe(redisChannels.connectionReplaced);
+  }
+}
+
+function memberOf({ user, clientId, connectionId }: SocketIdentity): string {
+  return `${user.sessionId}|${clientId}|${connectionId}`;
+}
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    admitConnection(
+      key: string,
+      nowMs: number,
+      staleBeforeMs: number,
+      ttlMs: number,
+      sessionId: string,
+      clientId: string,
+      connectionId: string,
+      maxPerSession: number,
+      maxPerUser: number,
+    ): Result<string[] | 'session' | 'user', Context>;
+  }
+}

@@ -1,0 +1,68 @@
+import type { IncomingMessage } from 'node:http';
+import { Injectable } from '@nestjs/common';
+import { Config } from '../config/config.js';
+import { DatabaseService } from '../database/database.service.js';
+import { AppError } from '../errors/app-error.js';
+import { RateLimiter } from '../redis/rate-limiter.js';
+import { RedisService } from '../redis/redis.service.js';
+import { clientAddress } from './client-address.js';
+
+/** Upgrades that are being decided about at one time. */
+const MAX_PENDING = 2000;
+const PENDING_RETRY_MS = 1000;
+
+/** What stands before the ticket: is the node able and willing to look at one more upgrade? */
+@Injectable()
+export class UpgradeGate {
+  /** Network address of whoever dialled. */
+  readonly addressOf: (request: IncomingMessage) => string;
+  private pending = 0;
+  private isDraining = false;
+
+  constructor(
+    config: Config,
+    private readonly redis: RedisService,
+    private readonly database: DatabaseService,
+    private readonly rateLimiter: RateLimiter,
+  ) {
+    this.addressOf = clientAddress(config.trustProxy);
+  }
+
+  /** From now on nobody enters. */
+  drain(): void {
+    this.isDraining = true;
+  }
+
+  /**
+   * Lets an upgrade in.
+   * @returns what to call when it is decided.
+   * @throws {AppError} `draining`, `dependency_unavailable`, `rate_limited`.
+   */
+  async enter(request: IncomingMessage): Promise<() => void> {
+    if (this.isDraining)
+      throw new AppError('draining', { detail: 'This node is going away, another one is there' });
+    if (!this.redis.isUp || !this.database.isUp) {
+      const detail = `${this.redis.isUp ? 'postgres' : 'redis'} is unavailable`;
+      throw new AppError('dependency_unavailable', { detail });
+    }
+    if (this.pending >= MAX_PENDING) {
+      throw new AppError('rate_limited', {
+        detail: 'too many upgrades at once',
+        retryAfterMs: PENDING_RETRY_MS,
+      });
+    }
+    this.pending += 1;
+    let isInside = true;
+    const leave = () => {
+      if (isInside) this.pending -= 1;
+      isInside = false;
+    };
+    try {
+      await this.rateLimiter.take('upgrades', this.addressOf(request));
+      return leave;
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/auth.module.js';
+import { SessionModule } from '../session/session.module.js';
+import { TicketModule } from '../ticket/ticket.module.js';
+import { ConnectionGateway } from './connection.gateway.js';
+import { ConnectionRegistry } from './connection-registry.js';
+import { ConnectionStore } from './connection.store.js';
+import { FanOut } from './fan-out.js';
+import { FrameDispatcher } from './frame-dispatcher.js';
+import { Heartbeat } from './heartbeat.js';
+import { SocketLifecycle } from './socket-lifecycle.js';
+import { UpgradeAdapter } from './upgrade.adapter.js';
+import { UpgradeGate } from './upgrade-gate.js';
+import { WebSocketPathController } from './websocket-path.controller.js';
+
+@Module({
+  imports: [AuthModule, SessionModule, TicketModule],
+  controllers: [WebSocketPathController],
+  providers: [
+    ConnectionGateway,
+    ConnectionRegistry,
+    ConnectionStore,
+    FanOut,
+    FrameDispatcher,
+    Heartbeat,
+    SocketLifecycle,
+    UpgradeAdapter,
+    UpgradeGate,
+  ],
+  exports: [ConnectionRegistry, FanOut],
+})
+export class WebSocketModule {}
