@@ -192,6 +192,13 @@ export const FAULTS: readonly Fault[] = [
         return good ? JSON.parse(Buffer.from(body ?? '', 'base64url').toString()) : undefined;
       }`,
   }),
+  fault('a second verifier, by a library that was handed over', 'house/no-second-verifier', {
+    'src/websocket/borrowed.ts': `
+      export class Borrowed {
+        constructor(private readonly jwt: { verify(token: string): unknown }) {}
+        subjectOf(token: string): unknown { return this.jwt.verify(token); }
+      }`,
+  }),
   fault('an environment branch in authentication', 'house/no-environment-branch', {
     'src/auth/strictness.ts': `export const strict = (stage: string): boolean => stage !== 'development';`,
   }),
