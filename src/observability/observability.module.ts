@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AuditLog } from './audit-log.service.js';
 import { AuditStore } from './audit.store.js';
 import { AppLogger } from './logger.js';
+import { MetricsController } from './metrics.controller.js';
 import { Metrics } from './metrics.js';
 
 @Module({})
@@ -11,6 +12,7 @@ export class ObservabilityModule {
     return {
       module: ObservabilityModule,
       global: true,
+      controllers: [MetricsController],
       providers: [{ provide: AppLogger, useValue: logger }, Metrics, AuditStore, AuditLog],
       exports: [AppLogger, Metrics, AuditLog],
     };

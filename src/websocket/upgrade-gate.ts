@@ -17,7 +17,7 @@ export class UpgradeGate {
   /** Network address of whoever dialled. */
   readonly addressOf: (request: IncomingMessage) => string;
   private pending = 0;
-  private isDraining = false;
+  private draining = false;
 
   constructor(
     config: Config,
@@ -28,9 +28,13 @@ export class UpgradeGate {
     this.addressOf = clientAddress(config.trustProxy);
   }
 
+  get isDraining(): boolean {
+    return this.draining;
+  }
+
   /** From now on nobody enters. */
   drain(): void {
-    this.isDraining = true;
+    this.draining = true;
   }
 
   /**

@@ -27,6 +27,6 @@ import { WebSocketPathController } from './websocket-path.controller.js';
     UpgradeAdapter,
     UpgradeGate,
   ],
-  exports: [ConnectionRegistry, FanOut],
+  exports: [ConnectionRegistry, FanOut, UpgradeAdapter, UpgradeGate],
 })
 export class WebSocketModule {}

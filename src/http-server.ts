@@ -1,0 +1,87 @@
+import type { Duplex } from 'node:stream';
+import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Config } from './config/config.js';
+import { AppError } from './errors/app-error.js';
+import { HttpErrorFilter } from './errors/http-error.filter.js';
+import { newTraceId, problemHeaders, toProblem } from './errors/problem.js';
+import { AppLogger } from './observability/logger.js';
+import { resolveAlias } from './websocket/path-alias.js';
+
+/** A message of 32,000 characters, all of them escaped, with room to spare. */
+const BODY_LIMIT_BYTES = 256 * 1024;
+/** Longer than the idle limit of the usual load balancers (60 s), so that they and not we end an idle connection. */
+const KEEP_ALIVE_MS = 75_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** What every HTTP answer says to browsers. Nothing of ours may be framed, sniffed or named in a referrer. */
+const SECURITY_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'x-frame-options': 'DENY',
+};
+const HSTS = { 'strict-transport-security': 'max-age=31536000; includeSubDomains' };
+
+export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAdapter {
+  const errors = new HttpErrorFilter(logger);
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT_BYTES,
+    trustProxy: toFastifyTrust(config.trustProxy),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    rewriteUrl: (request) => resolveAlias(request.url ?? '/'),
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => errors.answer(error, request, reply),
+    clientErrorHandler: refuseMalformedRequest,
+  });
+  const fastify = adapter.getInstance();
+  // JSON only: a form or a text body is what another site can make a browser send without asking first.
+  fastify.removeContentTypeParser('text/plain');
+  const headers = config.publicUrl.startsWith('https:') ? { ...SECURITY_HEADERS, ...HSTS } : SECURITY_HEADERS;
+  fastify.addHook('onRequest', (_request, reply, done) => {
+    reply.headers(headers);
+    done();
+  });
+  return adapter;
+}
+
+/** Everything that Nest's own settings say about HTTP: validation, errors, other origins. */
+export function configureHttp(app: NestFastifyApplication, config: Config): void {
+  app.useGlobalPipes(
+    new StandardSchemaValidationPipe({
+      exceptionFactory: (issues) => {
+        const details = issues.slice(0, 5).map((issue) => `${pathText(issue.path)}${issue.message}`);
+        return new AppError('validation_failed', { detail: details.join('; ') });
+      },
+    }),
+  );
+  app.useGlobalFilters(new HttpErrorFilter(app.get(AppLogger)));
+  app.enableCors({
+    origin: [...config.allowedOrigins],
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+    allowedHeaders: ['authorization', 'content-type'],
+    exposedHeaders: ['retry-after', 'ratelimit', 'ratelimit-policy'],
+    maxAge: 600,
+  });
+}
+
+/** What Node's parser refused never became a request: it is answered here, as completely as any other. */
+function refuseMalformedRequest(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable) return;
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const refusal = new AppError('validation_failed', { detail: 'The request is not HTTP that can be read', status });
+  const body = JSON.stringify(toProblem(refusal, '/', newTraceId()));
+  let head = `HTTP/1.1 ${status} Bad Request\r\n`;
+  for (const [name, value] of Object.entries(problemHeaders(refusal))) head += `${name}: ${value}\r\n`;
+  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+}
+
+function toFastifyTrust(trustProxy: Config['trustProxy']) {
+  if (typeof trustProxy !== 'number') return trustProxy;
+  return (_address: string, hop: number) => hop < trustProxy;
+}
+
+function pathText(path: readonly unknown[] | undefined): string {
+  if (path === undefined || path.length === 0) return '';
+  return `"${path.map((part) => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part)).join('.')}": `;
+}

@@ -1,0 +1,29 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { AppLogger } from './observability/logger.js';
+
+/** Where the build puts the page: beside the compiled server. */
+const WEB_ROOT = fileURLToPath(new URL('../web', import.meta.url));
+
+const PAGE_POLICY = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
+
+/** Serves the chat page. Each file is a route of its own, so that no other address is swallowed. */
+export async function serveWebPage(app: NestFastifyApplication, logger: AppLogger): Promise<void> {
+  if (!existsSync(join(WEB_ROOT, 'index.html'))) {
+    logger.warn('web.not_built', { detail: 'the chat page is missing: npm run build makes it' });
+    return;
+  }
+  const { default: fastifyStatic } = await import('@fastify/static');
+  await app.register(fastifyStatic, {
+    root: WEB_ROOT,
+    wildcard: false,
+    cacheControl: false,
+    setHeaders: (reply, path) => {
+      const isHashed = path.includes('/assets/');
+      reply.setHeader('cache-control', isHashed ? 'public, max-age=31536000, immutable' : 'no-cache');
+      if (path.endsWith('.html')) reply.setHeader('content-security-policy', PAGE_POLICY);
+    },
+  });
+}
