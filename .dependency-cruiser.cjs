@@ -14,7 +14,8 @@ const TIERS = [
 ];
 
 const SPEC = '\\.spec\\.tsx?$';
-const ROOT_FILES = '^src/(main|app\\.module)\\.ts$';
+/** What puts the program together stands in src itself, above every room. */
+const ROOT_FILES = '^src/[^/]+\\.ts$';
 const DATA_SOURCE = '^src/database/data-source\\.ts$';
 const JWT_HOMES = '^src/auth/(unified-authentication\\.service|auth\\.module)\\.ts$';
 
@@ -88,7 +89,7 @@ module.exports = {
     never(
       'room-without-tier',
       'a new room is given its tier in .dependency-cruiser.cjs',
-      { path: `^src/(?!(${roomList})/|main\\.ts$|app\\.module\\.ts$)` },
+      { path: `^src/(?!(${roomList})/|[^/]+\\.ts$)` },
       {},
     ),
     never(
