@@ -34,7 +34,7 @@ export function RegisterForm({ session, closed }: RegisterFormProps) {
         required
       />
       <FormError error={error} />
-      <button type="submit" className="button primary wide" disabled={isBusy}>
+      <button type="submit" className="button primary wide" aria-busy={isBusy}>
         {isBusy ? 'Creating the account…' : 'Create the account'}
       </button>
     </form>

@@ -10,7 +10,7 @@ export function SignInForm({ session }: { session: AuthSession }) {
       <Field label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
       <Field label="Password" name="password" type="password" autoComplete="current-password" required />
       <FormError error={error} />
-      <button type="submit" className="button primary wide" disabled={isBusy}>
+      <button type="submit" className="button primary wide" aria-busy={isBusy}>
         {isBusy ? 'Signing in…' : 'Sign in'}
       </button>
     </form>

@@ -7,7 +7,10 @@ interface Submit {
   onSubmit: (event: FormEvent<HTMLFormElement>) => void;
 }
 
-/** Runs `action` with the form's fields: one at a time, and with its failure at hand. */
+/**
+ * Runs `action` with the form's fields: one at a time, and with its failure at hand. The button is not disabled
+ * meanwhile: that would take the focus away from whoever pressed it.
+ */
 export function useSubmit(action: (field: (name: string) => string) => Promise<void>): Submit {
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError>();

@@ -1,4 +1,4 @@
-import { useCallback, useLayoutEffect, useRef, useState, type RefObject } from 'react';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from 'react';
 
 const NEAR_PX = 48;
 
@@ -31,6 +31,17 @@ export function useStickToBottom(content: unknown): StickToBottom {
   useLayoutEffect(() => {
     if (isStuck.current) toBottom();
   }, [content, toBottom]);
+
+  useEffect(() => {
+    const box = ref.current;
+    if (box === null) return;
+    // A growing composer or an opening keyboard takes room from the list.
+    const observer = new ResizeObserver(() => {
+      if (isStuck.current) toBottom();
+    });
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, [toBottom]);
 
   return { ref, isAway, onScroll, toBottom };
 }
