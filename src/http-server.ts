@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -30,7 +31,7 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
     trustProxy: toFastifyTrust(config.trustProxy),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    rewriteUrl: (request) => resolveAlias(request.url ?? '/'),
+    rewriteUrl: (request: IncomingMessage) => resolveAlias(request.url ?? '/'),
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => errors.answer(error, request, reply),
     clientErrorHandler: refuseMalformedRequest,
   });

@@ -22,8 +22,8 @@ export async function serveWebPage(app: NestFastifyApplication, logger: AppLogge
     cacheControl: false,
     setHeaders: (reply, path) => {
       const isHashed = path.includes('/assets/');
-      reply.setHeader('cache-control', isHashed ? 'public, max-age=31536000, immutable' : 'no-cache');
-      if (path.endsWith('.html')) reply.setHeader('content-security-policy', PAGE_POLICY);
+      reply.header('cache-control', isHashed ? 'public, max-age=31536000, immutable' : 'no-cache');
+      if (path.endsWith('.html')) reply.header('content-security-policy', PAGE_POLICY);
     },
   });
 }

@@ -1,6 +1,11 @@
 import { DataSource } from 'typeorm';
 import { CreateUsers1763800000000 } from '../../migrations/1763800000000-create-users.js';
+import { CreateConversations1763800100000 } from '../../migrations/1763800100000-create-conversations.js';
 import { UserEntity } from '../auth/user.entity.js';
+import { ConversationEntity } from '../chat/conversation.entity.js';
+import { EventEntity } from '../chat/event.entity.js';
+import { MessageEntity } from '../chat/message.entity.js';
+import { RunEntity } from '../chat/run.entity.js';
 import { AuditEntity } from '../observability/audit.entity.js';
 
 /** Every node may start at once: the first to hold this lock migrates, the others wait for it and find nothing to do. */
@@ -13,8 +18,8 @@ export function createDataSource(databaseUrl: string): DataSource {
   return new DataSource({
     type: 'postgres',
     url: databaseUrl,
-    entities: [UserEntity, AuditEntity],
-    migrations: [CreateUsers1763800000000],
+    entities: [UserEntity, AuditEntity, ConversationEntity, MessageEntity, EventEntity, RunEntity],
+    migrations: [CreateUsers1763800000000, CreateConversations1763800100000],
     applicationName: 'admit-one',
     poolSize: 12,
     connectTimeoutMS: 1000,

@@ -31,7 +31,7 @@ export class AppLogger implements LoggerService {
   private readonly flushTimer: NodeJS.Timeout | undefined;
 
   constructor(config: Pick<Config, 'logLevel' | 'nodeName'>, stream?: DestinationStream) {
-    this.stream = stream === undefined ? destination({ dest: 1, sync: false, minLength: 16_384 }) : undefined;
+    this.stream = stream === undefined ? destination({ dest: 1, sync: false, minLength: 8192 }) : undefined;
     this.pino = pino(
       {
         level: config.logLevel,

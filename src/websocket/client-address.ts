@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { proxyAddr } from '@fastify/proxy-addr';
+import proxyAddr from '@fastify/proxy-addr';
 import type { TrustProxy } from '../config/config.js';
 
 type Trust = (address: string, hop: number) => boolean;
