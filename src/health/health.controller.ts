@@ -91,7 +91,10 @@ export class HealthController {
   private async answering() {
     const indicator = this.indicators.check('responder');
     const { id, label } = this.responder;
-    const isUp = await this.responder.isUp();
+    const isUp = await this.responder.check().then(
+      () => true,
+      () => false,
+    );
     return indicator.up({ id, label, available: isUp });
   }
 

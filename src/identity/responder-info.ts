@@ -6,6 +6,6 @@ export abstract class ResponderInfo {
   abstract readonly id: string;
   /** Says plainly when the responder is not a language model. */
   abstract readonly label: string;
-  /** Whether it could answer now. Bounded to a second; never rejects. */
-  abstract isUp(): Promise<boolean>;
+  /** Resolves when it could answer now; rejects with the reason. Bounded to a second. */
+  abstract check(): Promise<void>;
 }
