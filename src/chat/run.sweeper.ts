@@ -1,0 +1,70 @@
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { AppError } from '../errors/app-error.js';
+import { background } from '../observability/background.js';
+import { AppLogger } from '../observability/logger.js';
+import { RedisService } from '../redis/redis.service.js';
+import { FanOut } from '../websocket/fan-out.js';
+import { EventStore } from './event.store.js';
+import { RunLeaseService } from './run-lease.service.js';
+import { RunWorker } from './run.worker.js';
+
+/**
+ * With a lease of 2 s, of which up to 0.7 s have passed, a dead node's runs are taken over after 1.3 to 2.7 s. Not the
+ * same for all nodes, so that they do not ask Postgres in the same moment.
+ */
+const INTERVAL_MS = 500;
+const JITTER_MS = 200;
+const MAX_ENDS = 100;
+
+/** Finds what should have happened after a commit and did not, because a process died in between. */
+@Injectable()
+export class RunSweeper implements OnApplicationBootstrap, OnModuleDestroy {
+  private timer: NodeJS.Timeout | undefined;
+  private isStopped = false;
+
+  constructor(
+    private readonly worker: RunWorker,
+    private readonly events: EventStore,
+    private readonly leases: RunLeaseService,
+    private readonly fanOut: FanOut,
+    private readonly redis: RedisService,
+    private readonly logger: AppLogger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.schedule();
+  }
+
+  onModuleDestroy(): void {
+    this.isStopped = true;
+    clearTimeout(this.timer);
+  }
+
+  private schedule(): void {
+    if (this.isStopped) return;
+    const delayMs = INTERVAL_MS + Math.random() * JITTER_MS;
+    this.timer = setTimeout(() => background(this.sweep(), this.logger, 'run.sweep_failed'), delayMs);
+  }
+
+  private async sweep(): Promise<void> {
+    try {
+      this.worker.claimQueued();
+      await this.worker.takeOverAbandoned();
+      await this.announceEnds();
+    } catch (error) {
+      // While Postgres is away its breaker tells of it.
+      if (!(error instanceof AppError)) throw error;
+    } finally {
+      this.schedule();
+    }
+  }
+
+  /** Publishes the ends of runs whose node has not confirmed that it did. To those who know them it changes nothing. */
+  private async announceEnds(): Promise<void> {
+    if (!this.redis.isUp) return;
+    for (const event of await this.events.takeUnannouncedEnds(MAX_ENDS)) {
+      this.fanOut.publish(event);
+      if ('run_id' in event.data) this.leases.confirmAnnounced(event.data.run_id);
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import {
+  type BeforeApplicationShutdown,
+  Injectable,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Config } from '../config/config.js';
+import { AppError } from '../errors/app-error.js';
+import { AppLogger } from '../observability/logger.js';
+import { Metrics } from '../observability/metrics.js';
+import { RunLeaseService } from './run-lease.service.js';
+import { RunSignalService } from './run-signal.service.js';
+import { RunExecutor } from './run.executor.js';
+import { type Lease, RunStopped } from './run.lease.js';
+import { type ClaimedRun, RunStore } from './run.store.js';
+
+/** Answers that one node writes at a time. More wait in the queue, or for other nodes. */
+const MAX_RUNS = 64;
+/** Kept of the drain window for handing over what did not end in it. */
+const HAND_OVER_MS = 500;
+
+/** Takes runs from the queue and has them written. */
+@Injectable()
+export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicationShutdown {
+  private readonly running = new Set<Promise<void>>();
+  private claiming: Promise<void> | undefined;
+  private isAskedAgain = false;
+  private stopByMs: number | undefined;
+
+  constructor(
+    private readonly runs: RunStore,
+    private readonly leases: RunLeaseService,
+    private readonly executor: RunExecutor,
+    private readonly signals: RunSignalService,
+    private readonly config: Config,
+    private readonly logger: AppLogger,
+    private readonly metrics: Metrics,
+  ) {}
+
+  onModuleInit(): void {
+    this.signals.whenQueued(() => this.claimQueued());
+    this.signals.whenCancelled((runId) => this.leases.cancel(runId));
+  }
+
+  /** From now on no more runs are taken. */
+  onModuleDestroy(): void {
+    this.stopByMs ??= performance.now() + this.config.drainSeconds * 1000 - HAND_OVER_MS;
+  }
+
+  /** Lets answers end within the drain window, and hands over to other nodes what does not. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.claiming;
+    const leftMs = Math.max(0, (this.stopByMs ?? 0) - performance.now());
+    const limit = new AbortController();
+    await Promise.race([Promise.all(this.running), waitFor(leftMs, limit.signal)]);
+    limit.abort();
+    await this.leases.handOver();
+    this.signals.announceQueued();
+    await Promise.all(this.running);
+  }
+
+  /** A run was queued here: takes it now, or tells the other nodes when this one is full. */
+  wake(): void {
+    if (this.freePlaces === 0) this.signals.announceQueued();
+    else this.claimQueued();
+  }
+
+  /** Takes queued runs for the free places. Calls that come while it asks lead to one more question, not to many. */
+  claimQueued(): void {
+    this.isAskedAgain = true;
+    if (this.claiming !== undefined) return;
+    this.claiming = this.claimWhileAsked().finally(() => {
+      this.claiming = undefined;
+    });
+  }
+
+  /** Takes over the runs of nodes that went silent. */
+  async takeOverAbandoned(): Promise<void> {
+    if (this.freePlaces === 0) return;
+    const claimedMs = performance.now();
+    const runs = await this.runs.claimAbandoned(this.config.nodeName, this.freePlaces);
+    for (const run of runs) {
+      this.metrics.runTakeovers.inc();
+      this.logger.warn('run.taken_over', { run_id: run.id, from_node: run.fromNode, attempt: run.attempt });
+      this.begin(run, claimedMs);
+    }
+  }
+
+  private get freePlaces(): number {
+    return this.stopByMs === undefined ? Math.max(0, MAX_RUNS - this.running.size) : 0;
+  }
+
+  private async claimWhileAsked(): Promise<void> {
+    try {
+      while (this.isAskedAgain && this.freePlaces > 0) {
+        this.isAskedAgain = false;
+        const claimedMs = performance.now();
+        const runs = await this.runs.claimQueued(this.config.nodeName, this.freePlaces);
+        for (const run of runs) this.begin(run, claimedMs);
+      }
+    } catch (error) {
+      // While Postgres is away its breaker tells of it; the next sweep asks again.
+      if (!(error instanceof AppError)) this.logger.error('run.claim_failed', { error: String(error) });
+    }
+  }
+
+  private begin(run: ClaimedRun, claimedMs: number): void {
+    const lease = this.leases.hold(run, claimedMs);
+    const work = this.execute(run, lease).finally(() => {
+      this.leases.drop(lease);
+      this.running.delete(work);
+      // Its place is free, and so is its conversation.
+      this.claimQueued();
+    });
+    this.running.add(work);
+  }
+
+  private async execute(run: ClaimedRun, lease: Lease): Promise<void> {
+    try {
+      await this.executor.execute(run, lease);
+    } catch (error) {
+      const reason = error instanceof RunStopped ? error.reason : undefined;
+      const fields = { run_id: run.id, attempt: run.attempt, reason };
+      if (reason !== undefined) this.logger.info('run.stopped', fields);
+      else
+        this.logger.error('run.broken_off', {
+          ...fields,
+          error: error instanceof Error ? error.message : String(error),
+        });
+    }
+  }
+}
+
+async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+}
