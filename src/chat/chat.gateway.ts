@@ -1,0 +1,105 @@
+import { UseGuards } from '@nestjs/common';
+import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { WsAuthGuard } from '../auth/ws-auth.guard.js';
+import { AppError } from '../errors/app-error.js';
+import { RateLimiter } from '../redis/rate-limiter.js';
+import type { AuthenticatedSocket } from '../websocket/authenticated-socket.js';
+import { FanOut } from '../websocket/fan-out.js';
+import type { FrameReply, FrameRequest } from '../websocket/frame-request.js';
+import { CatchUpService } from './catch-up.service.js';
+import { ChatService } from './chat.service.js';
+import { RunCancelService } from './run-cancel.service.js';
+
+/**
+ * The frames about conversations. A handler that answers with more than one frame sends them itself, the answer first.
+ */
+@WebSocketGateway()
+export class ChatGateway {
+  constructor(
+    private readonly chat: ChatService,
+    private readonly catchUp: CatchUpService,
+    private readonly cancels: RunCancelService,
+    private readonly limiter: RateLimiter,
+    private readonly fanOut: FanOut,
+  ) {}
+
+  @UseGuards(WsAuthGuard)
+  @SubscribeMessage('subscribe')
+  async subscribe(@MessageBody() { socket, frame }: FrameRequest<'subscribe'>): Promise<undefined> {
+    const { conversation_id: conversationId, after_seq: afterSeq } = frame.data;
+    requireOwnPath(socket, conversationId);
+    await this.catchUp.subscribe(socket, conversationId, afterSeq, frame.id);
+  }
+
+  @SubscribeMessage('unsubscribe')
+  async unsubscribe(@MessageBody() { socket, frame }: FrameRequest<'unsubscribe'>): Promise<FrameReply> {
+    const { conversation_id } = frame.data;
+    requireOwnPath(socket, conversation_id);
+    this.fanOut.unsubscribe(socket, conversation_id);
+    return { type: 'unsubscribed', conversation_id, data: { conversation_id } };
+  }
+
+  @UseGuards(WsAuthGuard)
+  @SubscribeMessage('resume')
+  async resume(@MessageBody() { socket, frame }: FrameRequest<'resume'>): Promise<undefined> {
+    for (const cursor of frame.data.cursors) requireOwnPath(socket, cursor.conversation_id);
+    for (const cursor of frame.data.cursors) {
+      try {
+        await this.catchUp.resume(socket, cursor, frame.id);
+      } catch (error) {
+        // One conversation that is gone must not keep the others from going on.
+        if (!(error instanceof AppError)) throw error;
+        const detail = `${error.detail}: ${cursor.conversation_id}`;
+        socket.sendError(new AppError(error.code, { detail, cause: error }), frame.id);
+      }
+    }
+  }
+
+  @UseGuards(WsAuthGuard)
+  @SubscribeMessage('message.send')
+  async send(@MessageBody() { socket, frame }: FrameRequest<'message.send'>): Promise<undefined> {
+    const { conversation_id: conversationId, client_message_id: clientMessageId, content } = frame.data;
+    requireOwnPath(socket, conversationId);
+    const { userId } = socket.user;
+    await this.limiter.take('messages', userId);
+    const { parent_id: parentId, on_busy: onBusy = 'queue' } = frame.data;
+    const request = { userId, conversationId, clientMessageId, content, parentId, onBusy };
+    await this.catchUp.whileWatching(socket, conversationId, () =>
+      this.chat.send(request, (accepted) => {
+        const data = { client_message_id: clientMessageId, ...accepted };
+        socket.sendFrame({ type: 'message.accepted', conversation_id: conversationId, data }, frame.id);
+      }),
+    );
+  }
+
+  @UseGuards(WsAuthGuard)
+  @SubscribeMessage('message.regenerate')
+  async regenerate(@MessageBody() { socket, frame }: FrameRequest<'message.regenerate'>): Promise<undefined> {
+    const { conversation_id: conversationId, client_message_id: clientMessageId } = frame.data;
+    requireOwnPath(socket, conversationId);
+    const { userId } = socket.user;
+    await this.limiter.take('messages', userId);
+    const request = { userId, conversationId, clientMessageId, messageId: frame.data.message_id };
+    await this.catchUp.whileWatching(socket, conversationId, () =>
+      this.chat.regenerate(request, (accepted) => {
+        const data = { client_message_id: clientMessageId, ...accepted };
+        socket.sendFrame({ type: 'message.accepted', conversation_id: conversationId, data }, frame.id);
+      }),
+    );
+  }
+
+  @UseGuards(WsAuthGuard)
+  @SubscribeMessage('run.cancel')
+  async cancel(@MessageBody() { socket, frame }: FrameRequest<'run.cancel'>): Promise<FrameReply> {
+    const { data } = frame;
+    const name = 'run_id' in data ? { runId: data.run_id } : { clientMessageId: data.client_message_id };
+    const { run, end } = await this.cancels.cancel(socket.user.userId, name, socket.conversationId);
+    return { type: 'run.cancelled', conversation_id: run.conversationId, data: end };
+  }
+}
+
+/** A socket of a conversation's own path was let in to that conversation alone. */
+function requireOwnPath(socket: AuthenticatedSocket, conversationId: string): void {
+  if (socket.conversationId === undefined || socket.conversationId === conversationId) return;
+  throw new AppError('forbidden', { detail: 'this socket was opened for another conversation' });
+}

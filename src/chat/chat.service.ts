@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import type { AcceptedMessage } from '../../protocol/resources.js';
+import { Metrics } from '../observability/metrics.js';
+import { FanOut } from '../websocket/fan-out.js';
+import {
+  type Acceptance,
+  AcceptanceStore,
+  type RegenerateRequest,
+  type SendRequest,
+} from './acceptance.store.js';
+import { RunCancelService } from './run-cancel.service.js';
+import { RunWorker } from './run.worker.js';
+
+/** Takes questions, over sockets and over HTTP alike: commits, then answers, then tells everybody else. */
+@Injectable()
+export class ChatService {
+  private readonly acceptedLatency: { observe(seconds: number): void };
+
+  constructor(
+    private readonly acceptances: AcceptanceStore,
+    private readonly fanOut: FanOut,
+    private readonly worker: RunWorker,
+    private readonly cancels: RunCancelService,
+    metrics: Metrics,
+  ) {
+    this.acceptedLatency = metrics.messageLatency.labels('accepted');
+  }
+
+  /**
+   * Stores a question and the run that will answer it. The same `clientMessageId` again gets the first answer.
+   * @param answer called after the commit, before anybody else hears of it
+   * @throws {AppError} `conversation_not_found`, `idempotency_conflict`, `run_busy`, `validation_failed`
+   */
+  send(request: SendRequest, answer?: (accepted: AcceptedMessage) => void): Promise<AcceptedMessage> {
+    return this.take(this.acceptances.send(request), answer);
+  }
+
+  /**
+   * Has a question answered once more.
+   * @throws {AppError} `conversation_not_found`, `idempotency_conflict`, `validation_failed`
+   */
+  regenerate(
+    request: RegenerateRequest,
+    answer?: (accepted: AcceptedMessage) => void,
+  ): Promise<AcceptedMessage> {
+    return this.take(this.acceptances.regenerate(request), answer);
+  }
+
+  private async take(
+    acceptance: Promise<Acceptance>,
+    answer: ((accepted: AcceptedMessage) => void) | undefined,
+  ): Promise<AcceptedMessage> {
+    const startedMs = performance.now();
+    const { accepted, event, interrupted } = await acceptance;
+    this.acceptedLatency.observe((performance.now() - startedMs) / 1000);
+    answer?.(accepted);
+    if (event !== undefined) this.fanOut.publish(event);
+    for (const runId of interrupted) this.cancels.tell(runId);
+    if (!accepted.duplicate) this.worker.wake();
+    return accepted;
+  }
+}
