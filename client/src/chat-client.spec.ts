@@ -85,6 +85,14 @@ test.each([401, 403])('stops at an auth error %i of the mint, and tries nothing 
   expect(client.state).toMatchObject({ name: 'stopped', cause: { kind: 'auth' } });
 });
 
+test('takes no advice to repeat what was refused for want of a sign-in', async () => {
+  server.answers.set('POST /websocket/ticket', () => ({ status: 401, body: problem('token_invalid', 401, 'backoff') }));
+  client.connect();
+  await settle();
+  expect(client.state.name).toBe('stopped');
+  expect(authErrors).toHaveLength(1);
+});
+
 test('does not ask for a new sign-in when a request is refused for another reason', async () => {
   server.answers.set('POST /websocket/ticket', () => ({
     status: 403,
