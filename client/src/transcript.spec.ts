@@ -68,6 +68,13 @@ test('keeps the longer text while HTTP tells of a message in progress', () => {
   expect(text()).toBe('Hi');
 });
 
+test('a late snapshot does not begin an ended message again', () => {
+  delta(0, 'Hello');
+  transcript.apply(frame('run.completed', { finish_reason: 'stop', length: 5, sha256: '' }));
+  transcript.apply(frame('message.snapshot', { text: 'Hel', status: 'streaming' }));
+  expect(transcript.find(ANSWER)).toMatchObject({ content: 'Hello', status: 'complete' });
+});
+
 test('a late delta does not change an ended message', () => {
   delta(0, 'Hello');
   transcript.apply(frame('run.cancelled', { finish_reason: 'cancelled', length: 5, sha256: '' }));

@@ -86,6 +86,8 @@ export class Transcript {
   }
 
   private replaceText(snapshot: ServerFrameData['message.snapshot']): void {
+    // A snapshot that was taken before the end may come after it; what has ended does not begin again.
+    if (this.find(snapshot.message_id)?.status !== 'streaming') return;
     this.update(snapshot.message_id, { content: snapshot.text, status: statusOf(snapshot.status) });
   }
 
