@@ -1,3 +1,4 @@
+import { LaunchError } from './launch-error.js';
 import type { Service } from './services.js';
 import type { StateFolder } from './state.folder.js';
 
@@ -27,6 +28,8 @@ export function nodeSettings(
 
 /** `PORT`, or 8000. */
 export function frontPort(): number {
-  const given = process.env.PORT;
-  return given === undefined || given === '' ? 8000 : Number(given);
+  const given = process.env.PORT || '8000';
+  const port = Number(given);
+  if (/^\d+$/.test(given) && port <= 65_535) return port;
+  throw new LaunchError(`PORT must be a number up to 65535, not "${given}".`);
 }

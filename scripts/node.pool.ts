@@ -28,13 +28,11 @@ export class NodePool {
 
   /** Ports to try, best first: ready nodes in turn, then those that run at all, so that their own 503 is heard. */
   inTurn(): number[] {
-    const start = this.turn++;
-    const rotated = this.members.map(
-      (_, index) => this.members[(start + index) % this.members.length] as Member,
-    );
-    const running = rotated.filter((member) => member.server.child.exit === undefined);
-    const ready = running.filter((member) => member.isReady);
-    const others = running.filter((member) => !member.isReady);
+    const running = this.members.filter((member) => member.server.child.exit === undefined);
+    const first = running.length === 0 ? 0 : this.turn++ % running.length;
+    const rotated = [...running.slice(first), ...running.slice(0, first)];
+    const ready = rotated.filter((member) => member.isReady);
+    const others = rotated.filter((member) => !member.isReady);
     return [...ready, ...others].map((member) => member.server.port);
   }
 

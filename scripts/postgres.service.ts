@@ -43,6 +43,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const { binaries, folder, password } = options;
   const data = join(folder, `postgres-${binaries.major}`);
   const isNew = !existsSync(join(data, 'PG_VERSION'));
+  mkdirSync(folder, { recursive: true });
   mkdirSync(data, { recursive: true, mode: 0o700 });
   mkdirSync(dirname(options.logFile), { recursive: true });
   const owner = dataOwner();
