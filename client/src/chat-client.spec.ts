@@ -86,7 +86,10 @@ test.each([401, 403])('stops at an auth error %i of the mint, and tries nothing 
 });
 
 test('takes no advice to repeat what was refused for want of a sign-in', async () => {
-  server.answers.set('POST /websocket/ticket', () => ({ status: 401, body: problem('token_invalid', 401, 'backoff') }));
+  server.answers.set('POST /websocket/ticket', () => ({
+    status: 401,
+    body: problem('token_invalid', 401, 'backoff'),
+  }));
   client.connect();
   await settle();
   expect(client.state.name).toBe('stopped');

@@ -60,10 +60,13 @@ export class ChatTab {
   async growth(steps: number): Promise<number[]> {
     const lengths: number[] = [];
     while (lengths.length < steps) {
-      const longer = await eventually(async () => {
-        const { length } = await this.answerText();
-        return length > (lengths.at(-1) ?? 0) && length;
-      }, `an answer longer than ${lengths.at(-1) ?? 0} characters`);
+      const longer = await eventually(
+        async () => {
+          const { length } = await this.answerText();
+          return length > (lengths.at(-1) ?? 0) && length;
+        },
+        `an answer longer than ${lengths.at(-1) ?? 0} characters`,
+      );
       lengths.push(longer);
     }
     return lengths;

@@ -49,7 +49,9 @@ test('shows nothing of the chat before somebody has signed in', async () => {
 test('connects once, and says to which node and who answers', async () => {
   const { page, sockets } = await aSignedInTab();
   expect(await page.locator('.connection').innerText()).toMatch(/^Connected to node \S/);
-  expect(await page.locator('.responder').innerText()).toContain('built-in demo responder, not a language model');
+  expect(await page.locator('.responder').innerText()).toContain(
+    'built-in demo responder, not a language model',
+  );
   expect(sockets).toBe(1);
 });
 

@@ -68,7 +68,9 @@ test('a reload is restored and validated by exactly one request', async () => {
   reload();
   await session.restore();
   expect(session.getState()).toEqual({ name: 'signed-in', user });
-  expect(calls.map((call) => [call.path, call.body])).toEqual([['/auth/refresh', { refresh_token: 'refresh1' }]]);
+  expect(calls.map((call) => [call.path, call.body])).toEqual([
+    ['/auth/refresh', { refresh_token: 'refresh1' }],
+  ]);
   expect(storedToken()).toBe('refresh2');
 });
 
@@ -80,7 +82,10 @@ test('a refresh token that was used before leads to the sign-in form, with the r
   answer = async () => refusal('refresh_reused');
   reload();
   await session.restore();
-  expect(session.getState()).toMatchObject({ name: 'signed-out', reason: expect.stringContaining('two windows') });
+  expect(session.getState()).toMatchObject({
+    name: 'signed-out',
+    reason: expect.stringContaining('two windows'),
+  });
   expect(stored.size).toBe(0);
 });
 
@@ -127,7 +132,9 @@ test('signing out without a server says that the session goes on there', async (
 test('an answer that comes after signing out signs nobody in again', async () => {
   let arrive: (response: Response) => void = () => undefined;
   answer = (path) =>
-    path === '/auth/refresh' ? new Promise((resolve) => (arrive = resolve)) : Promise.resolve(new Response(null, { status: 204 }));
+    path === '/auth/refresh'
+      ? new Promise((resolve) => (arrive = resolve))
+      : Promise.resolve(new Response(null, { status: 204 }));
   const renewal = session.getAccessToken({ fresh: true });
   await Promise.resolve();
   await session.signOut();
