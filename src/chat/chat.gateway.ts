@@ -1,7 +1,8 @@
-import { UseGuards } from '@nestjs/common';
+import { UseFilters, UseGuards } from '@nestjs/common';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { WsAuthGuard } from '../auth/ws-auth.guard.js';
 import { AppError } from '../errors/app-error.js';
+import { WsErrorFilter } from '../errors/ws-error.filter.js';
 import { RateLimiter } from '../redis/rate-limiter.js';
 import type { AuthenticatedSocket } from '../websocket/authenticated-socket.js';
 import { FanOut } from '../websocket/fan-out.js';
@@ -14,6 +15,7 @@ import { RunCancelService } from './run-cancel.service.js';
  * The frames about conversations. A handler that answers with more than one frame sends them itself, the answer first.
  */
 @WebSocketGateway()
+@UseFilters(WsErrorFilter)
 export class ChatGateway {
   constructor(
     private readonly chat: ChatService,
