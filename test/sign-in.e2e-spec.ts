@@ -1,0 +1,232 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Problem } from '../protocol/errors.js';
+import type { Me, SignIn, User } from '../protocol/resources.js';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import { request } from './support/http.js';
+import type { TestNode } from './support/node.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { TestSocket } from './support/socket.js';
+import { as, aUser, mintTicket, register, remembered, signIn } from './support/user.js';
+
+const LOGIN_LIMIT = 3;
+
+describe('signing in and out', () => {
+  let cluster: Cluster;
+  let node: TestNode;
+  /** Closed for registration, and patient with three wrong passwords only. */
+  let strict: TestNode;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ nodes: 1 });
+    node = cluster.node;
+    strict = await cluster.addNode({
+      REGISTRATION: 'closed',
+      LIMIT_LOGINS_PER_ACCOUNT_PER_MINUTE: String(LOGIN_LIMIT),
+    });
+  });
+
+  afterAll(() => cluster.stop());
+
+  const post = <Body = Problem>(path: string, body: unknown, on = node) =>
+    request<Body>('POST', `${on.url}${path}`, { body });
+  const refresh = <Body = Problem>(refreshToken: string, on = node) =>
+    post<Body>('/auth/refresh', { refresh_token: refreshToken }, on);
+  const me = (accessToken: string, on = node) =>
+    request<Problem>('GET', `${on.url}/auth/me`, { token: accessToken });
+
+  it('makes an ordinary user, whatever else the registration asks for', async () => {
+    const body = {
+      email: 'Mallory@Example.Test',
+      password: 'a long enough passphrase',
+      display_name: 'Mallory',
+      role: 'admin',
+      id: '00000000-0000-4000-8000-000000000000',
+    };
+    const answer = await post<{ user: User }>('/auth/register', body);
+    expect(answer.status).toBe(201);
+    expect(answer.body).toEqual({
+      user: { id: expect.any(String), email: 'mallory@example.test', display_name: 'Mallory', role: 'user' },
+    });
+    expect(answer.body.user.id).not.toBe(body.id);
+    expect((await post('/auth/register', { ...body, email: 'mallory@example.test' })).status).toBe(409);
+  });
+
+  it('registers nobody while registration is closed', async () => {
+    const body = { email: 'nobody@example.test', password: 'a long enough passphrase' };
+    const answer = await post('/auth/register', body, strict);
+    expect(answer.status).toBe(403);
+    expect(answer.body.code).toBe('registration_closed');
+    expect((await post('/auth/login', body)).status).toBe(401);
+  });
+
+  it('takes passwords of 12 to 128 characters whole, and none that everybody tries', async () => {
+    const refused = ['elevenchars', 'x'.repeat(64) + 'y'.repeat(65), 'passwordpassword', 'aaaaaaaaaaaaaa'];
+    for (const [index, password] of refused.entries()) {
+      const answer = await post('/auth/register', { email: `refused-${index}@example.test`, password });
+      expect(answer.body.code).toBe('validation_failed');
+    }
+    const long = 'long passphrase '.repeat(8);
+    const { email } = await register(node, { password: long });
+    expect((await post('/auth/login', { email, password: long })).status).toBe(200);
+    // bcrypt would look at 72 bytes only.
+    expect((await post('/auth/login', { email, password: `${long.slice(0, 127)}!` })).status).toBe(401);
+  });
+
+  it('answers a sign-in with tokens that nobody may store, for a session of its own each time', async () => {
+    const { email, password, user } = await register(node);
+    const first = await post<SignIn>('/auth/login', { email: email.toUpperCase(), password });
+    const planted = { email, password, session_id: first.body.session_id };
+    const second = await post<SignIn>('/auth/login', planted);
+    for (const { body } of [first, second]) remembered(body);
+    expect(first.status).toBe(200);
+    expect(first.headers.get('cache-control')).toBe('no-store');
+    expect(first.headers.get('set-cookie')).toBeNull();
+    expect(first.body).toEqual({
+      access_token: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+      token_type: 'Bearer',
+      expires_in: 900,
+      refresh_token: expect.any(String),
+      session_id: expect.any(String),
+      user,
+    });
+    expect(second.body.session_id).not.toBe(first.body.session_id);
+    expect(second.body.refresh_token).not.toBe(first.body.refresh_token);
+  });
+
+  it('tells a signed-in user who they are', async () => {
+    const user = await aUser(cluster);
+    const { body } = await as<Me>(user, 'GET', `${strict.url}/auth/me`, { expect: 200 });
+    expect(body).toEqual({ user: user.user, session_id: user.sessionId, expires_at: expect.any(String) });
+    expect(Date.parse(body.expires_at) - Date.now()).toBeGreaterThan(890_000);
+  });
+
+  it('tells an unknown address and a wrong password apart neither in words nor in time', async () => {
+    const { email } = await register(node);
+    const times = { known: [] as number[], unknown: [] as number[] };
+    const seen = new Set<string>();
+    for (let round = 0; round < 7; round++) {
+      for (const kind of ['known', 'unknown'] as const) {
+        const start = performance.now();
+        const answer = await post('/auth/login', {
+          email: kind === 'known' ? email : `nobody-${round}@example.test`,
+          password: 'not the right password',
+        });
+        times[kind].push(performance.now() - start);
+        expect(answer.status).toBe(401);
+        const { trace_id: _traceId, ...problem } = answer.body;
+        seen.add(JSON.stringify(problem));
+      }
+    }
+    expect([...seen]).toEqual([expect.stringContaining('"code":"credentials_invalid"')]);
+    const ratio = median(times.known) / median(times.unknown);
+    // An answer without a hash would come twenty times sooner.
+    expect(ratio).toBeGreaterThan(0.4);
+    expect(ratio).toBeLessThan(2.5);
+  });
+
+  it('lets nobody guess at one account for long, and the right password wait no less', async () => {
+    const { email, password } = await register(node);
+    for (let count = 0; count < LOGIN_LIMIT; count++) {
+      expect((await post('/auth/login', { email, password: 'a wrong password' }, strict)).status).toBe(401);
+    }
+    const answer = await post('/auth/login', { email, password }, strict);
+    expect(answer.status).toBe(429);
+    expect(answer.body).toMatchObject({ code: 'rate_limited', retry: 'after' });
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(answer.headers.get('ratelimit')).toMatch(/r=0/);
+  });
+
+  it('signs a disabled user in no more, and says so only to who knows the password', async () => {
+    const { email, password } = await register(node);
+    await cluster.sql('UPDATE users SET disabled_at = now() WHERE email = $1', [email]);
+    expect((await post('/auth/login', { email, password })).body.code).toBe('user_disabled');
+    expect((await post('/auth/login', { email, password: 'wrong password' })).body.code).toBe(
+      'credentials_invalid',
+    );
+  });
+
+  it('rotates the refresh token and keeps the session', async () => {
+    const user = await aUser(cluster);
+    const answer = await refresh<SignIn>(user.refreshToken, strict);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    const next = remembered(answer.body);
+    expect(next.sessionId).toBe(user.sessionId);
+    expect(next.refreshToken).not.toBe(user.refreshToken);
+    expect((await me(next.accessToken)).status).toBe(200);
+    expect((await refresh(next.refreshToken)).status).toBe(200);
+  });
+
+  it('ends the session, its tokens and its sockets on every node when a used refresh token comes again', async () => {
+    const user = await aUser(cluster);
+    const sockets = await Promise.all([TestSocket.open(node, user), TestSocket.open(strict, user)]);
+    const next = remembered((await refresh<SignIn>(user.refreshToken)).body);
+    const reuse = await refresh(user.refreshToken, strict);
+    expect(reuse.status).toBe(401);
+    expect(reuse.body.code).toBe('refresh_reused');
+    for (const socket of sockets) {
+      expect((await socket.next('session.revoked')).data).toEqual({ reason: 'refresh_reused' });
+      expect(await socket.closes()).toMatchObject({ code: 4410, reason: 'session_revoked' });
+    }
+    expect((await refresh(next.refreshToken)).status).toBe(401);
+    expect((await me(next.accessToken)).body.code).toBe('session_revoked');
+  });
+
+  it('gives at most one pair for 12 simultaneous uses of one refresh token', async () => {
+    const user = await aUser(cluster);
+    const uses = Array.from({ length: 12 }, (_, index) =>
+      refresh<SignIn>(user.refreshToken, index % 2 === 0 ? node : strict),
+    );
+    const answers = await Promise.all(uses);
+    const pairs = answers.filter(({ status }) => status === 200).map(({ body }) => remembered(body));
+    expect(new Set(pairs.map((pair) => pair.refreshToken)).size).toBeLessThanOrEqual(1);
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(12 - pairs.length);
+  });
+
+  it('refuses refresh tokens that it did not make, and leaves the session that they name alone', async () => {
+    const user = await aUser(cluster);
+    const { refreshToken } = user;
+    const middle = 40;
+    const changed = refreshToken[middle] === 'A' ? 'B' : 'A';
+    const invented = [
+      `${refreshToken.slice(0, middle)}${changed}${refreshToken.slice(middle + 1)}`,
+      refreshToken.slice(0, -1),
+      `${refreshToken}A`,
+      user.accessToken,
+      'rt_',
+      'null',
+    ];
+    for (const token of invented) expect((await refresh(token)).status).toBe(401);
+    expect((await me(user.accessToken)).status).toBe(200);
+    expect((await refresh(refreshToken)).status).toBe(200);
+  });
+
+  it('ends tokens, tickets and sockets of a session on every node at logout, and no other session', async () => {
+    const user = await aUser(cluster);
+    const elsewhere = await signIn(node, user.email, user.password);
+    const [here, there, other] = await Promise.all([
+      TestSocket.open(node, user),
+      TestSocket.open(strict, user),
+      TestSocket.open(strict, elsewhere),
+    ]);
+    const { ticket } = await mintTicket(node, user);
+    const start = performance.now();
+    await as(user, 'POST', `${node.url}/auth/logout`, { expect: 204 });
+    for (const socket of [here, there]) {
+      expect((await socket.next('session.revoked')).data).toEqual({ reason: 'logout' });
+      expect(await socket.closes()).toEqual({ code: 4410, reason: 'session_revoked' });
+    }
+    expect(performance.now() - start).toBeLessThan(1000);
+    expect((await rawUpgrade(strict, { ticket })).status).toBe(403);
+    expect((await me(user.accessToken, strict)).body.code).toBe('session_revoked');
+    expect((await refresh(user.refreshToken, strict)).status).toBe(401);
+    expect((await as(user, 'POST', `${node.url}/auth/logout`)).status).toBe(401);
+    expect((await other.send('ping', {})).type).toBe('pong');
+    await other.close();
+  });
+});
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
