@@ -47,6 +47,8 @@ export class Front {
     // The target's address is never dialled: the agent chooses.
     const target = { host: '127.0.0.1', port: 0, protocol: 'http:' };
     this.proxy = new ProxyServer({ target, agent: new RoundRobinAgent(pool), xfwd: true });
+    // Between front and node every request has a connection of its own; that is no reason to end the browser's.
+    this.proxy.on('proxyRes', (answer) => delete answer.headers.connection);
     this.server = createServer((request, response) => {
       this.proxy.web(request, response, {}, () => refuse(response));
     });
