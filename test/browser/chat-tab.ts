@@ -79,11 +79,11 @@ export class ChatTab {
     return texts.at(-1) ?? '';
   }
 
-  /** The last answer, once it is whole. */
-  async wholeAnswer(limitMs = 30_000): Promise<string> {
-    const last = this.page.locator('article[data-role="assistant"]').last();
-    await last.and(this.page.locator('[data-status="complete"]')).waitFor({ timeout: limitMs });
-    return this.answerText();
+  /** The text of the nth answer, counted from 1, once it is whole. */
+  async wholeAnswer(number = 1): Promise<string> {
+    const answer = this.page.locator('article[data-role="assistant"]').nth(number - 1);
+    await answer.and(this.page.locator('[data-status="complete"]')).waitFor({ timeout: 30_000 });
+    return answer.locator('.text').innerText();
   }
 
   /** Pixels by which the page is wider than its window. */
