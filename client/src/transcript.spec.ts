@@ -92,6 +92,13 @@ test('shows tools with their results, and once', () => {
   ]);
 });
 
+test('shows who took over from whom, and each once', () => {
+  const takeover = frame('run.takeover', { from_node: 'a', to_node: 'b', offset: 0, attempt: 2 });
+  transcript.apply(takeover);
+  transcript.recall(takeover);
+  expect(transcript.find(ANSWER)?.takeovers).toEqual([{ from: 'a', to: 'b', attempt: 2 }]);
+});
+
 test('orders by seq, whatever came first', () => {
   transcript.put([{ ...answer, id: 'question', role: 'user', seq: 1, status: 'complete' }]);
   expect(transcript.messages.map((message) => message.seq)).toEqual([1, 2]);

@@ -9,10 +9,17 @@ export interface ToolUse {
   readonly result?: { readonly output?: unknown; readonly error?: string };
 }
 
+export interface Takeover {
+  readonly from: string;
+  readonly to: string;
+  /** Which try at the run this began: counts up. */
+  readonly attempt: number;
+}
+
 export interface TranscriptMessage extends Readonly<Message> {
   readonly tools: readonly ToolUse[];
   /** Nodes that died while they wrote this message, and who went on. */
-  readonly takeovers: readonly { readonly from: string; readonly to: string }[];
+  readonly takeovers: readonly Takeover[];
   /** Why the answer failed. */
   readonly problem?: Problem;
 }
@@ -125,10 +132,9 @@ export class Transcript {
 
   private takeOver(event: DurableEventData['run.takeover']): void {
     const message = this.find(event.message_id);
-    if (message === undefined || message.takeovers.length >= event.attempt) return;
-    this.update(message.id, {
-      takeovers: [...message.takeovers, { from: event.from_node, to: event.to_node }],
-    });
+    const { from_node: from, to_node: to, attempt } = event;
+    if (message === undefined || message.takeovers.some((takeover) => takeover.attempt === attempt)) return;
+    this.update(message.id, { takeovers: [...message.takeovers, { from, to, attempt }] });
   }
 
   private ofRun(runId: string): TranscriptMessage | undefined {

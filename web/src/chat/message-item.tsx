@@ -29,8 +29,8 @@ export const MessageItem = memo(function MessageItem({ message }: { message: Tra
           )}
         </p>
       )}
-      {message.takeovers.map(({ from, to }) => (
-        <p className="message-note" key={`${from} ${to}`}>
+      {message.takeovers.map(({ from, to, attempt }) => (
+        <p className="message-note" key={attempt}>
           Node {from} went away; {to} continued this answer.
         </p>
       ))}
