@@ -5,7 +5,7 @@
 
 /** Upper tiers first; the rooms of one tier may know each other, without a cycle. */
 const TIERS = [
-  ['health', 'admin'],
+  ['health', 'admin', 'api-docs'],
   ['chat'],
   ['websocket'],
   ['auth'],

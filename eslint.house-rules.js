@@ -153,6 +153,8 @@ function scopesOf(scope) {
 }
 
 // ESLint's cache asks plugins for their version: without one, files that were clean under older rules would stay so.
-const version = createHash('sha256').update(readFileSync(import.meta.filename)).digest('hex');
+const version = createHash('sha256')
+  .update(readFileSync(import.meta.filename))
+  .digest('hex');
 
 export default { meta: { name: 'house', version }, rules };
