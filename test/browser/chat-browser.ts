@@ -1,5 +1,4 @@
 import { chromium, type Browser, type Page, type ViewportSize } from 'playwright-core';
-import type { TestNode } from '../support/node.js';
 import { rememberSecret } from '../support/secrets.js';
 import { WAIT_MS } from '../support/waiting.js';
 import { ChatTab } from './chat-tab.js';
@@ -28,8 +27,9 @@ export class ChatBrowser {
     return new ChatBrowser(browser);
   }
 
-  async tab(node: TestNode, viewport = WIDE): Promise<ChatTab> {
-    const context = await this.browser.newContext({ viewport, baseURL: node.url });
+  /** A tab at the page of a node, or of whatever stands before the nodes. */
+  async tab(address: string, viewport = WIDE): Promise<ChatTab> {
+    const context = await this.browser.newContext({ viewport, baseURL: address });
     context.setDefaultTimeout(WAIT_MS);
     const page = await context.newPage();
     rememberTickets(page);

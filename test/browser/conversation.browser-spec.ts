@@ -31,7 +31,7 @@ interface Account {
 }
 
 async function aTab(node: TestNode, account: Account, width = 1280): Promise<ChatTab> {
-  const tab = await browser.tab(node, { width, height: 800 });
+  const tab = await browser.tab(node.url, { width, height: 800 });
   tabs.push(tab);
   await tab.signIn(account);
   await tab.connected();

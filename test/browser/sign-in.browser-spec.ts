@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 async function aSignedInTab(): Promise<ChatTab> {
-  tab = await browser.tab(cluster.node);
+  tab = await browser.tab(cluster.node.url);
   await tab.signIn(await register(cluster.node));
   await tab.connected();
   return tab;
@@ -33,14 +33,14 @@ async function aSignedInTab(): Promise<ChatTab> {
 
 test('says that a password is wrong, and opens no socket', async () => {
   const { email } = await register(cluster.node);
-  tab = await browser.tab(cluster.node);
+  tab = await browser.tab(cluster.node.url);
   await tab.signIn({ email, password: 'not the password' });
   await tab.page.getByText('The e-mail address or the password is wrong.').waitFor();
   expect(tab.sockets).toBe(0);
 });
 
 test('shows nothing of the chat before somebody has signed in', async () => {
-  tab = await browser.tab(cluster.node);
+  tab = await browser.tab(cluster.node.url);
   await tab.signInForm.waitFor();
   expect(await tab.page.locator('.chat').count()).toBe(0);
   expect(tab.sockets).toBe(0);
