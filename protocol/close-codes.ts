@@ -29,6 +29,12 @@ export const CLOSE_CODES = {
   rate_limited: 4529,
 } as const;
 
+/**
+ * Codes that no close frame carries (RFC 6455 section 7.4.1): what a side reports when the frame had none, and when there
+ * was no frame.
+ */
+export const REPORTED_CODES = { no_status: 1005, abnormal: 1006 } as const;
+
 export type CloseName = keyof typeof CLOSE_CODES;
 export type CloseCode = (typeof CLOSE_CODES)[CloseName];
 

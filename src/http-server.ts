@@ -32,7 +32,8 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     rewriteUrl: (request: IncomingMessage) => resolveAlias(request.url ?? '/'),
-    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => errors.answer(error, request, reply),
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
+      errors.answer(error, request, reply),
     clientErrorHandler: refuseMalformedRequest,
   });
   const fastify = adapter.getInstance();
@@ -69,8 +70,12 @@ export function configureHttp(app: NestFastifyApplication, config: Config): void
 /** What Node's parser refused never became a request: it is answered here, as completely as any other. */
 function refuseMalformedRequest(error: Error & { code?: string }, socket: Duplex): void {
   if (!socket.writable) return;
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const refusal = new AppError('validation_failed', { detail: 'The request is not HTTP that can be read', status });
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const refusal = new AppError('validation_failed', {
+    detail: 'The request is not HTTP that can be read',
+    status,
+  });
   const body = JSON.stringify(toProblem(refusal, '/', newTraceId()));
   let head = `HTTP/1.1 ${status} Bad Request\r\n`;
   for (const [name, value] of Object.entries(problemHeaders(refusal))) head += `${name}: ${value}\r\n`;

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { serveApiDocs } from './api-docs/api-docs.js';
 import { AppModule } from './app.module.js';
 import { type Config, ConfigError, loadConfig } from './config/config.js';
 import { migrate } from './database/data-source.js';
@@ -20,7 +21,9 @@ async function main(): Promise<void> {
     const app = await start(config, logger);
     stopOnSignal(app, config, logger);
   } catch (error) {
-    logger.critical('server.failed_to_start', { error: error instanceof Error ? error.message : String(error) });
+    logger.critical('server.failed_to_start', {
+      error: error instanceof Error ? error.message : String(error),
+    });
     logger.close();
     process.exit(1);
   }
@@ -35,6 +38,7 @@ async function start(config: Config, logger: AppLogger): Promise<NestFastifyAppl
   configureHttp(app, config);
   app.useWebSocketAdapter(app.get(UpgradeAdapter));
   await serveWebPage(app, logger);
+  serveApiDocs(app);
   await app.listen(config.port, config.host);
   const { port } = app.getHttpServer().address() as { port: number };
   logger.info('server.listening', { port, host: config.host });
@@ -48,11 +52,14 @@ function stopOnSignal(app: NestFastifyApplication, config: Config, logger: AppLo
     if (isStopping) return;
     isStopping = true;
     logger.info('server.stopping', { signal });
-    setTimeout(() => {
-      logger.critical('server.stop_timed_out');
-      logger.close();
-      process.exit(1);
-    }, config.drainSeconds * 1000 + SHUTDOWN_MARGIN_MS).unref();
+    setTimeout(
+      () => {
+        logger.critical('server.stop_timed_out');
+        logger.close();
+        process.exit(1);
+      },
+      config.drainSeconds * 1000 + SHUTDOWN_MARGIN_MS,
+    ).unref();
     app.close().then(
       () => {
         logger.info('server.stopped');
@@ -60,7 +67,9 @@ function stopOnSignal(app: NestFastifyApplication, config: Config, logger: AppLo
         process.exit(0);
       },
       (error: unknown) => {
-        logger.critical('server.stop_failed', { error: error instanceof Error ? error.stack : String(error) });
+        logger.critical('server.stop_failed', {
+          error: error instanceof Error ? error.stack : String(error),
+        });
         logger.close();
         process.exit(1);
       },

@@ -7,7 +7,8 @@ import type { AppLogger } from './observability/logger.js';
 /** Where the build puts the page: beside the compiled server. */
 const WEB_ROOT = fileURLToPath(new URL('../web', import.meta.url));
 
-const PAGE_POLICY = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
+const PAGE_POLICY =
+  "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
 
 /** Serves the chat page. Each file is a route of its own, so that no other address is swallowed. */
 export async function serveWebPage(app: NestFastifyApplication, logger: AppLogger): Promise<void> {

@@ -59,7 +59,10 @@ export class HealthController {
     ]);
   }
 
-  private async check(reply: FastifyReply, indicators: HealthIndicatorFunction[]): Promise<HealthCheckResult> {
+  private async check(
+    reply: FastifyReply,
+    indicators: HealthIndicatorFunction[],
+  ): Promise<HealthCheckResult> {
     void reply.header('cache-control', 'no-store');
     try {
       return await this.health.check(indicators);

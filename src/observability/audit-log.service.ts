@@ -1,5 +1,6 @@
 import { Injectable, type BeforeApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Config } from '../config/config.js';
+import { background } from './background.js';
 import { AuditStore, type AuditRow } from './audit.store.js';
 import { AppLogger, type LogFields } from './logger.js';
 import { Metrics } from './metrics.js';
@@ -26,7 +27,7 @@ export class AuditLog implements OnModuleInit, BeforeApplicationShutdown {
   ) {}
 
   onModuleInit(): void {
-    this.timer = setInterval(() => void this.flush(), FLUSH_INTERVAL_MS);
+    this.timer = setInterval(() => background(this.flush(), this.logger, 'audit.failed'), FLUSH_INTERVAL_MS);
     this.timer.unref();
   }
 

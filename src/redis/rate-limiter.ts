@@ -7,11 +7,11 @@ import { RedisService } from './redis.service.js';
 
 const WINDOW_SECONDS = 60;
 
-export type LimitName = 'requests' | 'upgrades' | 'logins' | 'tickets' | 'messages';
+export type LimitName = 'requests' | 'upgrades' | 'logins' | 'messages';
 
 /** Where a subject stands after one more use; what the `RateLimit` headers say. */
 export interface LimitState {
-  name: LimitName;
+  name: LimitName | 'tickets';
   limit: number;
   remaining: number;
   resetMs: number;
@@ -31,7 +31,6 @@ export class RateLimiter {
       requests: this.limiter(redisKeys.limit('address', 'requests'), limits.requestsPerAddress),
       upgrades: this.limiter(redisKeys.limit('address', 'upgrades'), limits.upgradesPerAddress),
       logins: this.limiter(redisKeys.limit('user', 'logins'), limits.loginsPerAccount),
-      tickets: this.limiter(redisKeys.limit('user', 'tickets'), limits.ticketsPerUser),
       messages: this.limiter(redisKeys.limit('user', 'messages'), limits.messagesPerUser),
     };
   }

@@ -15,10 +15,8 @@ export const redisKeys = {
   ticket: (digest: string) => `ws_ticket:${digest}`,
   /** JSON of a receipt. Life: 300 s. */
   receipt: (ticketId: string) => `ws_ticket_receipt:${ticketId}`,
-  /** Id of the ticket that had this digest, after it was used. Life: that of the ticket. */
-  ticketSpent: (digest: string) => `ticket_spent:${digest}`,
-  /** Sorted set of a user's unused ticket ids by their end (ms). Life: that of the last ticket. */
-  ticketsOutstanding: (userId: string) => `ticket_outstanding:${userId}`,
+  /** Sorted set of the tickets that a user made lately: see `ticket/ticket.store.ts`. Life: 5 min and that of a ticket. */
+  ticketQuota: (userId: string) => `ticket_quota:${userId}`,
   /** Sorted set of `session|client|connection` of a user by the time of the last heartbeat (ms). Life: two heartbeats. */
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
   /** Text that a run has written so far, as a hash `text`, `attempt`. Life: 24 h. */

@@ -1,18 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import type { ErrorCode } from '../../protocol/errors.js';
-import type { IssuedTicket, Receipt, TicketPurpose } from '../../protocol/resources.js';
 import { socketPath, SUBPROTOCOL } from '../../protocol/messages.js';
+import type { IssuedTicket, Receipt, TicketPurpose } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
-import { toAppError } from '../errors/problem.js';
 import type { UserContext } from '../identity/user-context.js';
 import { AuditLog } from '../observability/audit-log.service.js';
 import { Metrics } from '../observability/metrics.js';
-import { type LimitState, RateLimiter } from '../redis/rate-limiter.js';
+import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.js';
 import { SpentTickets } from './spent-tickets.js';
-import { hasTicketForm, hasTicketIdForm, newTicket, newTicketId, ticketDigest } from './ticket.js';
 import type { TicketClaims } from './ticket-claims.js';
-import { RECEIPT_TTL_SECONDS, type StoredReceipt, TicketStore } from './ticket.store.js';
+import { digestOf, digestOfId, hasTicketForm, newTicket, type TicketDigest } from './ticket.js';
+import { RECEIPT_TTL_SECONDS, type TicketQuota, TicketStore } from './ticket.store.js';
 
 export interface TicketRequest {
   purpose: TicketPurpose;
@@ -24,7 +23,7 @@ export interface TicketRequest {
 
 /** A ticket that was taken out of the store. It is gone, whatever is decided about it now. */
 export interface ConsumedTicket {
-  digest: string;
+  digest: TicketDigest;
   claims: TicketClaims;
 }
 
@@ -42,39 +41,31 @@ export class TicketService {
     private readonly store: TicketStore,
     private readonly audit: AuditLog,
     private readonly metrics: Metrics,
-    private readonly rateLimiter: RateLimiter,
   ) {}
 
-  /**
-   * Makes a ticket, in one round trip: it is stored while its limits are looked at, and taken back when one refuses.
-   * @throws {AppError} `rate_limited` for too many per minute, or too many unused; `dependency_unavailable`.
-   */
+  /** @throws {AppError} `rate_limited` for too many per minute or too many unused; `dependency_unavailable`. */
   async issue(
     user: UserContext,
     request: TicketRequest,
   ): Promise<{ issued: IssuedTicket; limit: LimitState }> {
     const ticket = newTicket();
-    const digest = ticketDigest(ticket);
-    const claims = this.claimsOf(user, request);
-    const maxOutstanding = this.config.limits.ticketsOutstandingPerUser;
-    const [limit, nextEnd] = await Promise.all([
-      this.rateLimiter.take('tickets', user.userId).catch(toAppError),
-      this.store.issue(digest, claims, this.config.ticketTtlSeconds, maxOutstanding),
-    ]);
-    if (limit instanceof AppError) {
-      await this.store.discard(digest, claims);
-      throw limit;
-    }
-    if (nextEnd !== undefined) {
-      this.counted('limited').inc();
-      throw new AppError('rate_limited', {
-        detail: `more than ${maxOutstanding} unused tickets: use one, burn one, or wait`,
-        retryAfterMs: Math.max(1, nextEnd - claims.issued_at),
-      });
-    }
+    const digest = digestOf(ticket);
+    const claims = this.claimsOf(digest, user, request);
+    const { ticketsOutstandingPerUser: outstanding, ticketsPerUser: perMinute } = this.config.limits;
+    const quota = await this.store.issue(digest, claims, this.config.ticketTtlSeconds, {
+      outstanding,
+      perMinute,
+    });
+    const limit = {
+      name: 'tickets',
+      limit: perMinute,
+      remaining: quota.remaining,
+      resetMs: quota.resetMs,
+    } as const;
+    if (quota.exceeded !== undefined) throw this.limited(quota, limit);
     this.counted('issued').inc();
     this.audit.record('ticket.issued', user.userId, {
-      ticket_id: claims.ticket_id,
+      ticket_id: digest.id,
       session_id: user.sessionId,
       purpose: claims.purpose,
       conversation_id: claims.conversation_id,
@@ -89,10 +80,10 @@ export class TicketService {
   async consume(ticket: string | undefined): Promise<ConsumedTicket> {
     if (ticket === undefined || ticket === '') throw this.refused('ticket_missing');
     if (!hasTicketForm(ticket)) throw this.refused('ticket_malformed');
-    const digest = ticketDigest(ticket);
-    const claims = this.spent.has(digest) ? undefined : await this.store.consume(digest);
+    const digest = digestOf(ticket);
+    const claims = this.spent.has(digest.hex) ? undefined : await this.store.consume(digest);
     if (claims === undefined) throw await this.notThere(digest);
-    this.spent.add(digest, claims.expires_at);
+    this.spent.add(digest.hex, claims.expires_at);
     if (Date.now() >= claims.expires_at) {
       await this.reject({ digest, claims }, 'ticket_expired');
       throw new AppError('ticket_expired');
@@ -129,51 +120,55 @@ export class TicketService {
     });
   }
 
-  /** Adds to the receipt how the connection ended, while the receipt lasts. */
+  /** Adds to the receipt of a consumed ticket how its connection ended, while the receipt lasts. */
   async recordClose(
-    ticketId: string,
-    issuedAtMs: number,
-    close: { code: number; reason: string },
+    consumed: Omit<Receipt, 'state'> & { user_id: string },
+    close: Receipt['close'],
   ): Promise<void> {
-    if (Date.now() - issuedAtMs > RECEIPT_TTL_SECONDS * 1000) return;
-    const receipt = await this.store.receipt(ticketId);
-    if (receipt !== undefined) await this.store.updateReceipt({ ...receipt, close });
+    if (Date.now() - Date.parse(consumed.at) > RECEIPT_TTL_SECONDS * 1000) return;
+    await this.store.updateReceipt({ ...consumed, state: 'consumed', ...(close && { close }) });
   }
 
   /** @throws {AppError} `not_found` for a ticket that is unknown, forgotten or somebody else's. */
   async receiptOf(userId: string, ticketId: string): Promise<Receipt> {
-    const receipt = await this.ownReceipt(userId, ticketId);
-    const isOver = receipt.state === 'pending' && Date.now() >= receipt.expires_at;
+    const digest = digestOfId(ticketId);
+    if (digest === undefined) throw noSuchTicket();
+    const stored = await this.store.receipt(ticketId);
+    if (stored !== undefined) {
+      const { user_id: owner, ...receipt } = stored;
+      if (owner !== userId) throw noSuchTicket();
+      return receipt;
+    }
+    const claims = await this.store.peek(digest);
+    if (claims?.user_id === userId && Date.now() < claims.expires_at) {
+      return { ticket_id: ticketId, state: 'pending', at: new Date(claims.issued_at).toISOString() };
+    }
+    const endedAtMs = await this.store.endOfUnused(userId, ticketId);
+    if (endedAtMs === undefined) throw noSuchTicket();
     return {
-      ticket_id: receipt.ticket_id,
-      state: isOver ? 'expired' : receipt.state,
-      ...(isOver ? { code: 'ticket_expired' } : receipt.code === undefined ? {} : { code: receipt.code }),
-      at: isOver ? new Date(receipt.expires_at).toISOString() : receipt.at,
-      ...(receipt.connection_id === undefined ? {} : { connection_id: receipt.connection_id }),
-      ...(receipt.close === undefined ? {} : { close: receipt.close }),
+      ticket_id: ticketId,
+      state: 'expired',
+      code: 'ticket_expired',
+      at: new Date(endedAtMs).toISOString(),
     };
   }
 
   /** Burns an unused ticket; one that was used or is over stays as it is. @throws {AppError} `not_found` */
   async burn(userId: string, ticketId: string): Promise<void> {
-    const receipt = await this.ownReceipt(userId, ticketId);
-    const claims = await this.store.consume(receipt.digest);
+    const { state } = await this.receiptOf(userId, ticketId);
+    const digest = digestOfId(ticketId);
+    if (state !== 'pending' || digest === undefined) return;
+    const claims = await this.store.consume(digest);
     if (claims === undefined) return;
-    this.spent.add(receipt.digest, claims.expires_at);
+    this.spent.add(digest.hex, claims.expires_at);
     this.counted('revoked').inc();
     this.audit.record('ticket.revoked', userId, { ticket_id: ticketId });
-    await this.store.settle(receipt.digest, claims, {
+    await this.store.settle(digest, claims, {
       ticket_id: ticketId,
       state: 'revoked',
       code: 'ticket_revoked',
       at: new Date().toISOString(),
     });
-  }
-
-  private async ownReceipt(userId: string, ticketId: string): Promise<StoredReceipt> {
-    const receipt = hasTicketIdForm(ticketId) ? await this.store.receipt(ticketId) : undefined;
-    if (receipt?.user_id === userId) return receipt;
-    throw new AppError('not_found', { detail: 'There is no such ticket of yours' });
   }
 
   private toIssuedTicket(ticket: string, claims: TicketClaims): IssuedTicket {
@@ -188,10 +183,10 @@ export class TicketService {
     };
   }
 
-  private claimsOf(user: UserContext, request: TicketRequest): TicketClaims {
+  private claimsOf(digest: TicketDigest, user: UserContext, request: TicketRequest): TicketClaims {
     const now = Date.now();
     const claims: TicketClaims = {
-      ticket_id: newTicketId(),
+      ticket_id: digest.id,
       user_id: user.userId,
       session_id: user.sessionId,
       purpose: request.purpose,
@@ -211,13 +206,30 @@ export class TicketService {
   }
 
   /** Tells a ticket that never was from one that is gone. A second use is an attack or a broken client. */
-  private async notThere(digest: string): Promise<AppError> {
-    const ticketId = await this.store.spentTicketId(digest);
-    if (ticketId === undefined && !this.spent.has(digest)) return this.refused('ticket_unknown');
-    const receipt = ticketId === undefined ? undefined : await this.store.receipt(ticketId);
+  private async notThere(digest: TicketDigest): Promise<AppError> {
+    const receipt = await this.store.receipt(digest.id);
+    if (receipt === undefined && !this.spent.has(digest.hex)) return this.refused('ticket_unknown');
     if (receipt?.state === 'revoked') return this.refused('ticket_revoked');
     this.counted('replayed').inc();
-    this.audit.critical('ticket.replayed', receipt?.user_id, { ticket_id: ticketId });
+    this.audit.critical('ticket.replayed', receipt?.user_id, { ticket_id: digest.id });
     return new AppError('ticket_consumed');
   }
+
+  private limited(quota: TicketQuota, limit: LimitState): AppError {
+    this.counted('limited').inc();
+    const { ticketsOutstandingPerUser, ticketsPerUser } = this.config.limits;
+    const detail =
+      quota.exceeded === 'per_minute'
+        ? `more than ${ticketsPerUser} tickets in 60 s`
+        : `more than ${ticketsOutstandingPerUser} unused tickets: use one, burn one, or wait`;
+    return new AppError('rate_limited', {
+      detail,
+      retryAfterMs: Math.max(1, quota.resetMs),
+      headers: rateLimitHeaders(limit),
+    });
+  }
+}
+
+function noSuchTicket(): AppError {
+  return new AppError('not_found', { detail: 'There is no such ticket of yours' });
 }

@@ -4,26 +4,45 @@ import type { Receipt } from '../../protocol/resources.js';
 import { redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
 import type { TicketClaims } from './ticket-claims.js';
+import type { TicketDigest } from './ticket.js';
 
 export const RECEIPT_TTL_SECONDS = 300;
+const MINUTE_MS = 60_000;
 
 /** A receipt as stored: what its owner sees, and whose it is. */
 export interface StoredReceipt extends Receipt {
   user_id: string;
-  expires_at: number;
-  /** Digest of the ticket, for burning it by its id. */
-  digest: string;
 }
 
-/** Takes a place among the user's unused tickets, or says when the next place is free (ms since the epoch). */
+/** Which limit of a user stands in the way, and for how long. */
+export interface TicketQuota {
+  exceeded: 'per_minute' | 'outstanding' | undefined;
+  /** Tickets that may still be made in this minute. */
+  remaining: number;
+  resetMs: number;
+}
+
+/**
+ * One key holds the tickets that a user made lately: a positive score is the end of an unused one, a negative score that
+ * of a used one. It answers both limits, and says of an unused ticket that is over that it existed.
+ */
 const RESERVE = `
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then
-  return redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+local now, ends, id, maxOutstanding, perMinute = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local life = ends - now
+local window = now - ${MINUTE_MS} + life
+redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now - ${RECEIPT_TTL_SECONDS * 1000})
+redis.call('ZREMRANGEBYSCORE', KEYS[1], -window, -1)
+local made = redis.call('ZCOUNT', KEYS[1], window, '+inf') + redis.call('ZCOUNT', KEYS[1], '-inf', -window)
+if made >= perMinute then return {1, 0, ${MINUTE_MS}} end
+local unused = redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+if unused[1] and redis.call('ZCOUNT', KEYS[1], now, '+inf') >= maxOutstanding then
+  return {2, perMinute - made, unused[2] - now}
 end
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
-redis.call('PEXPIREAT', KEYS[1], ARGV[2])
-return false`;
+redis.call('ZADD', KEYS[1], ends, id)
+redis.call('PEXPIRE', KEYS[1], ${RECEIPT_TTL_SECONDS * 1000} + life)
+return {0, perMinute - made - 1, ${MINUTE_MS}}`;
+
+const EXCEEDED = [undefined, 'per_minute', 'outstanding'] as const;
 
 @Injectable()
 export class TicketStore {
@@ -32,83 +51,54 @@ export class TicketStore {
   }
 
   /**
-   * Stores a ticket and its receipt, in one round trip.
-   * @returns `undefined`, or when the next of the user's outstanding tickets ends, if there are too many already:
-   * then nothing of the ticket is left.
+   * Stores a ticket in one round trip, if the limits of its user allow it; else nothing of it is left.
+   * @param limits unused tickets at one time, and tickets in any 60 s.
    */
   async issue(
-    digest: string,
+    digest: TicketDigest,
     claims: TicketClaims,
     ttlSeconds: number,
-    maxOutstanding: number,
-  ): Promise<number | undefined> {
-    const receipt: StoredReceipt = {
-      ticket_id: claims.ticket_id,
-      state: 'pending',
-      at: new Date(claims.issued_at).toISOString(),
-      user_id: claims.user_id,
-      expires_at: claims.expires_at,
-      digest,
-    };
-    const key = redisKeys.ticket(digest);
-    const receiptKey = redisKeys.receipt(claims.ticket_id);
-    const outstandingKey = redisKeys.ticketsOutstanding(claims.user_id);
+    limits: { outstanding: number; perMinute: number },
+  ): Promise<TicketQuota> {
+    const key = redisKeys.ticket(digest.hex);
     return this.redis.run(async (redis) => {
-      const [nextEnd] = await Promise.all([
+      const [[outcome, remaining, resetMs]] = await Promise.all([
         redis.reserveTicket(
-          outstandingKey,
+          redisKeys.ticketQuota(claims.user_id),
           claims.issued_at,
           claims.expires_at,
-          claims.ticket_id,
-          maxOutstanding,
+          digest.id,
+          limits.outstanding,
+          limits.perMinute,
         ),
         redis.set(key, JSON.stringify(claims), 'EX', ttlSeconds, 'NX'),
-        redis.set(receiptKey, JSON.stringify(receipt), 'EX', RECEIPT_TTL_SECONDS),
       ]);
-      if (nextEnd === null) return undefined;
-      await Promise.all([redis.del(key), redis.del(receiptKey)]);
-      return Number(nextEnd);
+      if (outcome !== 0) await redis.del(key);
+      return { exceeded: EXCEEDED[outcome], remaining, resetMs };
     });
   }
 
-  /** Takes back a ticket that nobody was told. */
-  async discard(digest: string, claims: TicketClaims): Promise<void> {
-    await this.redis.run((redis) =>
-      Promise.all([
-        redis.del(redisKeys.ticket(digest)),
-        redis.del(redisKeys.receipt(claims.ticket_id)),
-        redis.zrem(redisKeys.ticketsOutstanding(claims.user_id), claims.ticket_id),
-      ]),
-    );
+  /** Takes a ticket out: of any number of callers exactly one gets its claims. */
+  async consume(digest: TicketDigest): Promise<TicketClaims | undefined> {
+    const json = await this.redis.run((redis) => redis.getdel(redisKeys.ticket(digest.hex)));
+    return json === null ? undefined : (JSON.parse(json) as TicketClaims);
   }
 
-  /** Takes a ticket out: of any number of callers exactly one gets its claims. */
-  async consume(digest: string): Promise<TicketClaims | undefined> {
-    const json = await this.redis.run((redis) => redis.getdel(redisKeys.ticket(digest)));
+  /** The claims of an unused ticket, which stays unused. */
+  async peek(digest: TicketDigest): Promise<TicketClaims | undefined> {
+    const json = await this.redis.run((redis) => redis.get(redisKeys.ticket(digest.hex)));
     return json === null ? undefined : (JSON.parse(json) as TicketClaims);
   }
 
   /** Writes what became of a ticket that was taken out, and frees its place. */
-  async settle(digest: string, claims: TicketClaims, receipt: Receipt): Promise<void> {
-    const stored: StoredReceipt = {
-      ...receipt,
-      user_id: claims.user_id,
-      expires_at: claims.expires_at,
-      digest,
-    };
-    const spentMs = Math.max(1000, claims.expires_at - Date.now());
+  async settle(digest: TicketDigest, claims: TicketClaims, receipt: Receipt): Promise<void> {
+    const stored: StoredReceipt = { ...receipt, user_id: claims.user_id };
     await this.redis.run((redis) =>
       Promise.all([
-        redis.set(redisKeys.receipt(claims.ticket_id), JSON.stringify(stored), 'EX', RECEIPT_TTL_SECONDS),
-        redis.set(redisKeys.ticketSpent(digest), claims.ticket_id, 'PX', spentMs),
-        redis.zrem(redisKeys.ticketsOutstanding(claims.user_id), claims.ticket_id),
+        redis.set(redisKeys.receipt(digest.id), JSON.stringify(stored), 'EX', RECEIPT_TTL_SECONDS),
+        redis.zadd(redisKeys.ticketQuota(claims.user_id), 'XX', -claims.expires_at, digest.id),
       ]),
     );
-  }
-
-  /** Id of the ticket that had this digest and was used on any node, while its life would have lasted. */
-  async spentTicketId(digest: string): Promise<string | undefined> {
-    return (await this.redis.run((redis) => redis.get(redisKeys.ticketSpent(digest)))) ?? undefined;
   }
 
   async receipt(ticketId: string): Promise<StoredReceipt | undefined> {
@@ -122,6 +112,12 @@ export class TicketStore {
       redis.set(redisKeys.receipt(receipt.ticket_id), JSON.stringify(receipt), 'KEEPTTL', 'XX'),
     );
   }
+
+  /** When an unused ticket of this user ended, in milliseconds since the epoch; `undefined` when there was none. */
+  async endOfUnused(userId: string, ticketId: string): Promise<number | undefined> {
+    const score = await this.redis.run((redis) => redis.zscore(redisKeys.ticketQuota(userId), ticketId));
+    return score === null || Number(score) < 0 ? undefined : Number(score);
+  }
 }
 
 declare module 'ioredis' {
@@ -132,6 +128,7 @@ declare module 'ioredis' {
       expiresAtMs: number,
       ticketId: string,
       maxOutstanding: number,
-    ): Result<string | null, Context>;
+      maxPerMinute: number,
+    ): Result<[outcome: 0 | 1 | 2, remaining: number, resetMs: number], Context>;
   }
 }

@@ -5,7 +5,7 @@ import type { AppError } from '../errors/app-error.js';
 import { newTraceId, toProblem } from '../errors/problem.js';
 import type { UserContext } from '../identity/user-context.js';
 import { encodeTextFrame } from './frame-encoding.js';
-import type { FrameReply } from './frame-request.js';
+import type { FrameReply } from './frame-reply.js';
 import { flushSoon } from './outbox.js';
 
 /** A socket that has more than this unsent is not reading. */
@@ -26,7 +26,6 @@ export interface SocketIdentity {
   clientId: string;
   conversationId: string | undefined;
   ticketId: string;
-  ticketIssuedAtMs: number;
   /** Network address, for the list of connections. */
   address: string;
 }

@@ -1,5 +1,5 @@
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
-import { CLOSE_CODES } from '../../protocol/close-codes.js';
+import { CLOSE_CODES, REPORTED_CODES } from '../../protocol/close-codes.js';
 import { AppError } from '../errors/app-error.js';
 import { AuditLog } from '../observability/audit-log.service.js';
 import { background } from '../observability/background.js';
@@ -14,7 +14,7 @@ import { ConnectionStore } from './connection.store.js';
 type Listener = (socket: AuthenticatedSocket) => void | Promise<void>;
 
 /** Close codes that can be a label; a client may send any other. */
-const KNOWN_CODES = new Set<number>([...Object.values(CLOSE_CODES), 1005, 1006]);
+const KNOWN_CODES = new Set<number>([...Object.values(CLOSE_CODES), ...Object.values(REPORTED_CODES)]);
 
 /** The open sockets of this node, and what must happen to them when a session ends or a newer socket takes over. */
 @Injectable()
@@ -103,14 +103,16 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
     const label = KNOWN_CODES.has(code) ? String(code) : 'other';
     this.metrics.closes.labels(label, socket.closedByServer ? 'server' : 'client').inc();
     this.tell(this.closedListeners, socket);
-    const { ticketId, ticketIssuedAtMs, connectionId, user } = socket.identity;
+    const { ticketId, connectionId, user } = socket.identity;
+    const consumed = {
+      ticket_id: ticketId,
+      at: new Date(socket.openedAtMs).toISOString(),
+      connection_id: connectionId,
+      user_id: user.userId,
+    };
     this.audit.record('connection.closed', user.userId, { connection_id: connectionId, code, reason });
     background(this.store.leave(socket.identity), this.logger, 'connection.leave_failed');
-    background(
-      this.tickets.recordClose(ticketId, ticketIssuedAtMs, { code, reason }),
-      this.logger,
-      'ticket.receipt_failed',
-    );
+    background(this.tickets.recordClose(consumed, { code, reason }), this.logger, 'ticket.receipt_failed');
   }
 
   all(): IterableIterator<AuthenticatedSocket> {

@@ -3,7 +3,8 @@ import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websock
 import { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';
 import { toAppError } from '../errors/problem.js';
 import { WsErrorFilter } from '../errors/ws-error.filter.js';
-import type { FrameReply, FrameRequest } from './frame-request.js';
+import type { FrameReply } from './frame-reply.js';
+import type { FrameRequest } from './frame-request.js';
 
 /** The frames that are about the connection itself. */
 @WebSocketGateway()

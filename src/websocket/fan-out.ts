@@ -8,7 +8,7 @@ import type { AuthenticatedSocket } from './authenticated-socket.js';
 import { frameJson } from './authenticated-socket.js';
 import { ConnectionRegistry } from './connection-registry.js';
 import { ConversationFeed, type FeedFrame, parseFeedMessage, toFeedMessage } from './conversation-feed.js';
-import type { FrameReply } from './frame-request.js';
+import type { FrameReply } from './frame-reply.js';
 
 const SUBSCRIBE_TIMEOUT_MS = 1000;
 /** How long later frames wait for an earlier one that another node has stored but not published yet. */

@@ -2,10 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { type ClientFrame, type ClientFrameType, parseClientFrame } from '../../protocol/messages.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
+import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
 import type { AuthenticatedSocket } from './authenticated-socket.js';
-import type { FrameReply, FrameRequest } from './frame-request.js';
+import type { FrameReply } from './frame-reply.js';
+import type { FrameRequest } from './frame-request.js';
 
 type Handler = (request: FrameRequest<ClientFrameType>) => Promise<FrameReply | undefined>;
 type Inbound = ClientFrame | { fault: AppError; id: string | undefined };
@@ -69,7 +71,7 @@ export class FrameDispatcher {
       return;
     }
     inbox.isBusy = true;
-    void this.work(socket, inbox, inbound);
+    background(this.work(socket, inbox, inbound), this.logger, 'frame.failed');
   }
 
   /** Counts a control frame, which costs as much as any other. */

@@ -1,13 +1,15 @@
-import type { AuthenticatedSocket } from './authenticated-socket.js';
+interface Flushable {
+  flush(): void;
+}
 
-const waiting: AuthenticatedSocket[] = [];
+const waiting: Flushable[] = [];
 let isScheduled = false;
 
 /**
  * Frames of one turn of the event loop leave in one write per socket: one system call for a burst, which is what most
  * of a frame costs.
  */
-export function flushSoon(socket: AuthenticatedSocket): void {
+export function flushSoon(socket: Flushable): void {
   waiting.push(socket);
   if (isScheduled) return;
   isScheduled = true;

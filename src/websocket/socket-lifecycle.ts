@@ -9,7 +9,7 @@ import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
 import type { AuthenticatedSocket, SocketIdentity } from './authenticated-socket.js';
 import { ConnectionRegistry } from './connection-registry.js';
-import type { FrameReply } from './frame-request.js';
+import type { FrameReply } from './frame-reply.js';
 import { FrameDispatcher } from './frame-dispatcher.js';
 import { EXPIRY_WARNING_MS, Heartbeat, PONG_TIMEOUT_MS } from './heartbeat.js';
 
@@ -110,11 +110,11 @@ export class SocketLifecycle {
 
 interface SocketListeners {
   framesPerMinute: number;
-  message(this: WebSocket, data: RawData, isBinary: boolean): void;
-  ping(this: WebSocket, data: Buffer): void;
-  pong(this: WebSocket): void;
-  error(this: WebSocket, error: Error): void;
-  close(this: WebSocket, code: number, reason: Buffer): void;
+  message: (this: WebSocket, data: RawData, isBinary: boolean) => void;
+  ping: (this: WebSocket, data: Buffer) => void;
+  pong: (this: WebSocket) => void;
+  error: (this: WebSocket, error: Error) => void;
+  close: (this: WebSocket, code: number, reason: Buffer) => void;
 }
 
 /** The library calls each with the socket as `this`, which is one of ours: it makes no others. */

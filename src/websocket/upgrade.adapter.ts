@@ -139,7 +139,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     socket.cork();
     socket.off('error', onLateError);
     this.server.handleUpgrade(request, socket, head, (opened) => {
-      this.lifecycle.start(opened as AuthenticatedSocket, identity, socket);
+      this.lifecycle.start(opened, identity, socket);
     });
     socket.uncork();
     this.metrics.upgrades.labels('accepted', 'none').inc();
@@ -160,7 +160,6 @@ function identityOf({ user, ticket, clientId, conversationId }: Admission, addre
     clientId: clientId ?? randomUUID(),
     conversationId,
     ticketId: ticket.claims.ticket_id,
-    ticketIssuedAtMs: ticket.claims.issued_at,
     address,
   };
 }
