@@ -40,16 +40,16 @@ describe('Front', () => {
 
   beforeEach(async () => {
     backends = [await backend('a'), await backend('b')];
-    let turn = 0;
     const ports = backends.map(portOf);
-    const pool: Pick<NodePool, 'inTurn'> = { inTurn: () => (turn++ % 2 === 0 ? ports : ports.toReversed()) };
+    const pool: Pick<NodePool, 'inTurn'> = {
+      inTurn: (turn) => (turn % 2 === 0 ? ports : ports.toReversed()),
+    };
     front = new Front(pool as NodePool);
     port = await front.listen('127.0.0.1', 0);
   });
 
   afterEach(() => {
     front.stopListening();
-    front.cutAll();
     for (const server of backends) server.close().closeAllConnections();
   });
 

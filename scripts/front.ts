@@ -15,12 +15,14 @@ type Dialled = (error: Error | null, socket: Duplex) => void;
  * in turn, and the one after it where nobody listens. A request is sent once it has a connection, so moving on repeats nothing.
  */
 class RoundRobinAgent extends Agent {
+  private turn = 0;
+
   constructor(private readonly pool: NodePool) {
     super({ keepAlive: false });
   }
 
   override createConnection(_options: unknown, done: Dialled = () => undefined): undefined {
-    this.dial(this.pool.inTurn(), done);
+    this.dial(this.pool.inTurn(this.turn++), done);
   }
 
   private dial([port, ...others]: number[], done: Dialled): void {
@@ -40,24 +42,24 @@ class RoundRobinAgent extends Agent {
 
 export class Front {
   private readonly server: Server;
-  private readonly sockets = new Set<Socket>();
+  private readonly requests: { agent: Agent };
+  private readonly sockets: { agent: Agent };
   private readonly proxy: ProxyServer;
 
   constructor(pool: NodePool) {
     // The target's address is never dialled: the agent chooses.
     const target = { host: '127.0.0.1', port: 0, protocol: 'http:' };
-    this.proxy = new ProxyServer({ target, agent: new RoundRobinAgent(pool), xfwd: true });
+    this.proxy = new ProxyServer({ target, xfwd: true });
+    // A client mints, then dials: in one common round, two nodes would share it so that one gets every socket.
+    this.requests = { agent: new RoundRobinAgent(pool) };
+    this.sockets = { agent: new RoundRobinAgent(pool) };
     // Between front and node every request has a connection of its own; that is no reason to end the browser's.
     this.proxy.on('proxyRes', (answer) => delete answer.headers.connection);
     this.server = createServer((request, response) => {
-      this.proxy.web(request, response, {}, () => refuse(response));
+      this.proxy.web(request, response, this.requests, () => refuse(response));
     });
     this.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       this.upgrade(request, socket, head);
-    });
-    this.server.on('connection', (socket) => {
-      this.sockets.add(socket);
-      socket.once('close', () => this.sockets.delete(socket));
     });
   }
 
@@ -77,14 +79,10 @@ export class Front {
     this.server.close();
   }
 
-  cutAll(): void {
-    for (const socket of this.sockets) socket.destroy();
-  }
-
   private upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     const isWebSocket = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
     if (isWebSocket) {
-      this.proxy.ws(request, socket, head, {}, () => socket.write(refusalText()));
+      this.proxy.ws(request, socket, head, this.sockets, () => socket.write(refusalText()));
       return;
     }
     // The library hangs up on any other upgrade. As a plain request it gets the node's own answer.
@@ -92,7 +90,7 @@ export class Front {
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
     response.once('finish', () => socket.end());
-    this.proxy.web(request, response, {}, () => refuse(response));
+    this.proxy.web(request, response, this.requests, () => refuse(response));
   }
 }
 

@@ -13,7 +13,6 @@ const PROBE_LIMIT_MS = 1_000;
 /** The nodes behind the front, and whose turn it is. A dead node stays dead: the reader is meant to watch. */
 export class NodePool {
   private readonly members: Member[] = [];
-  private turn = 0;
   private timer: NodeJS.Timeout | undefined;
 
   add(server: ServerProcess): void {
@@ -27,9 +26,9 @@ export class NodePool {
   }
 
   /** Ports to try, best first: ready nodes in turn, then those that run at all, so that their own 503 is heard. */
-  inTurn(): number[] {
+  inTurn(turn: number): number[] {
     const running = this.members.filter((member) => member.server.child.exit === undefined);
-    const first = running.length === 0 ? 0 : this.turn++ % running.length;
+    const first = running.length === 0 ? 0 : turn % running.length;
     const rotated = [...running.slice(first), ...running.slice(0, first)];
     const ready = rotated.filter((member) => member.isReady);
     const others = rotated.filter((member) => !member.isReady);

@@ -4,14 +4,18 @@ import { startServer } from '../../scripts/server.process.js';
 import { currentRun, runLedger } from '../../scripts/test.run.js';
 import { logFile } from './engines.js';
 
-/** The built server as a real process. */
-export interface TestNode {
-  readonly name: string;
+/** Where a node, or a front before nodes, is dialled. */
+export interface NodeAddress {
   readonly port: number;
   /** `http://127.0.0.1:<port>`, also its origin. */
   readonly url: string;
   /** `ws://127.0.0.1:<port>`. */
   readonly wsUrl: string;
+}
+
+/** The built server as a real process. */
+export interface TestNode extends NodeAddress {
+  readonly name: string;
   readonly pid: number;
   /** Everything that it has written so far. */
   logs(): string;
@@ -61,9 +65,7 @@ export async function startNode({ name = 'node', env }: NodeOptions): Promise<Te
   });
   return {
     name: unique,
-    port,
-    url: `http://127.0.0.1:${port}`,
-    wsUrl: `ws://127.0.0.1:${port}`,
+    ...addressOf(port),
     pid: child.pid,
     logs: () => child.logs(),
     logged: (event) => linesOf(child.logs(), event),
@@ -75,6 +77,10 @@ export async function startNode({ name = 'node', env }: NodeOptions): Promise<Te
     },
     signal: (signal) => child.kill(signal),
   };
+}
+
+export function addressOf(port: number): NodeAddress {
+  return { port, url: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}` };
 }
 
 function linesOf(logs: string, event: string): Record<string, unknown>[] {

@@ -9,7 +9,7 @@ import type {
   ServerFrameType,
 } from '../../protocol/messages.js';
 import { SUBPROTOCOL } from '../../protocol/messages.js';
-import type { TestNode } from './node.js';
+import type { NodeAddress } from './node.js';
 import { mintTicket } from './user.js';
 import type { TestUser } from './user.js';
 import { WAIT_MS, within } from './waiting.js';
@@ -67,7 +67,7 @@ export class TestSocket {
   }
 
   /** @throws {UpgradeRefused} with the whole answer when the server says no. */
-  static async connect(node: TestNode, options: ConnectOptions = {}): Promise<TestSocket> {
+  static async connect(node: NodeAddress, options: ConnectOptions = {}): Promise<TestSocket> {
     const { origin, headers, protocols = [SUBPROTOCOL] } = options;
     const ws = new WebSocket(node.wsUrl + dialPath(options), protocols, { origin, headers });
     const socket = new TestSocket(ws);
@@ -87,7 +87,7 @@ export class TestSocket {
 
   /** Mints a ticket, dials with it and waits for `ready`. */
   static async open(
-    node: TestNode,
+    node: NodeAddress,
     user: Pick<TestUser, 'accessToken'>,
     options: Omit<ConnectOptions, 'ticket'> & { client_id?: string } = {},
   ): Promise<TestSocket> {

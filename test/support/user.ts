@@ -3,7 +3,7 @@ import type { Conversation, IssuedTicket, SignIn, TicketPurpose, User } from '..
 import type { Cluster } from './cluster.js';
 import { request } from './http.js';
 import type { Answer, RequestOptions } from './http.js';
-import type { TestNode } from './node.js';
+import type { NodeAddress } from './node.js';
 import { rememberSecret } from './secrets.js';
 
 /** A signed-in account that no other test uses. */
@@ -24,7 +24,7 @@ export interface TicketRequest {
   origin?: string;
 }
 
-export async function register(node: TestNode, details: { email?: string; password?: string } = {}) {
+export async function register(node: NodeAddress, details: { email?: string; password?: string } = {}) {
   const email = details.email ?? `user-${randomBytes(6).toString('hex')}@example.test`;
   const password = rememberSecret(details.password ?? randomBytes(12).toString('base64url'));
   const body = { email, password, display_name: email.split('@')[0] };
@@ -33,14 +33,14 @@ export async function register(node: TestNode, details: { email?: string; passwo
 }
 
 /** A session of its own for an account that exists. */
-export async function signIn(node: TestNode, email: string, password: string): Promise<TestUser> {
+export async function signIn(node: NodeAddress, email: string, password: string): Promise<TestUser> {
   const body = { email, password };
   const answer = await request<SignIn>('POST', `${node.url}/auth/login`, { body, expect: 200 });
   return { user: answer.body.user, email, password, ...remembered(answer.body) };
 }
 
 /** A fresh account with one session. */
-export async function aUser(cluster: Cluster, node = cluster.node): Promise<TestUser> {
+export async function aUser(cluster: Cluster, node: NodeAddress = cluster.node): Promise<TestUser> {
   const { email, password } = await register(node);
   return signIn(node, email, password);
 }
@@ -66,7 +66,7 @@ export function remembered(signedIn: SignIn) {
 }
 
 export async function mintTicket(
-  node: TestNode,
+  node: NodeAddress,
   user: Pick<TestUser, 'accessToken'>,
   { origin, ...body }: TicketRequest = {},
 ): Promise<IssuedTicket> {
@@ -78,7 +78,7 @@ export async function mintTicket(
 }
 
 export async function createConversation(
-  node: TestNode,
+  node: NodeAddress,
   user: Pick<TestUser, 'accessToken'>,
   title?: string,
 ): Promise<Conversation> {
