@@ -2,21 +2,24 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { IS_PUBLIC } from '../identity/public.decorator.js';
+import { RouteMark } from '../identity/route-mark.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 
 /** Stands before every HTTP route that is not marked `@Public()`. */
 @Injectable()
 export class HttpAuthGuard implements CanActivate {
+  private readonly isPublic: RouteMark;
+
   constructor(
     private readonly authentication: UnifiedAuthenticationService,
-    private readonly reflector: Reflector,
-  ) {}
+    reflector: Reflector,
+  ) {
+    this.isPublic = new RouteMark(reflector, IS_PUBLIC);
+  }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     // Nest runs global guards for socket frames too; those have a guard of their own.
-    if (context.getType() !== 'http') return true;
-    if (this.reflector.getAllAndOverride<boolean>(IS_PUBLIC, [context.getHandler(), context.getClass()]))
-      return true;
+    if (context.getType() !== 'http' || this.isPublic.isOn(context)) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     request.userContext = await this.authentication.authenticateRequest(request.headers.authorization);
     return true;
