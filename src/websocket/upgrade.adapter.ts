@@ -136,12 +136,19 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
       return;
     }
     // The answer to the handshake and the first frame leave in one write.
+    let hasOpened = false;
     socket.cork();
     socket.off('error', onLateError);
     this.server.handleUpgrade(request, socket, head, (opened) => {
+      hasOpened = true;
       this.lifecycle.start(opened, identity, socket);
     });
     socket.uncork();
+    // The library drops a client that has hung up meanwhile, without a word: its place must not stay taken.
+    if (!hasOpened) {
+      background(this.registry.release(identity), this.logger, 'connection.leave_failed');
+      return;
+    }
     this.metrics.upgrades.labels('accepted', 'none').inc();
   }
 
