@@ -46,7 +46,8 @@ export class AuthenticatedSocket extends WebSocket {
   declare hasWarnedOfExpiry: boolean;
   /** Conversations that it watches; made with the first. */
   declare subscriptions: Set<string> | undefined;
-  declare closedByServer: boolean;
+  /** The close frame that we sent, if the end was ours: a client that is gone answers none, and is no other end. */
+  declare sentClose: { code: number; reason: string } | undefined;
   declare private raw: Socket;
   declare private outbox: Buffer[];
   declare private outboxBytes: number;
@@ -61,7 +62,7 @@ export class AuthenticatedSocket extends WebSocket {
     this.touchedAtMs = this.openedAtMs;
     this.hasWarnedOfExpiry = false;
     this.subscriptions = undefined;
-    this.closedByServer = false;
+    this.sentClose = undefined;
     this.raw = raw;
     this.outbox = [];
     this.outboxBytes = 0;
@@ -121,9 +122,8 @@ export class AuthenticatedSocket extends WebSocket {
   /** Closes with a code of ours, after what has gathered. */
   endWith(name: CloseName, detail?: Readonly<Record<string, string | number>>): void {
     if (this.readyState !== WebSocket.OPEN) return;
-    this.closedByServer = true;
     this.flush();
-    super.close(CLOSE_CODES[name], closeReason(name, detail));
+    this.sendClose(name, detail);
   }
 
   /** Called by the library itself, without a reason, for what its parser refuses. */
@@ -134,8 +134,12 @@ export class AuthenticatedSocket extends WebSocket {
       super.close(code, data);
       return;
     }
-    this.closedByServer = true;
-    super.close(code, closeReason(name));
+    this.sendClose(name);
+  }
+
+  private sendClose(name: CloseName, detail?: Readonly<Record<string, string | number>>): void {
+    this.sentClose ??= { code: CLOSE_CODES[name], reason: closeReason(name, detail) };
+    super.close(this.sentClose.code, this.sentClose.reason);
   }
 }
 

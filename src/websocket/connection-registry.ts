@@ -101,7 +101,7 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
     this.metrics.sessionsActive.set(this.bySession.size);
     this.metrics.connectionDuration.observe((Date.now() - socket.openedAtMs) / 1000);
     const label = KNOWN_CODES.has(code) ? String(code) : 'other';
-    this.metrics.closes.labels(label, socket.closedByServer ? 'server' : 'client').inc();
+    this.metrics.closes.labels(label, socket.sentClose === undefined ? 'client' : 'server').inc();
     this.tell(this.closedListeners, socket);
     const { ticketId, connectionId, user } = socket.identity;
     const consumed = {

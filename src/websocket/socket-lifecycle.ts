@@ -142,7 +142,9 @@ function socketListeners(
       lifecycle.protocolError(this as AuthenticatedSocket, error);
     },
     close(code, reason) {
-      lifecycle.ended(this as AuthenticatedSocket, code, reason.toString());
+      const { sentClose } = this as AuthenticatedSocket;
+      const end = sentClose ?? { code, reason: reason.toString() };
+      lifecycle.ended(this as AuthenticatedSocket, end.code, end.reason);
     },
   };
 }

@@ -1,0 +1,249 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Problem } from '../protocol/errors.js';
+import type { Receipt, SignIn } from '../protocol/resources.js';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import { request } from './support/http.js';
+import { metric } from './support/metrics.js';
+import type { TestNode } from './support/node.js';
+import { RawSocket } from './support/raw-socket.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { withRedis } from './support/redis.js';
+import { TestSocket } from './support/socket.js';
+import type { Closed } from './support/socket.js';
+import { as, aUser, createConversation, mintTicket, remembered, signIn } from './support/user.js';
+import type { TestUser } from './support/user.js';
+import { eventually } from './support/waiting.js';
+
+const TOKEN_SECONDS = 10;
+const PER_SESSION = 2;
+const PER_USER = 3;
+
+/** What ends a socket beside its frames: time, rights, limits and the node. */
+describe('a socket', () => {
+  let cluster: Cluster;
+  let node: TestNode;
+  /** Everything is short here: tokens, heartbeats and patience. */
+  let hasty: TestNode;
+  let user: TestUser;
+  /** Stories that take more than ten seconds, told beside the others. */
+  let slow: {
+    silent: Promise<Closed & { ms: number; pings: number; receipt: Receipt }>;
+    aging: Promise<Aging>;
+  };
+
+  beforeAll(async () => {
+    cluster = await startCluster({ nodes: 1 });
+    node = cluster.node;
+    hasty = await cluster.addNode({
+      ACCESS_TOKEN_TTL_SECONDS: String(TOKEN_SECONDS),
+      WS_HEARTBEAT_SECONDS: '1',
+      WS_MAX_CONNECTIONS_PER_SESSION: String(PER_SESSION),
+      WS_MAX_CONNECTIONS_PER_USER: String(PER_USER),
+      LIMIT_MESSAGES_PER_USER_PER_MINUTE: '1',
+    });
+    user = await aUser(cluster);
+    slow = { silent: silentPeer(), aging: agingPair() };
+    // They are awaited below; a failure until then is not an unhandled one.
+    slow.silent.catch(() => undefined);
+    slow.aging.catch(() => undefined);
+  });
+
+  afterAll(() => cluster.stop());
+
+  async function silentPeer() {
+    const owner = await aUser(cluster);
+    const minted = await mintTicket(hasty, owner);
+    const raw = await RawSocket.open(hasty, { ticket: minted.ticket });
+    const start = Date.now();
+    const closed = await raw.closes(20_000);
+    const ms = Date.now() - start;
+    const receipt = await eventually(async () => {
+      const path = `${node.url}/websocket/tickets/${minted.ticket_id}`;
+      const { body } = await as<Receipt>(owner, 'GET', path, { expect: 200 });
+      return body.close !== undefined && body;
+    }, 'the close in the receipt');
+    return { ...closed, ms, pings: raw.pings, receipt };
+  }
+
+  interface Aging {
+    expiring: string;
+    refreshed: string;
+    left: Closed;
+    leftAt: number;
+    isRenewedOpen: boolean;
+  }
+
+  /** Two sockets of one session near the end of its token: one renews itself, the other does not. */
+  async function agingPair(): Promise<Aging> {
+    const owner = await signInAgain(hasty, await aUser(cluster));
+    const renewing = await TestSocket.open(hasty, owner);
+    const leaving = await TestSocket.open(hasty, owner);
+    const expiring = (await leaving.next('auth.expiring')).data.expires_at;
+    // Later than the sign-in by more than the precision of "exp", which is seconds.
+    await eventually(() => Date.now() > Date.parse(expiring) - (TOKEN_SECONDS - 3) * 1000, 'three seconds');
+    const body = { refresh_token: owner.refreshToken };
+    const answer = await request<SignIn>('POST', `${hasty.url}/auth/refresh`, { body, expect: 200 });
+    const { ticket } = await mintTicket(hasty, remembered(answer.body), { purpose: 'refresh' });
+    const refreshed = await renewing.send('auth.refresh', { ticket });
+    const left = await leaving.closes(20_000);
+    const leftAt = Date.now();
+    const isRenewedOpen = (await renewing.send('ping', {})).type === 'pong';
+    await renewing.close();
+    return {
+      expiring,
+      refreshed: (refreshed.data as { expires_at: string }).expires_at,
+      left,
+      leftAt,
+      isRenewedOpen,
+    };
+  }
+
+  it('is replaced with 4409 by the next one of the same client, on the same node and on another', async () => {
+    const first = await TestSocket.open(node, user, { client_id: 'tab' });
+    const second = await TestSocket.open(node, user, { client_id: 'tab' });
+    expect(await first.closes()).toEqual({ code: 4409, reason: 'replaced' });
+    const third = await TestSocket.open(hasty, user, { client_id: 'tab' });
+    expect(await second.closes()).toEqual({ code: 4409, reason: 'replaced' });
+    const other = await TestSocket.open(node, user, { client_id: 'other' });
+    expect((await third.send('ping', {})).type).toBe('pong');
+    await Promise.all([third.close(), other.close()]);
+  });
+
+  it('is one of a limited number per session and per user, over all nodes', async () => {
+    const owner = await aUser(cluster);
+    const second = await signIn(node, owner.email, owner.password);
+    const open = [await TestSocket.open(node, owner), await TestSocket.open(hasty, owner)];
+    const refusedFor = async (session: TestUser) => {
+      const minted = await mintTicket(hasty, session);
+      const answer = await rawUpgrade(hasty, { ticket: minted.ticket });
+      expect([answer.status, answer.problem().code]).toEqual([403, 'ticket_rejected']);
+      const path = `${hasty.url}/websocket/tickets/${minted.ticket_id}`;
+      return (await as<Receipt>(session, 'GET', path)).body.code;
+    };
+    expect(await refusedFor(owner)).toBe('connection_limit');
+    open.push(await TestSocket.open(hasty, second));
+    expect(await refusedFor(second)).toBe('connection_limit');
+    await open[0]?.close();
+    const again = await eventually(
+      () => TestSocket.open(hasty, second).catch(() => undefined),
+      'the place of a closed socket',
+    );
+    await Promise.all([again, ...open.slice(1)].map((socket) => socket.close()));
+  });
+
+  it('is closed with 4403 for a refresh ticket that is not its own, or none', async () => {
+    const stranger = await aUser(cluster);
+    const tickets = [
+      (await mintTicket(node, stranger, { purpose: 'refresh' })).ticket,
+      (await mintTicket(node, user, { purpose: 'connect' })).ticket,
+      (await mintTicket(node, await signIn(node, user.email, user.password), { purpose: 'refresh' })).ticket,
+      'A'.repeat(43),
+      user.accessToken.slice(0, 200),
+    ];
+    for (const ticket of tickets) {
+      const socket = await TestSocket.open(node, user);
+      const answer = await socket.send('auth.refresh', { ticket });
+      expect(answer.type).toBe('error');
+      expect(await socket.closes()).toEqual({ code: 4403, reason: 'forbidden' });
+    }
+  });
+
+  it('is closed with 4410 by its next message when its session is gone and nobody said so', async () => {
+    const owner = await aUser(cluster);
+    const { id: conversation_id } = await createConversation(node, owner);
+    const socket = await TestSocket.open(node, owner);
+    await forgetSession(owner);
+    const data = { conversation_id, client_message_id: 'late', content: 'x' };
+    const answer = await socket.send('message.send', data);
+    expect((answer.data as Problem).code).toBe('session_expired');
+    expect(await socket.closes()).toEqual({ code: 4410, reason: 'session_revoked' });
+    expect(
+      await cluster.sql("SELECT 1 FROM messages WHERE content = 'x' AND conversation_id = $1", [
+        conversation_id,
+      ]),
+    ).toEqual([]);
+  });
+
+  it('is closed with 4410 by its next heartbeat when its session is gone and nobody said so', async () => {
+    const owner = await aUser(cluster);
+    const socket = await TestSocket.open(hasty, owner);
+    await forgetSession(owner);
+    await socket.next('session.revoked', undefined, 4000);
+    expect(await socket.closes()).toEqual({ code: 4410, reason: 'session_revoked' });
+  });
+
+  const forgetSession = (owner: TestUser) =>
+    withRedis(cluster, (redis) => redis.del(`chat_session:${owner.user.id}:${owner.sessionId}`));
+
+  it('is told rate_limited and then closed with 4529 when it sends without end', async () => {
+    const socket = await TestSocket.open(hasty, await aUser(cluster));
+    const limit = socket.all('ready')[0]?.data.limits.frames_per_minute ?? 0;
+    for (let count = 0; count < limit + 20; count++) socket.sendRaw('{"type":"ping"}');
+    const { data } = await socket.next('error');
+    expect(data).toMatchObject({ code: 'rate_limited', retry: 'after' });
+    expect(data.retry_after_ms).toBeGreaterThan(0);
+    expect(await socket.closes()).toEqual({
+      code: 4529,
+      reason: expect.stringMatching(/^rate_limited;retry_after_ms=\d+$/),
+    });
+  });
+
+  it('is closed with 4508 when it does not read, and harms no other', async () => {
+    const owner = await aUser(cluster);
+    const socket = await TestSocket.open(node, owner);
+    const innocent = await TestSocket.open(node, user);
+    const before = await metric(node, 'chat_slow_consumers_total');
+    socket.ws.pause();
+    // Each of these is answered with more bytes than it has.
+    const frame = JSON.stringify({ type: 'ping', id: 'x'.repeat(64), data: { t: [] } });
+    const isSlow = async () => (await metric(node, 'chat_slow_consumers_total')) > before;
+    await eventually(async () => {
+      for (let count = 0; count < 2000; count++) socket.sendRaw(frame);
+      return isSlow();
+    }, 'a socket that is too slow');
+    const start = performance.now();
+    expect((await innocent.send('ping', {})).type).toBe('pong');
+    expect(performance.now() - start).toBeLessThan(1000);
+    socket.ws.resume();
+    expect(await socket.closes()).toEqual({ code: 4508, reason: 'slow_consumer' });
+    await innocent.close();
+  });
+
+  it('is closed with 1012 when its node is told to stop, which ends with exit code 0', async () => {
+    const leaving = await cluster.addNode();
+    const sockets = await Promise.all([
+      TestSocket.open(leaving, user),
+      TestSocket.open(leaving, await aUser(cluster)),
+    ]);
+    leaving.signal('SIGTERM');
+    for (const socket of sockets) {
+      const closed = await socket.closes();
+      expect(closed.code).toBe(1012);
+      expect(closed.reason).toMatch(/^service_restart(;|$)/);
+    }
+    expect(await leaving.exited).toMatchObject({ code: 0 });
+  });
+
+  it('is pinged, and closed with 4509 when it does not answer', async () => {
+    const { code, reason, ms, pings, receipt } = await slow.silent;
+    expect({ code, reason }).toEqual({ code: 4509, reason: 'heartbeat_timeout' });
+    expect(pings).toBeGreaterThanOrEqual(1);
+    expect(ms).toBeLessThan(14_000);
+    expect(receipt.close).toEqual({ code: 4509, reason: 'heartbeat_timeout' });
+  });
+
+  it('is told before its time is over, and then closed with 4100, unless it renewed itself', async () => {
+    const { expiring, refreshed, left, leftAt, isRenewedOpen } = await slow.aging;
+    expect(left).toEqual({ code: 4100, reason: 'auth_expired' });
+    expect(leftAt - Date.parse(expiring)).toBeGreaterThanOrEqual(0);
+    expect(leftAt - Date.parse(expiring)).toBeLessThan(5000);
+    expect(Date.parse(refreshed)).toBeGreaterThan(Date.parse(expiring));
+    expect(isRenewedOpen).toBe(true);
+  });
+});
+
+/** A token of this node's own life for an account that another node knows. */
+function signInAgain(node: TestNode, { email, password }: TestUser): Promise<TestUser> {
+  return signIn(node, email, password);
+}
