@@ -1,52 +1,47 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { Front } from '../../scripts/front.js';
-import type { NodePool } from '../../scripts/node.pool.js';
+import { randomUUID } from 'node:crypto';
 import { startCluster, type Cluster } from '../support/cluster.js';
-import type { TestNode } from '../support/node.js';
-import { register } from '../support/user.js';
+import { as, aUser, createConversation } from '../support/user.js';
+import { eventually } from '../support/waiting.js';
 import { ChatBrowser } from './chat-browser.js';
 
 let cluster: Cluster;
 let browser: ChatBrowser;
-let front: Front;
-let address: string;
-let alive: TestNode[] = [];
 
 beforeAll(async () => {
-  const pool: Pick<NodePool, 'inTurn'> = { inTurn: () => alive.map((node) => node.port) };
-  front = new Front(pool as NodePool);
-  address = `http://127.0.0.1:${await front.listen('127.0.0.1', 0)}`;
-  cluster = await startCluster({ env: { PUBLIC_URL: address, ALLOWED_ORIGINS: address } });
-  alive = [...cluster.nodes];
+  cluster = await startCluster({ nodes: 1 });
   browser = await ChatBrowser.launch();
 });
 
 afterAll(async () => {
   await browser?.close();
   await cluster?.stop();
-  // What came through it has ended with the browser.
-  front?.stopListening();
 });
 
 test('when the node that writes dies, another goes on in the same message before the eyes of the reader', async () => {
-  const tab = await browser.tab(address);
-  await tab.signIn(await register(cluster.node));
-  await tab.connected();
-  await tab.startConversation();
-  await tab.ask('count to 150');
-  await tab.growth(2);
+  const user = await aUser(cluster);
+  const writer = cluster.node;
+  const { id } = await createConversation(writer, user, 'Numbers');
+  const body = { client_message_id: randomUUID(), content: 'count to 500' };
+  await as(user, 'POST', `${writer.url}/conversations/${id}/messages`, { body, expect: 202 });
+  // As long as it is alone, the first node is the one that takes the question.
+  await eventually(async () => {
+    const [run] = await cluster.sql<{ node: string | null }>('SELECT node FROM runs');
+    return run?.node === writer.name;
+  }, 'the first node to write');
+  const reader = await cluster.addNode();
 
-  const [run] = await cluster.sql<{ node: string }>('SELECT node FROM runs');
-  const writer = cluster.nodes.find((node) => node.name === run?.node);
-  if (writer === undefined) throw new Error(`the run is written by ${run?.node}, which is not one of ours`);
-  alive = alive.filter((node) => node !== writer);
+  const tab = await browser.tab(reader.url);
+  await tab.signIn(user);
+  await tab.connected();
+  await tab.openConversation('Numbers');
+  await tab.growth(2);
   await writer.kill();
 
-  await tab.page.getByText(`Node ${writer.name} went away`).waitFor();
+  await tab.page.getByText(`Node ${writer.name} went away; ${reader.name} continued this answer.`).waitFor();
   const answer = await tab.wholeAnswer();
   const counted = answer.match(/\b\d+\b/g)?.map(Number) ?? [];
-  const oneTo150 = Array.from({ length: 150 }, (_, index) => index + 1);
-  expect(counted).toEqual(expect.arrayContaining(oneTo150));
+  expect(counted).toEqual(expect.arrayContaining(Array.from({ length: 500 }, (_, index) => index + 1)));
   expect(await tab.answers.count()).toBe(1);
 
   // The page has proved the text against the digest of the run; the row must say the same.
