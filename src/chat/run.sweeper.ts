@@ -9,11 +9,11 @@ import { RunLeaseService } from './run-lease.service.js';
 import { RunWorker } from './run.worker.js';
 
 /**
- * With a lease of 2 s, of which up to 0.7 s have passed, a dead node's runs are taken over after 1.3 to 2.7 s. Not the
+ * With a lease of 2 s, of which up to 0.7 s have passed, a dead node's runs are taken over after 1.3 to 2.4 s. Not the
  * same for all nodes, so that they do not ask Postgres in the same moment.
  */
-const INTERVAL_MS = 500;
-const JITTER_MS = 200;
+const INTERVAL_MS = 250;
+const JITTER_MS = 150;
 const MAX_ENDS = 100;
 
 /** Finds what should have happened after a commit and did not, because a process died in between. */

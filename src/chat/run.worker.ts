@@ -26,7 +26,7 @@ export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicati
   private readonly running = new Set<Promise<void>>();
   private claiming: Promise<void> | undefined;
   private isAskedAgain = false;
-  private stopByMs: number | undefined;
+  private leaving: Promise<void> | undefined;
 
   constructor(
     private readonly runs: RunStore,
@@ -43,21 +43,13 @@ export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicati
     this.signals.whenCancelled((runId) => this.leases.cancel(runId));
   }
 
-  /** From now on no more runs are taken. */
+  /** From now on no more runs are taken. Begun here and not in the next hook, where it would wait for others' drains. */
   onModuleDestroy(): void {
-    this.stopByMs ??= performance.now() + this.config.drainSeconds * 1000 - HAND_OVER_MS;
+    this.leaving ??= this.leave();
   }
 
-  /** Lets answers end within the drain window, and hands over to other nodes what does not. */
   async beforeApplicationShutdown(): Promise<void> {
-    await this.claiming;
-    const leftMs = Math.max(0, (this.stopByMs ?? 0) - performance.now());
-    const limit = new AbortController();
-    await Promise.race([Promise.all(this.running), waitFor(leftMs, limit.signal)]);
-    limit.abort();
-    await this.leases.handOver();
-    this.signals.announceQueued();
-    await Promise.all(this.running);
+    await this.leaving;
   }
 
   /** A run was queued here: takes it now, or tells the other nodes when this one is full. */
@@ -87,8 +79,24 @@ export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicati
     }
   }
 
+  /** Lets answers end within the drain window, and hands over to other nodes what does not. */
+  private async leave(): Promise<void> {
+    const limit = new AbortController();
+    const windowMs = Math.max(0, this.config.drainSeconds * 1000 - HAND_OVER_MS);
+    await this.claiming;
+    await Promise.race([Promise.all(this.running), waitFor(windowMs, limit.signal)]);
+    limit.abort();
+    try {
+      await this.leases.handOver();
+    } catch (error) {
+      // Without Postgres the leases run out by themselves, which takes a little longer.
+      this.logger.warn('run.hand_over_failed', { error: String(error) });
+    }
+    await Promise.all(this.running);
+  }
+
   private get freePlaces(): number {
-    return this.stopByMs === undefined ? Math.max(0, MAX_RUNS - this.running.size) : 0;
+    return this.leaving === undefined ? Math.max(0, MAX_RUNS - this.running.size) : 0;
   }
 
   private async claimWhileAsked(): Promise<void> {
