@@ -1,4 +1,5 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { timeout, TimeoutStrategy } from 'cockatiel';
 import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
@@ -10,6 +11,9 @@ import { createDataSource } from './data-source.js';
 /** SQLSTATE classes that say "the server cannot serve now": connection, resources, operator intervention, system. */
 const UNAVAILABLE = /^(08|53|57|58)/;
 
+/** How long an upgrade waits for Postgres to say that it is there: with the rest of the answer well under 1.5 s. */
+const confirmation = timeout(900, TimeoutStrategy.Aggressive);
+
 /** The one data source, under the one breaker of Postgres. */
 @Injectable()
 export class DatabaseService implements OnApplicationShutdown {
@@ -20,6 +24,7 @@ export class DatabaseService implements OnApplicationShutdown {
   });
   private readonly dataSource: DataSource;
   private connecting: Promise<DataSource> | undefined;
+  private confirming: Promise<void> | undefined;
 
   constructor(
     config: Config,
@@ -44,6 +49,20 @@ export class DatabaseService implements OnApplicationShutdown {
   /** Runs one transaction under the breaker; it is rolled back when `work` throws. @throws {AppError} `dependency_unavailable` */
   transaction<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
     return this.run((dataSource) => dataSource.transaction(work));
+  }
+
+  /**
+   * Resolves when Postgres answers. One statement answers all who ask at the same time, so that a herd costs no more
+   * than a few.
+   * @throws {AppError} `dependency_unavailable`
+   */
+  confirmUp(): Promise<void> {
+    this.confirming ??= this.run((dataSource) => confirmation.execute(() => dataSource.query('SELECT 1')))
+      .then(() => undefined)
+      .finally(() => {
+        this.confirming = undefined;
+      });
+    return this.confirming;
   }
 
   get isUp(): boolean {

@@ -62,6 +62,8 @@ export class UpgradeGate {
       isInside = false;
     };
     try {
+      // The breaker learns of a Postgres that is gone after some failures; no upgrade may pass until then.
+      await this.database.confirmUp();
       await this.rateLimiter.take('upgrades', this.addressOf(request));
       return leave;
     } catch (error) {

@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Problem } from '../protocol/errors.js';
+import type { IssuedTicket } from '../protocol/resources.js';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import type { PrivateEngine } from './support/engines.js';
+import { request } from './support/http.js';
+import type { Answer } from './support/http.js';
+import type { TestNode } from './support/node.js';
+import { signalTree } from './support/process-tree.js';
+import { handshake } from './support/raw-socket.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { TestSocket } from './support/socket.js';
+import { as, aUser, createConversation, mintTicket } from './support/user.js';
+import type { TestUser } from './support/user.js';
+import { eventually } from './support/waiting.js';
+
+const ANSWER_LIMIT_MS = 1500;
+const RECOVERY_LIMIT_MS = 3000;
+
+describe('while a dependency is away', () => {
+  let cluster: Cluster;
+  let node: TestNode;
+  let user: TestUser;
+  let conversationId: string;
+  let socket: TestSocket;
+
+  beforeAll(async () => {
+    cluster = await startCluster({
+      nodes: 1,
+      privatePostgres: true,
+      durableRedis: true,
+      env: {
+        WS_MAX_CONNECTIONS_PER_SESSION: '100',
+        WS_MAX_CONNECTIONS_PER_USER: '100',
+        WS_TICKET_TTL_SECONDS: '120',
+      },
+    });
+    node = cluster.node;
+    user = await aUser(cluster);
+    conversationId = (await createConversation(node, user)).id;
+    socket = await TestSocket.open(node, user);
+  });
+
+  afterAll(() => cluster.stop());
+
+  const mint = (body: object = {}) =>
+    as<IssuedTicket & Problem>(user, 'POST', `${node.url}/websocket/ticket`, { body });
+  const health = async (kind: string) => (await request('GET', `${node.url}/health/${kind}`)).status;
+  const send = (client_message_id: string) => {
+    const content = 'What time is it?';
+    const data = { conversation_id: conversationId, client_message_id, content, on_busy: 'queue' as const };
+    return socket.send('message.send', data);
+  };
+
+  /** Takes at most 1.5 seconds. */
+  async function inTime<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    const result = await work();
+    expect({ what, isInTime: performance.now() - start < ANSWER_LIMIT_MS }).toEqual({ what, isInTime: true });
+    return result;
+  }
+
+  function expectUnavailable(answer: { status: number; code: string; retryAfter: unknown }): void {
+    expect(answer).toEqual({
+      status: 503,
+      code: 'dependency_unavailable',
+      retryAfter: expect.stringMatching(/^[1-9]/),
+    });
+  }
+
+  async function expectNoUpgrade(path = '/ws', ticket = 'A'.repeat(43)): Promise<void> {
+    const refusal = await inTime('an upgrade', () => rawUpgrade(node, { ticket, path }));
+    const { status, headers } = refusal;
+    expectUnavailable({ status, code: refusal.problem().code, retryAfter: headers['retry-after'] });
+  }
+
+  function expectNoAnswer({ status, headers, body }: Answer<Problem>): void {
+    expectUnavailable({ status, code: body.code, retryAfter: headers.get('retry-after') });
+  }
+
+  /** Everything again as before, by itself. */
+  async function expectRecovery(): Promise<void> {
+    const deadline = Date.now() + RECOVERY_LIMIT_MS;
+    await eventually(
+      async () => {
+        const minted = await mint();
+        if (minted.status !== 201) return false;
+        const upgraded = await rawUpgrade(node, { ticket: minted.body.ticket });
+        return upgraded.status === 101 && (await health('ready')) === 200;
+      },
+      'tickets and upgrades again',
+      RECOVERY_LIMIT_MS,
+    );
+    expect(Date.now()).toBeLessThanOrEqual(deadline + 500);
+    await eventually(async () => (await send(randomUUID())).type === 'message.accepted', 'messages again');
+    expect(node.logged('server.stopping')).toEqual([]);
+  }
+
+  /** Alive, but not ready; and the open socket stays. */
+  async function expectOnlyLife(): Promise<void> {
+    expect(await inTime('readiness', () => health('ready'))).toBe(503);
+    expect(await inTime('liveness', () => health('live'))).toBe(200);
+    await expectOpenSocket();
+  }
+
+  async function expectOpenSocket(): Promise<void> {
+    expect((await socket.send('ping', {})).type).toBe('pong');
+  }
+
+  const postgres = () => {
+    if (cluster.postgres === undefined) throw new Error('this file needs a Postgres of its own');
+    return cluster.postgres;
+  };
+
+  const faults: [
+    string,
+    (engine: PrivateEngine) => Promise<void> | void,
+    (engine: PrivateEngine) => Promise<void> | void,
+  ][] = [
+    ['stopped', (engine) => engine.stop(), (engine) => engine.restart()],
+    ['killed', (engine) => signalTree(engine.pid, 'SIGKILL'), (engine) => engine.restart()],
+    ['frozen', (engine) => signalTree(engine.pid, 'SIGSTOP'), (engine) => signalTree(engine.pid, 'SIGCONT')],
+  ];
+
+  it.each(faults)(
+    'refuses tickets and upgrades with 503 when Redis is %s, and recovers',
+    async (_how, hurt, heal) => {
+      const { ticket } = (await mint()).body;
+      await hurt(cluster.redis);
+      try {
+        for (let round = 0; round < 3; round++) {
+          await expectNoUpgrade('/ws', ticket);
+          expectNoAnswer(await inTime('a mint', () => mint()));
+          expectNoAnswer(await inTime('/auth/me', () => as<Problem>(user, 'GET', `${node.url}/auth/me`)));
+        }
+        const { data } = await send(randomUUID());
+        expect((data as Problem).code).toBe('dependency_unavailable');
+        await expectOnlyLife();
+      } finally {
+        await heal(cluster.redis);
+      }
+      await expectRecovery();
+      await expectOpenSocket();
+    },
+  );
+
+  it.each(faults)(
+    'refuses upgrades and sends with 503 when Postgres is %s, and recovers',
+    async (_how, hurt, heal) => {
+      const { ticket } = (await mint()).body;
+      const unanswered = [randomUUID(), randomUUID(), randomUUID()];
+      await hurt(postgres());
+      try {
+        await expectNoUpgrade('/ws', ticket);
+        for (const id of unanswered) {
+          await expectNoUpgrade(`/ws/conversations/${conversationId}`);
+          expectNoAnswer(await inTime('a mint', () => mint({ conversation_id: conversationId })));
+          const { data } = await inTime('a message', () => send(id));
+          expect((data as Problem).code).toBe('dependency_unavailable');
+        }
+        await expectOnlyLife();
+      } finally {
+        await heal(postgres());
+      }
+      await expectRecovery();
+      await expectOpenSocket();
+      for (const id of unanswered) expect((await send(id)).type).toBe('message.accepted');
+      const count = 'SELECT count(*)::int AS count FROM messages WHERE client_message_id = ANY($1)';
+      expect(await cluster.sql(count, [unanswered])).toEqual([{ count: unanswered.length }]);
+    },
+  );
+
+  it('survives clients that reset while their upgrade waits for a frozen Redis', async () => {
+    const minted = await Promise.all(Array.from({ length: 40 }, () => mintTicket(node, user)));
+    cluster.redis.kill('SIGSTOP');
+    await Promise.all(minted.map(({ ticket }) => resetWhileWaiting(node, ticket)));
+    cluster.redis.kill('SIGCONT');
+    await expectRecovery();
+    await expectOpenSocket();
+  });
+
+  it('lets at most one of many in with a ticket that was presented while Redis was frozen', async () => {
+    const { ticket } = await mintTicket(node, user);
+    cluster.redis.kill('SIGSTOP');
+    const during = await Promise.all(Array.from({ length: 20 }, () => rawUpgrade(node, { ticket })));
+    cluster.redis.kill('SIGCONT');
+    expect(new Set(during.map(({ status }) => status))).toEqual(new Set([503]));
+    await expectRecovery();
+    const after = await Promise.all(Array.from({ length: 20 }, () => rawUpgrade(node, { ticket })));
+    expect(after.filter(({ status }) => status === 101).length).toBeLessThanOrEqual(1);
+    expect(after.filter(({ status }) => ![101, 403].includes(status))).toEqual([]);
+  });
+});
+
+async function resetWhileWaiting(node: TestNode, ticket: string): Promise<void> {
+  const socket = connect(node.port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  await new Promise<void>((resolve) => {
+    socket.once('close', () => resolve());
+    socket.once('connect', () => {
+      socket.write(handshake(node.port, { ticket }), () => setTimeout(() => socket.resetAndDestroy(), 50));
+    });
+  });
+}
