@@ -17,8 +17,12 @@ export class AddressLimitGuard implements CanActivate {
     this.isUnlimited = new RouteMark(reflector, IS_UNLIMITED);
   }
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     if (context.getType() !== 'http' || this.isUnlimited.isOn(context)) return true;
+    return this.count(context);
+  }
+
+  private async count(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
     const state = await this.rateLimiter.take('requests', http.getRequest<FastifyRequest>().ip);
     void http.getResponse<FastifyReply>().headers(rateLimitHeaders(state));

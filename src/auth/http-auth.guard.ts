@@ -17,9 +17,13 @@ export class HttpAuthGuard implements CanActivate {
     this.isPublic = new RouteMark(reflector, IS_PUBLIC);
   }
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     // Nest runs global guards for socket frames too; those have a guard of their own.
     if (context.getType() !== 'http' || this.isPublic.isOn(context)) return true;
+    return this.authenticate(context);
+  }
+
+  private async authenticate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     request.userContext = await this.authentication.authenticateRequest(request.headers.authorization);
     return true;

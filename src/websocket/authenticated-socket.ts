@@ -4,6 +4,7 @@ import { CLOSE_CODES, type CloseName, closeReason } from '../../protocol/close-c
 import type { AppError } from '../errors/app-error.js';
 import { newTraceId, toProblem } from '../errors/problem.js';
 import type { UserContext } from '../identity/user-context.js';
+import { timestamp } from './clock.js';
 import { encodeTextFrame } from './frame-encoding.js';
 import type { FrameReply } from './frame-reply.js';
 import { flushSoon } from './outbox.js';
@@ -148,7 +149,7 @@ function withTime(reply: FrameReply, re: string | undefined): Record<string, unk
   if (re !== undefined) frame.re = re;
   if (reply.conversation_id !== undefined) frame.conversation_id = reply.conversation_id;
   if (reply.seq !== undefined) frame.seq = reply.seq;
-  frame.ts = reply.ts ?? new Date().toISOString();
+  frame.ts = reply.ts ?? timestamp();
   frame.data = reply.data;
   return frame;
 }

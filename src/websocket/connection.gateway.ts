@@ -3,6 +3,7 @@ import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websock
 import { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';
 import { toAppError } from '../errors/problem.js';
 import { WsErrorFilter } from '../errors/ws-error.filter.js';
+import { timestamp } from './clock.js';
 import type { FrameReply } from './frame-reply.js';
 import type { FrameRequest } from './frame-request.js';
 
@@ -14,7 +15,7 @@ export class ConnectionGateway {
 
   @SubscribeMessage('ping')
   ping(@MessageBody() { frame }: FrameRequest<'ping'>): FrameReply {
-    return { type: 'pong', data: { ...frame.data, server_time: new Date().toISOString() } };
+    return { type: 'pong', data: { ...frame.data, server_time: timestamp() } };
   }
 
   @SubscribeMessage('auth.refresh')
