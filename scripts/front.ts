@@ -82,7 +82,8 @@ export class Front {
   private upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     const isWebSocket = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
     if (isWebSocket) {
-      this.proxy.ws(request, socket, head, this.sockets, () => socket.write(refusalText()));
+      socket.on('error', () => socket.destroy());
+      this.proxy.ws(request, socket, head, this.sockets, () => refuseUpgrade(socket));
       return;
     }
     // The library hangs up on any other upgrade. As a plain request it gets the node's own answer.
@@ -115,6 +116,12 @@ function refuse(response: ServerResponse | Socket): void {
   // The node died in the middle of its answer: a cut connection is the only way left to say so.
   if (response.headersSent) response.destroy();
   else response.writeHead(503, REFUSAL_HEADERS).end(REFUSAL);
+}
+
+/** Once the node's answer has gone through, the connection is a WebSocket: text of ours would be a broken frame in it. */
+function refuseUpgrade(socket: Socket): void {
+  if (socket.bytesWritten > 0 || !socket.writable) socket.destroy();
+  else socket.end(refusalText());
 }
 
 function refusalText(): string {
