@@ -30,12 +30,17 @@ export function component<T>() {
 export function reference(schema: z.ZodType): JsonSchema {
   const named = registry.get(schema);
   if (named === undefined) throw new Error('expected a schema that component() has named');
-  return { $ref: `#/components/schemas/${named.id}` };
+  return { $ref: uri(named.id) };
+}
+
+function uri(id: string): string {
+  return `#/components/schemas/${id}`;
 }
 
 /** The components that a document names, and those that they name, as JSON Schema 2020-12. */
 export function componentsOf(document: unknown): Record<string, JsonSchema> {
-  const { schemas } = z.toJSONSchema(registry, { uri: (id) => `#/components/schemas/${id}` });
+  // As input: a reader of answers ignores members that it does not know, so the schemas do not forbid them.
+  const { schemas } = z.toJSONSchema(registry, { uri, io: 'input' });
   const found: Record<string, JsonSchema> = {};
   const waiting = namesIn(document);
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
