@@ -19,7 +19,6 @@ const REQUIRED = {
   JWT_SECRET: 'a-secret-of-more-than-thirty-two-bytes',
 };
 
-/** Parts of credentials in the settings of this file. */
 const SECRETS = ['a-password-of', 'a-secret-of', 'a-short-secret', 'hidden-word', 'not-a-key'];
 
 /** Starts the built server with nothing but these settings, and waits for its end. */
