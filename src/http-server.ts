@@ -37,7 +37,7 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
     clientErrorHandler: refuseMalformedRequest,
   });
   const fastify = adapter.getInstance();
-  // JSON only: a form or a text body is what another site can make a browser send without asking first.
+  // JSON only: a text body is what another site can make a browser send without asking first.
   fastify.removeContentTypeParser('text/plain');
   const headers = config.publicUrl.startsWith('https:') ? { ...SECURITY_HEADERS, ...HSTS } : SECURITY_HEADERS;
   fastify.addHook('onRequest', (_request, reply, done) => {

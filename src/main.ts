@@ -33,7 +33,8 @@ async function start(config: Config, logger: AppLogger): Promise<NestFastifyAppl
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.with(config, logger),
     createHttpAdapter(config, logger),
-    { logger, abortOnError: false },
+    // Nest would add a parser for forms, which another site can make a browser send without asking first.
+    { logger, abortOnError: false, bodyParser: false },
   );
   configureHttp(app, config);
   app.useWebSocketAdapter(app.get(UpgradeAdapter));
