@@ -1,0 +1,158 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import { request } from './support/http.js';
+import { metric, scrape } from './support/metrics.js';
+import type { TestNode } from './support/node.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { TestSocket } from './support/socket.js';
+import { as, aUser, createConversation, mintTicket } from './support/user.js';
+import type { TestUser } from './support/user.js';
+import { eventually } from './support/waiting.js';
+
+/** Contract: dashboards and alerts are written against these. */
+const LABELS: Record<string, string[]> = {
+  chat_ws_connections: [],
+  chat_ws_upgrades_total: ['outcome', 'reason'],
+  chat_ws_closes_total: ['code', 'initiator'],
+  chat_ws_connection_duration_seconds: [],
+  chat_ws_heartbeat_rtt_seconds: [],
+  chat_auth_attempts_total: ['path', 'outcome', 'reason'],
+  chat_tickets_total: ['event'],
+  chat_ticket_age_at_consume_seconds: [],
+  chat_message_latency_seconds: ['stage'],
+  chat_first_delta_seconds: [],
+  chat_runs_total: ['outcome'],
+  chat_run_takeovers_total: [],
+  chat_resume_total: ['result'],
+  chat_sessions_active: [],
+  chat_revocation_close_seconds: [],
+  chat_breaker_state: ['dependency'],
+  chat_redis_up: [],
+  chat_postgres_up: [],
+  chat_flag_enabled: ['flag'],
+  chat_legacy_auth_total: ['method', 'client'],
+  chat_slow_consumers_total: [],
+  chat_frames_total: ['direction', 'type'],
+};
+
+const TOKEN = 'metrics-token-of-this-test';
+
+describe('the metrics', () => {
+  let cluster: Cluster;
+  let node: TestNode;
+  let user: TestUser;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ nodes: 1, env: { WS_HEARTBEAT_SECONDS: '1' } });
+    node = cluster.node;
+    user = await aUser(cluster);
+  });
+
+  afterAll(() => cluster.stop());
+
+  /** By how much a metric moved while something was done, once it has moved. */
+  async function growth(name: string, labels: Record<string, string>, work: () => Promise<unknown>) {
+    const before = await metric(node, name, labels);
+    await work();
+    return eventually(
+      async () => (await metric(node, name, labels)) - before || false,
+      `${name} ${JSON.stringify(labels)} to move`,
+    );
+  }
+
+  it.each(Object.keys(LABELS))('have %s', async (name) => {
+    expect(await scrape(node)).toMatch(new RegExp(`^# TYPE ${name} (counter|gauge|histogram)$`, 'm'));
+  });
+
+  it('count what happens to upgrades, tickets and sockets', async () => {
+    const opened = await growth('chat_ws_upgrades_total', { outcome: 'accepted' }, async () => {
+      const socket = await TestSocket.open(node, user);
+      expect(await metric(node, 'chat_ws_connections')).toBe(1);
+      expect(await metric(node, 'chat_sessions_active')).toBe(1);
+      expect(
+        await growth('chat_ws_closes_total', { code: '1000', initiator: 'client' }, () => socket.close()),
+      ).toBe(1);
+    });
+    expect(opened).toBe(1);
+    expect(await metric(node, 'chat_ws_connections')).toBe(0);
+    expect(await metric(node, 'chat_sessions_active')).toBe(0);
+    expect(await growth('chat_tickets_total', { event: 'issued' }, () => mintTicket(node, user))).toBe(1);
+    const refused = { outcome: 'refused', reason: 'ticket_unknown' };
+    const unknown = () => rawUpgrade(node, { ticket: 'A'.repeat(43) });
+    expect(await growth('chat_ws_upgrades_total', refused, unknown)).toBe(1);
+    expect(await metric(node, 'chat_ticket_age_at_consume_seconds_count')).toBeGreaterThan(0);
+    expect(await metric(node, 'chat_ws_connection_duration_seconds_count')).toBeGreaterThan(0);
+  });
+
+  it('count decisions about credentials by their reason', async () => {
+    const labels = { path: 'http', outcome: 'refused', reason: 'token_missing' };
+    const ask = () => request('GET', `${node.url}/auth/me`);
+    expect(await growth('chat_auth_attempts_total', labels, ask)).toBe(1);
+  });
+
+  it('time messages, answers, heartbeats and revocations', async () => {
+    const owner = await aUser(cluster);
+    const { id: conversation_id } = await createConversation(node, owner);
+    const socket = await TestSocket.open(node, owner);
+    const completed = await growth('chat_runs_total', {}, async () => {
+      const data = { conversation_id, client_message_id: randomUUID(), content: 'What time is it?' };
+      await socket.send('message.send', data);
+      await socket.next('run.completed');
+    });
+    expect(completed).toBe(1);
+    for (const name of ['chat_message_latency_seconds_count', 'chat_first_delta_seconds_count']) {
+      expect(await metric(node, name)).toBeGreaterThan(0);
+    }
+    await eventually(
+      async () => (await metric(node, 'chat_ws_heartbeat_rtt_seconds_count')) > 0,
+      'a heartbeat',
+    );
+    const logout = () => as(owner, 'POST', `${node.url}/auth/logout`, { expect: 204 });
+    expect(await growth('chat_revocation_close_seconds_count', {}, logout)).toBe(1);
+    expect((await socket.closes()).code).toBe(4410);
+  });
+
+  it('say that everything is up', async () => {
+    expect(await metric(node, 'chat_redis_up')).toBe(1);
+    expect(await metric(node, 'chat_postgres_up')).toBe(1);
+    expect(await metric(node, 'chat_breaker_state')).toBe(0);
+  });
+
+  it('have no label beside those of the contract, and none that a stranger or a user made', async () => {
+    await rawUpgrade(node, { path: '/ws/label-of-a-stranger', headers: { 'x-label-of-a-stranger': '1' } });
+    const socket = await TestSocket.open(node, user);
+    socket.sendRaw('{"type":"label-of-a-stranger"}');
+    await socket.next('error');
+    socket.ws.close(4999, 'label-of-a-stranger');
+    await socket.closed;
+    const text = await scrape(node);
+    expect(text).not.toContain('label-of-a-stranger');
+    for (const secret of [user.user.id, user.email, user.sessionId, '4999'])
+      expect(text).not.toContain(secret);
+    for (const [, name = '', inner = ''] of text.matchAll(
+      /^(chat_[a-z_]+?)(?:_bucket|_sum|_count)?\{(.*)\} /gm,
+    )) {
+      const labels = [...inner.matchAll(/([a-z_]+)="/g)]
+        .map((match) => match[1])
+        .filter((label) => label !== 'le');
+      expect({ name, labels: labels.sort() }).toEqual({ name, labels: [...(LABELS[name] ?? [])].sort() });
+    }
+  });
+
+  it('are for holders of the token alone where one is set', async () => {
+    const closed = await cluster.addNode({ METRICS_TOKEN: TOKEN });
+    const read = (headers: Record<string, string>, query = '') =>
+      request('GET', `${closed.url}/metrics${query}`, { headers });
+    expect((await read({ authorization: `Bearer ${TOKEN}` })).status).toBe(200);
+    const refused: Record<string, string>[] = [
+      {},
+      { authorization: 'Bearer other' },
+      { authorization: TOKEN },
+      { authorization: `Bearer ${user.accessToken}` },
+    ];
+    for (const headers of refused) expect((await read(headers)).status).toBe(401);
+    expect((await read({}, `?token=${TOKEN}`)).status).toBe(401);
+  });
+});

@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import type { Problem } from '../protocol/errors.js';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { dump, withRedis } from './support/redis.js';
+import { TestSocket } from './support/socket.js';
+import { as, aUser, createConversation, mintTicket } from './support/user.js';
+import type { TestUser } from './support/user.js';
+import { eventually } from './support/waiting.js';
+
+const SESSION_SECONDS = 1800;
+/** The nouns of the contract, one of which begins every key. */
+const NOUNS =
+  /^(chat_session:|ws_ticket:|ws_ticket_receipt:|(user|session|ticket|receipt|connection|conversation|event|message|run|delta|node)[_:])/;
+
+describe('in Redis', () => {
+  let cluster: Cluster;
+  let user: TestUser;
+  const tickets: string[] = [];
+
+  beforeAll(async () => {
+    cluster = await startCluster({ nodes: 1 });
+    user = await aUser(cluster);
+    await useEverything();
+  });
+
+  afterAll(() => cluster.stop());
+
+  /** Leaves behind whatever an ordinary day leaves. */
+  async function useEverything(): Promise<void> {
+    const { node } = cluster;
+    const { id: conversation_id } = await createConversation(node, user);
+    const socket = await TestSocket.open(node, user);
+    const data = { conversation_id, client_message_id: randomUUID(), content: 'What time is it?' };
+    expect((await socket.send('message.send', data)).type).toBe('message.accepted');
+    await socket.next('run.completed');
+    for (let count = 0; count < 3; count++) tickets.push((await mintTicket(node, user)).ticket);
+    await rawUpgrade(node, { ticket: tickets[0] });
+    const burnt = await mintTicket(node, user);
+    await as(user, 'DELETE', `${node.url}/websocket/tickets/${burnt.ticket_id}`, { expect: 204 });
+    const left = await aUser(cluster);
+    tickets.push((await mintTicket(node, left)).ticket);
+    await as(left, 'POST', `${node.url}/auth/logout`, { expect: 204 });
+  }
+
+  const sessionKey = (of: TestUser) => `chat_session:${of.user.id}:${of.sessionId}`;
+
+  it('a session tells operators whose it is, since when, and where its sockets are', async () => {
+    const json = await withRedis(cluster, (redis) => redis.get(sessionKey(user)));
+    expect(JSON.parse(json ?? '')).toMatchObject({
+      user_id: user.user.id,
+      email: user.email,
+      role: 'user',
+      connected_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      websocket_endpoint: `${cluster.node.wsUrl}/ws`,
+      session_id: user.sessionId,
+    });
+  });
+
+  it('a session lives 1800 seconds from its last use, and dies without use', async () => {
+    const idle = await aUser(cluster);
+    await withRedis(cluster, async (redis) => {
+      const key = sessionKey(idle);
+      expect(await redis.ttl(key)).toBeGreaterThan(SESSION_SECONDS - 10);
+      expect(await redis.ttl(key)).toBeLessThanOrEqual(SESSION_SECONDS);
+      await redis.expire(key, 100);
+      await as(idle, 'GET', `${cluster.node.url}/auth/me`, { expect: 200 });
+      expect(await redis.ttl(key)).toBeGreaterThan(SESSION_SECONDS - 10);
+      await redis.pexpire(key, 1);
+    });
+    const answer = await eventually(async () => {
+      const me = await as<Problem>(idle, 'GET', `${cluster.node.url}/auth/me`);
+      return me.status === 401 && me;
+    }, 'the end of an idle session');
+    expect(answer.body.code).toBe('session_expired');
+  });
+
+  it('a session ends at its absolute end, however active it is', async () => {
+    const tireless = await aUser(cluster);
+    await withRedis(cluster, async (redis) => {
+      const key = sessionKey(tireless);
+      const record = JSON.parse((await redis.get(key)) ?? '') as { absolute_expires_at: number };
+      expect(record.absolute_expires_at - Date.now()).toBeLessThanOrEqual(12 * 3_600_000);
+      await redis.set(key, JSON.stringify({ ...record, absolute_expires_at: Date.now() - 1 }), 'KEEPTTL');
+    });
+    const { status, body } = await as<Problem>(tireless, 'GET', `${cluster.node.url}/auth/me`);
+    expect([status, body.code]).toEqual([401, 'session_expired']);
+  });
+
+  it('every key has an end and begins with a noun of the contract', async () => {
+    await withRedis(cluster, async (redis) => {
+      const keys = await redis.keys('*');
+      expect(keys.length).toBeGreaterThan(5);
+      for (const key of keys) {
+        expect(key).toMatch(NOUNS);
+        // -2: it ended between the question for the keys and this one.
+        expect({ key, hasEnd: (await redis.pttl(key)) !== -1 }).toEqual({ key, hasEnd: true });
+      }
+    });
+  });
+
+  it('no credential is anywhere, neither in a key nor in a value', async () => {
+    const contents = await withRedis(cluster, dump);
+    const text = [...contents].flat().join('\n');
+    expect(text).toContain(user.sessionId);
+    const secrets = [
+      ...tickets,
+      user.accessToken,
+      user.accessToken.split('.')[2],
+      user.refreshToken,
+      user.password,
+    ];
+    for (const secret of secrets) expect(text).not.toContain(secret);
+  });
+
+  it('nothing is left of an ended session but why it ended', async () => {
+    const left = await aUser(cluster);
+    await as(left, 'POST', `${cluster.node.url}/auth/logout`, { expect: 204 });
+    await withRedis(cluster, async (redis) => {
+      expect(await redis.keys(`chat_session:${left.user.id}:*`)).toEqual([]);
+      const keys = await redis.keys(`*${left.sessionId}*`);
+      for (const key of keys) expect(await redis.get(key)).toBe('logout');
+    });
+  });
+});
