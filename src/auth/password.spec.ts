@@ -1,0 +1,28 @@
+import { describe, expect, it } from '@jest/globals';
+import { isCommonPassword } from './common-passwords.js';
+import { hashPassword, isPasswordRight } from './password.js';
+
+describe('passwords', () => {
+  it('are hashed with argon2id as OWASP recommends, and never twice alike', async () => {
+    const hashes = [await hashPassword('a passphrase'), await hashPassword('a passphrase')];
+    for (const hash of hashes) expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    expect(hashes[0]).not.toBe(hashes[1]);
+  });
+
+  it('are right or wrong as a whole, and never right without an account', async () => {
+    const long = 'x'.repeat(100);
+    const hash = await hashPassword(long);
+    expect(await isPasswordRight(hash, long)).toBe(true);
+    expect(await isPasswordRight(hash, `${long.slice(0, 99)}y`)).toBe(false);
+    expect(await isPasswordRight(undefined, 'nobody has this password')).toBe(false);
+  });
+
+  it.each(['passwordpassword', 'PasswordPassword', 'qwertyuiop123', 'zzzzzzzzzzzzzz', '🙂🙂🙂🙂🙂🙂'])(
+    'are refused when everybody tries them: %s',
+    (password) => expect(isCommonPassword(password)).toBe(true),
+  );
+
+  it('are taken when they are not common', () => {
+    expect(isCommonPassword('three words of mine')).toBe(false);
+  });
+});

@@ -1,0 +1,48 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { describe, expect, it } from '@jest/globals';
+import { findTicket } from './upgrade-credentials.js';
+
+const find = (query: string, headers: IncomingHttpHeaders = {}) =>
+  findTicket({ headers, query: new URLSearchParams(query), conversationId: undefined });
+const codeOf = (query: string, headers: IncomingHttpHeaders = {}) => {
+  try {
+    find(query, headers);
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+  return 'found';
+};
+
+describe('findTicket', () => {
+  it('finds the ticket of the query, or nothing', () => {
+    expect(find('ticket=abc')).toBe('abc');
+    expect(find('')).toBeUndefined();
+    expect(find('client_id=1')).toBeUndefined();
+  });
+
+  it('is not misled by subprotocols and cookies that are no credentials', () => {
+    const headers = { 'sec-websocket-protocol': 'chat.v1, bearers, my.bearer', cookie: 'theme=dark' };
+    expect(find('ticket=abc', headers)).toBe('abc');
+  });
+
+  const others: [string, IncomingHttpHeaders][] = [
+    ['token=a', {}],
+    ['session_token=a', {}],
+    ['', { authorization: 'Bearer a' }],
+    ['', { 'x-auth-token': 'a' }],
+    ['', { 'sec-websocket-protocol': 'chat.v1, Bearer.a' }],
+    ['', { 'sec-websocket-protocol': 'bearer.a' }],
+  ];
+
+  it.each(others)('refuses another credential alone: %s %j', (query, headers) => {
+    expect(codeOf(query, headers)).toBe('auth_method_disabled');
+  });
+
+  it.each(others)('refuses another credential beside a ticket: %s %j', (query, headers) => {
+    expect(codeOf(`ticket=b&${query}`, headers)).toBe('multiple_credentials');
+  });
+
+  it('refuses two tickets, also when they are the same', () => {
+    expect(codeOf('ticket=a&ticket=a')).toBe('multiple_credentials');
+  });
+});

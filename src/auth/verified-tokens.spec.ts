@@ -1,0 +1,33 @@
+import { describe, expect, it } from '@jest/globals';
+import type { AccessTokenClaims } from './access-token.js';
+import { VerifiedTokens } from './verified-tokens.js';
+
+const claims: AccessTokenClaims = {
+  sub: 'u',
+  id: 'u',
+  email: 'e',
+  role: 'user',
+  session_id: 's',
+  iat: 1,
+  exp: 2,
+};
+
+describe('VerifiedTokens', () => {
+  it('remembers the claims of a token, and forgets them when told', () => {
+    const tokens = new VerifiedTokens();
+    expect(tokens.get('a')).toBeUndefined();
+    tokens.add('a', claims);
+    expect(tokens.get('a')).toBe(claims);
+    expect(tokens.get('A')).toBeUndefined();
+    tokens.delete('a');
+    expect(tokens.get('a')).toBeUndefined();
+  });
+
+  it('holds ten thousand and drops the oldest for the next', () => {
+    const tokens = new VerifiedTokens();
+    for (let count = 0; count <= 10_000; count++) tokens.add(`t${count}`, claims);
+    expect(tokens.get('t0')).toBeUndefined();
+    expect(tokens.get('t1')).toBe(claims);
+    expect(tokens.get('t10000')).toBe(claims);
+  });
+});

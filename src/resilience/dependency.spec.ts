@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Dependency } from './dependency.js';
+
+class Fault extends Error {}
+
+describe('Dependency', () => {
+  beforeEach(() => void jest.useFakeTimers({ now: 0 }));
+  afterEach(() => void jest.useRealTimers());
+
+  const dependency = () =>
+    new Dependency('redis', { failuresToOpen: 3, halfOpenAfterMs: 1000, isFault: (e) => e instanceof Fault });
+  const fail = (of: Dependency, error: Error = new Fault('down')) =>
+    of.run(() => Promise.reject(error)).catch((thrown: unknown) => thrown);
+
+  it('tells a fault as dependency_unavailable, with the time to wait and the cause', async () => {
+    const error = await fail(dependency());
+    expect(error).toMatchObject({
+      code: 'dependency_unavailable',
+      detail: 'redis is unavailable',
+      retryAfterMs: 1000,
+      cause: expect.any(Fault),
+    });
+  });
+
+  it('passes on what is the question’s fault and counts it for nothing', async () => {
+    const redis = dependency();
+    const wrong = new Error('WRONGTYPE');
+    for (let count = 0; count < 5; count++) expect(await fail(redis, wrong)).toBe(wrong);
+    expect(redis.state).toBe('closed');
+  });
+
+  it('asks no more after enough failures in a row, until one call may try', async () => {
+    const redis = dependency();
+    const states: string[] = [];
+    redis.onStateChange((state) => states.push(state));
+    for (let count = 0; count < 3; count++) await fail(redis);
+    const call = jest.fn(() => Promise.resolve('up'));
+    await expect(redis.run(call)).rejects.toMatchObject({ code: 'dependency_unavailable' });
+    expect(call).not.toHaveBeenCalled();
+    jest.setSystemTime(1001);
+    expect(await redis.run(call)).toBe('up');
+    expect(states).toEqual(['open', 'half_open', 'closed']);
+  });
+
+  it('opens again when that one call fails', async () => {
+    const redis = dependency();
+    for (let count = 0; count < 3; count++) await fail(redis);
+    jest.setSystemTime(1001);
+    await fail(redis);
+    expect(redis.state).toBe('open');
+  });
+
+  it('forgives failures that a success came between', async () => {
+    const redis = dependency();
+    for (let count = 0; count < 4; count++) {
+      await fail(redis);
+      await fail(redis);
+      await redis.run(() => Promise.resolve());
+    }
+    expect(redis.state).toBe('closed');
+  });
+});

@@ -1,0 +1,61 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { ConversationFeed, parseFeedMessage, toFeedMessage } from './conversation-feed.js';
+
+const frame = (seq: number | undefined, name = `event ${seq ?? '-'}`) => ({ seq, bytes: Buffer.from(name) });
+const seqs = (frames: { seq: number | undefined }[]) => frames.map(({ seq }) => seq);
+
+describe('ConversationFeed', () => {
+  it('passes on what comes in order at once', () => {
+    const feed = new ConversationFeed();
+    for (const seq of [5, 6, 7]) expect(seqs(feed.accept(frame(seq)))).toEqual([seq]);
+    expect(feed.isWaiting).toBe(false);
+  });
+
+  it('holds what comes early until the missing event is there', () => {
+    const feed = new ConversationFeed();
+    feed.accept(frame(1));
+    expect(feed.accept(frame(3))).toEqual([]);
+    expect(feed.accept(frame(undefined))).toEqual([]);
+    expect(feed.isWaiting).toBe(true);
+    expect(seqs(feed.accept(frame(2)))).toEqual([2, 3, undefined]);
+    expect(feed.isWaiting).toBe(false);
+  });
+
+  it('passes nothing on twice', () => {
+    const feed = new ConversationFeed();
+    feed.accept(frame(1));
+    feed.accept(frame(2));
+    expect(feed.accept(frame(1))).toEqual([]);
+    expect(feed.accept(frame(2))).toEqual([]);
+  });
+
+  it('gives up on what never comes, and goes on behind it', () => {
+    const feed = new ConversationFeed();
+    feed.accept(frame(1));
+    feed.accept(frame(3));
+    feed.accept(frame(undefined));
+    expect(seqs(feed.giveUp())).toEqual([3, undefined]);
+    expect(seqs(feed.accept(frame(4)))).toEqual([4]);
+    expect(feed.accept(frame(2))).toEqual([]);
+  });
+
+  it('brings any order of the events behind the first into order', () => {
+    const orders = fc.shuffledSubarray([2, 3, 4, 5, 6, 7, 8], { minLength: 7 });
+    fc.assert(
+      fc.property(orders, (order) => {
+        const feed = new ConversationFeed();
+        const out = [1, ...order].flatMap((seq) => seqs(feed.accept(frame(seq))));
+        expect(out).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+      }),
+    );
+  });
+});
+
+describe('a message of the feed', () => {
+  it.each([undefined, 1, 42])('keeps the seq %s and the frame', (seq) => {
+    const parsed = parseFeedMessage(Buffer.from(toFeedMessage(seq, '{"type":"x"}')));
+    expect(parsed.seq).toBe(seq);
+    expect(parsed.bytes.subarray(2).toString()).toBe('{"type":"x"}');
+  });
+});
