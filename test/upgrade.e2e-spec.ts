@@ -198,7 +198,8 @@ describe('the upgrade', () => {
     ['nothing for another', ['graphql-ws'], undefined],
   ])('answers the subprotocol with %s', async (_what, offered, answered) => {
     const { ticket } = await mintTicket(node, user);
-    const headers = offered === undefined ? {} : { 'Sec-WebSocket-Protocol': offered.join(', ') };
+    const headers: Record<string, string> = {};
+    if (offered !== undefined) headers['Sec-WebSocket-Protocol'] = offered.join(', ');
     const answer = await rawUpgrade(node, { ticket, headers });
     expect([answer.status, answer.headers['sec-websocket-protocol']]).toEqual([101, answered]);
     expect(JSON.stringify(answer.headers)).not.toContain(ticket);

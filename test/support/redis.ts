@@ -28,7 +28,7 @@ async function textOf(redis: Redis, key: string): Promise<string> {
     case 'hash':
       return JSON.stringify(await redis.hgetall(key));
     case 'zset':
-      return (await redis.zrange(key, 0, -1)).join(' ');
+      return (await redis.zrange(key, 0, '-1')).join(' ');
     case 'set':
       return (await redis.smembers(key)).join(' ');
     case 'list':
