@@ -28,9 +28,10 @@ describe('ProcessLedger', () => {
 
   it('insists when a process ignores its signal', async () => {
     const file = join(folder, 'stubborn');
-    const child = spawn('sleep', ['60']);
-    child.kill('SIGSTOP');
-    new ProcessLedger(file).record('stopped', child.pid ?? 0, 'SIGTERM');
+    const program = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('deaf')";
+    const child = spawn(process.execPath, ['-e', program]);
+    await once(child.stdout, 'data');
+    new ProcessLedger(file).record('deaf', child.pid ?? 0, 'SIGTERM');
     const ended = once(child, 'exit');
     await new ProcessLedger(file).endAll(50);
     expect(await ended).toEqual([null, 'SIGKILL']);
