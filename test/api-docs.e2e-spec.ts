@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ServerFrame } from '../protocol/messages.js';
 import type { Conversation, IssuedTicket, SignIn } from '../protocol/resources.js';
 import { BROWSER_PAGES } from '../src/api-docs/browser-pages.js';
 import { type Cluster, startCluster } from './support/cluster.js';
@@ -141,8 +140,7 @@ describe('/api/openapi.json', () => {
       const answers = [responses[200], responses[201], responses[202]];
       return !path.startsWith('/api/') && answers.some((answer) => answer?.content?.['application/json']);
     });
-    const routes = described.map(({ method, path }) => `${method} ${path}`);
-    expect(seen).toEqual(expect.arrayContaining(routes));
+    for (const { method, path } of described) expect(seen).toContain(`${method} ${path}`);
   });
 
   test('gives the range of `limit` that each list keeps', async () => {
@@ -211,10 +209,10 @@ describe('/api/asyncapi.json', () => {
       expect.arrayContaining(['ready', 'pong', 'message.accepted', 'message.delta', 'error']),
     );
     for (const frame of socket.frames)
-      expect([frame.type, check.faults(payloadOf(frame), frame)]).toEqual([frame.type, []]);
+      expect([frame.type, check.faults(payloadOf(frame.type), frame)]).toEqual([frame.type, []]);
   });
 
-  function payloadOf({ type }: ServerFrame): string[] {
+  function payloadOf(type: string): string[] {
     const messages = Object.entries(asyncApi.components.messages);
     const [name = ''] =
       messages.find(([key, message]) => key.startsWith('server') && message.name === type) ?? [];
@@ -232,7 +230,7 @@ describe.each(BROWSER_PAGES)('$path', ({ path }) => {
     expect(scripts.filter(([, attributes, text]) => text !== '' || !attributes?.includes('src='))).toEqual(
       [],
     );
-    const loaded = [...html.matchAll(/ (?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '');
+    const loaded = [...html.matchAll(/ (?:src|href)="(?!data:)([^"]+)"/g)].map((match) => match[1] ?? '');
     expect(loaded.length).toBeGreaterThanOrEqual(2);
     for (const address of loaded) {
       const file = await request<string>('GET', new URL(address, cluster.node.url + path).href, {

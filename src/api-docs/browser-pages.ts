@@ -52,6 +52,8 @@ export const BROWSER_PAGES: readonly BrowserPage[] = [
   },
   {
     path: '/api/redoc',
+    // Redoc writes style elements and searches in a worker that it makes itself. The maker's logo, from another origin,
+    // is refused.
     html: page('redoc', '', 'redoc.standalone.js'),
     policy: `${OWN_ORIGIN_ONLY}; style-src 'self' 'unsafe-inline'; worker-src blob:`,
     files: {
@@ -74,6 +76,7 @@ function page(folder: string, head: string, bundle: string): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Admit One: the HTTP interface</title>
+<link rel="icon" href="data:,">
 ${head}
 </head>
 <body>

@@ -1,7 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { CONVERSATION_OPERATIONS } from './conversation.operations.js';
-import type { Operation, Operations } from './operation.js';
+import { type Operation, type Operations, TAGS } from './operation.js';
 import { type OperationObject, operationObject } from './operation-object.js';
 import { HEADERS } from './problem-responses.js';
 import { marksOf, operationId } from './route-marks.js';
@@ -34,7 +34,7 @@ const OPERATIONS: Operations = {
 const OWN_MARKS = { isPublic: true, isLimited: false };
 
 /** A route without a row is shown all the same; a test finds it. */
-const UNDESCRIBED: Operation = { tag: 'Other', summary: 'Not described', answers: {} };
+const UNDESCRIBED: Operation = { tag: 'Documents', summary: 'Not described', answers: {} };
 
 type Paths = OpenAPIObject['paths'];
 
@@ -49,6 +49,7 @@ export function buildOpenApi(app: NestFastifyApplication): OpenAPIObject {
     // Relative, so that requests go to wherever this document came from, also behind a proxy.
     .addServer('/')
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }, 'bearer');
+  for (const tag of TAGS) builder.addTag(tag);
   const found = SwaggerModule.createDocument(app, builder.build(), { operationIdFactory: operationId });
   const paths = describe(found.paths, app);
   const schemas = { ...found.components?.schemas, ...componentsOf(paths) };

@@ -2,11 +2,12 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../../protocol/errors.js';
 import type { JsonSchema } from './schema.registry.js';
 
-export type Tag = 'Sign-in' | 'Tickets' | 'Sockets' | 'Conversations' | 'Health' | 'Documents' | 'Other';
+/** Chapters, in the order in which somebody meets them. */
+export const TAGS = ['Sign-in', 'Tickets', 'Sockets', 'Conversations', 'Health', 'Documents'] as const;
 
 /** What the document says about one route beyond what its controller says: words, answers and failures. */
 export interface Operation {
-  tag: Tag;
+  tag: (typeof TAGS)[number];
   summary: string;
   description?: string;
   /** Answers that are not problems, by status. */
