@@ -5,6 +5,15 @@ import type { DurableEvent, OnBusy } from '../../protocol/messages.js';
 import type { AcceptedMessage, Message } from '../../protocol/resources.js';
 import { DatabaseService } from '../database/database.service.js';
 import { AppError } from '../errors/app-error.js';
+import {
+  type EarlierRun,
+  findEarlierRun,
+  findQuestion,
+  interruptRuns,
+  lockConversation,
+  requireIdle,
+  requireMessage,
+} from './acceptance-check.store.js';
 
 export interface SendRequest {
   userId: string;
@@ -31,192 +40,142 @@ export interface Acceptance {
   interrupted: string[];
 }
 
-type Place = Pick<SendRequest, 'userId' | 'conversationId' | 'clientMessageId'>;
-
-interface EarlierRun {
-  run_id: string;
-  question_id: string;
-  conversation_id: string;
-  content: string;
-  seq: string;
-  /** False for the run of a regeneration, whose `client_message_id` is not the question's. */
-  is_first: boolean;
-}
-
 const UNIQUE_VIOLATION = '23505';
 
 /**
- * Takes questions in: message, event and queued run in one transaction, under the row lock of the conversation. The lock
- * gives `seq` without holes, and makes the look at earlier and open runs good until the commit. A transaction of a few
- * statements and not one statement, because one statement would look with the eyes that it had before it got the lock.
+ * Takes questions in: message, event and queued run commit together, or not at all. The row lock of the conversation
+ * gives `seq` without holes; the unique `client_message_id` lets the first of equal sends win, on any node.
  */
 @Injectable()
 export class AcceptanceStore {
   constructor(private readonly database: DatabaseService) {}
 
   /** @throws {AppError} `conversation_not_found`, `idempotency_conflict`, `run_busy`, `validation_failed` */
-  send(request: SendRequest): Promise<Acceptance> {
-    return this.transaction(async (manager) => {
-      const lastSeq = await lockConversation(manager, request);
-      const earlier = await findEarlierRun(manager, request);
-      if (earlier !== undefined) {
-        return repeat(earlier, request, earlier.is_first && earlier.content === request.content);
+  async send(request: SendRequest): Promise<Acceptance> {
+    try {
+      // One statement is a transaction of its own: it spares a plain send two round trips.
+      if (request.onBusy === 'queue' && request.parentId === undefined) {
+        return await this.database.run((dataSource) => storeQuestion(dataSource, request, []));
       }
-      if (request.parentId !== undefined)
-        await requireMessage(manager, request.conversationId, request.parentId);
-      if (request.onBusy === 'reject') await requireIdle(manager, request.conversationId);
-      const interrupted =
-        request.onBusy === 'interrupt' ? await interrupt(manager, request.conversationId) : [];
-      return { ...(await storeQuestion(manager, request, lastSeq + 1)), interrupted };
-    });
+      return await this.database.transaction((manager) => sendWithChecks(manager, request));
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      const earlier = await this.database.run((dataSource) => findEarlierRun(dataSource, request));
+      // Deleted in this moment, and so is free again: whoever sent it will send it again.
+      if (earlier === undefined) throw error;
+      return repeatSend(earlier, request);
+    }
   }
 
   /** @throws {AppError} `conversation_not_found`, `idempotency_conflict`, `validation_failed` */
-  regenerate(request: RegenerateRequest): Promise<Acceptance> {
-    return this.transaction(async (manager) => {
-      await lockConversation(manager, request);
-      const question = await findQuestion(manager, request);
-      const earlier = await findEarlierRun(manager, request);
-      if (earlier !== undefined) {
-        return repeat(earlier, request, !earlier.is_first && earlier.question_id === question.id);
-      }
-      const runId = randomUUID();
-      await manager.query(
-        'INSERT INTO runs (id, conversation_id, user_id, client_message_id, question_id) VALUES ($1, $2, $3, $4, $5)',
-        [runId, request.conversationId, request.userId, request.clientMessageId, question.id],
-      );
-      const accepted = { message_id: question.id, seq: question.seq, run_id: runId, duplicate: false };
-      return { accepted, interrupted: [] };
-    });
-  }
-
-  private async transaction(work: (manager: EntityManager) => Promise<Acceptance>): Promise<Acceptance> {
+  async regenerate(request: RegenerateRequest): Promise<Acceptance> {
     try {
-      return await this.database.transaction(work);
+      return await this.database.transaction((manager) => storeRegeneration(manager, request));
     } catch (error) {
-      // The same client_message_id came for another conversation at the same time: no lock of ours stood between the
-      // two, so the index decided. A second look finds the one that was first.
+      // The same client_message_id came for another conversation, whose lock is another: a second look finds it.
       if (!isUniqueViolation(error)) throw error;
-      return this.database.transaction(work);
+      return this.database.transaction((manager) => storeRegeneration(manager, request));
     }
   }
 }
 
-async function lockConversation(manager: EntityManager, { userId, conversationId }: Place): Promise<number> {
-  const rows = await manager.query<{ last_seq: string }[]>(
-    'SELECT last_seq FROM conversations WHERE id = $1 AND user_id = $2 FOR NO KEY UPDATE',
-    [conversationId, userId],
-  );
-  if (rows[0] === undefined) throw new AppError('conversation_not_found');
-  return Number(rows[0].last_seq);
-}
-
-async function findEarlierRun(manager: EntityManager, place: Place): Promise<EarlierRun | undefined> {
-  const rows = await manager.query<EarlierRun[]>(
-    `SELECT runs.id AS run_id, question.id AS question_id, question.conversation_id, question.content, question.seq,
-       question.client_message_id = runs.client_message_id AS is_first
-     FROM runs JOIN messages question ON question.id = runs.question_id
-     WHERE runs.user_id = $1 AND runs.client_message_id = $2`,
-    [place.userId, place.clientMessageId],
-  );
-  return rows[0];
-}
-
-function repeat(earlier: EarlierRun, place: Place, isSame: boolean): Acceptance {
-  if (!isSame || earlier.conversation_id !== place.conversationId) throw new AppError('idempotency_conflict');
-  const { question_id: message_id, run_id } = earlier;
-  return { accepted: { message_id, seq: Number(earlier.seq), run_id, duplicate: true }, interrupted: [] };
-}
-
-async function requireMessage(manager: EntityManager, conversationId: string, id: string): Promise<void> {
-  const rows = await manager.query<unknown[]>(
-    'SELECT 1 FROM messages WHERE id = $1 AND conversation_id = $2',
-    [id, conversationId],
-  );
-  if (rows.length > 0) return;
-  throw new AppError('validation_failed', { detail: '"parent_id" must name a message of this conversation' });
-}
-
-async function requireIdle(manager: EntityManager, conversationId: string): Promise<void> {
-  const rows = await manager.query<unknown[]>(
-    "SELECT 1 FROM runs WHERE conversation_id = $1 AND status IN ('queued', 'running') LIMIT 1",
-    [conversationId],
-  );
-  if (rows.length > 0) throw new AppError('run_busy');
-}
-
-async function interrupt(manager: EntityManager, conversationId: string): Promise<string[]> {
-  const rows = await manager.query<{ id: string }[]>(
-    `WITH interrupted AS (
-       UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now())
-       WHERE conversation_id = $1 AND status IN ('queued', 'running') RETURNING id
-     ) SELECT id FROM interrupted`,
-    [conversationId],
-  );
-  return rows.map(({ id }) => id);
-}
-
-async function findQuestion(
-  manager: EntityManager,
-  { conversationId, messageId }: RegenerateRequest,
-): Promise<{ id: string; seq: number }> {
-  const rows = await manager.query<{ id: string; seq: string }[]>(
-    `SELECT question.id, question.seq FROM messages named
-     JOIN messages question ON question.id = CASE named.role WHEN 'user' THEN named.id ELSE named.parent_id END
-     WHERE named.id = $1 AND named.conversation_id = $2`,
-    [messageId, conversationId],
-  );
-  if (rows[0] !== undefined) return { id: rows[0].id, seq: Number(rows[0].seq) };
-  throw new AppError('validation_failed', {
-    detail: '"message_id" must name a message of this conversation',
-  });
+/** Statements of their own, because one statement would look with the eyes that it had before it got the lock. */
+async function sendWithChecks(manager: EntityManager, request: SendRequest): Promise<Acceptance> {
+  const { conversationId, parentId, onBusy } = request;
+  await lockConversation(manager, request);
+  const earlier = await findEarlierRun(manager, request);
+  if (earlier !== undefined) return repeatSend(earlier, request);
+  if (parentId !== undefined) await requireMessage(manager, conversationId, parentId);
+  if (onBusy === 'reject') await requireIdle(manager, conversationId);
+  const interrupted = onBusy === 'interrupt' ? await interruptRuns(manager, conversationId) : [];
+  return storeQuestion(manager, request, interrupted);
 }
 
 async function storeQuestion(
-  manager: EntityManager,
+  database: Pick<EntityManager, 'query'>,
   request: SendRequest,
-  seq: number,
-): Promise<Pick<Acceptance, 'accepted'> & { event: DurableEvent }> {
+  interrupted: string[],
+): Promise<Acceptance> {
   const { userId, conversationId, clientMessageId, content, parentId } = request;
   const runId = randomUUID();
   const now = new Date().toISOString();
-  const message: Message = {
+  const unnumbered: Omit<Message, 'seq'> = {
     id: randomUUID(),
     role: 'user',
     content,
     status: 'complete',
-    seq,
     ...(parentId !== undefined && { parent_id: parentId }),
     client_message_id: clientMessageId,
     created_at: now,
   };
-  await manager.query(
-    `WITH conversation AS (
-       UPDATE conversations SET last_seq = $5, updated_at = $8 WHERE id = $1
+  const rows = await database.query<{ seq: string }[]>(
+    `WITH numbered AS (
+       UPDATE conversations SET last_seq = last_seq + 1, updated_at = $6 WHERE id = $1 AND user_id = $2
+       RETURNING last_seq AS seq
      ), message AS (
-       INSERT INTO messages (id, conversation_id, user_id, role, content, status, seq, parent_id, client_message_id, created_at)
-       VALUES ($3, $1, $2, 'user', $6, 'complete', $5, $7, $4, $8)
+       INSERT INTO messages
+         (id, conversation_id, user_id, role, content, status, seq, parent_id, client_message_id, created_at)
+       SELECT $3::uuid, $1, $2, 'user', $5, 'complete', seq, $8::uuid, $4, $6 FROM numbered
      ), event AS (
-       INSERT INTO events (conversation_id, seq, type, data, ts) VALUES ($1, $5, 'message.created', $10, $8)
+       INSERT INTO events (conversation_id, seq, type, data, ts)
+       SELECT $1, seq, 'message.created', jsonb_set($9::jsonb, '{message,seq}', to_jsonb(seq)), $6 FROM numbered
+     ), run AS (
+       INSERT INTO runs (id, conversation_id, user_id, client_message_id, question_id)
+       SELECT $7::uuid, $1, $2, $4, $3 FROM numbered
      )
-     INSERT INTO runs (id, conversation_id, user_id, client_message_id, question_id) VALUES ($9, $1, $2, $4, $3)`,
+     SELECT seq FROM numbered`,
     [
       conversationId,
       userId,
-      message.id,
+      unnumbered.id,
       clientMessageId,
-      seq,
       content,
-      parentId ?? null,
       now,
       runId,
-      JSON.stringify({ message }),
+      parentId ?? null,
+      JSON.stringify({ message: unnumbered }),
     ],
   );
+  if (rows[0] === undefined) throw new AppError('conversation_not_found');
+  const seq = Number(rows[0].seq);
+  const message: Message = { ...unnumbered, seq };
   return {
     accepted: { message_id: message.id, seq, run_id: runId, duplicate: false },
     event: { type: 'message.created', conversation_id: conversationId, seq, ts: now, data: { message } },
+    interrupted,
   };
+}
+
+async function storeRegeneration(manager: EntityManager, request: RegenerateRequest): Promise<Acceptance> {
+  const { userId, conversationId, clientMessageId } = request;
+  await lockConversation(manager, request);
+  const question = await findQuestion(manager, conversationId, request.messageId);
+  const earlier = await findEarlierRun(manager, request);
+  if (earlier !== undefined) {
+    return repeat(earlier, request, !earlier.is_first && earlier.question_id === question.id);
+  }
+  const runId = randomUUID();
+  await manager.query(
+    'INSERT INTO runs (id, conversation_id, user_id, client_message_id, question_id) VALUES ($1, $2, $3, $4, $5)',
+    [runId, conversationId, userId, clientMessageId, question.id],
+  );
+  const accepted = { message_id: question.id, seq: question.seq, run_id: runId, duplicate: false };
+  return { accepted, interrupted: [] };
+}
+
+function repeatSend(earlier: EarlierRun, request: SendRequest): Acceptance {
+  return repeat(earlier, request, earlier.is_first && earlier.content === request.content);
+}
+
+/** The first answer once more, if it was to the same question. */
+function repeat(
+  earlier: EarlierRun,
+  { conversationId }: { conversationId: string },
+  isSame: boolean,
+): Acceptance {
+  if (!isSame || earlier.conversation_id !== conversationId) throw new AppError('idempotency_conflict');
+  const { question_id: message_id, run_id } = earlier;
+  return { accepted: { message_id, seq: Number(earlier.seq), run_id, duplicate: true }, interrupted: [] };
 }
 
 function isUniqueViolation(error: unknown): boolean {
