@@ -14,6 +14,13 @@ export interface Fence {
 /** Where in the log it will stand is decided by the store: `message.seq` of a `message.created` is filled in here. */
 export type NewEvent = { [T in DurableEventType]: { type: T; data: DurableEventData[T] } }[DurableEventType];
 
+/** What became of an entry. */
+export interface Stored {
+  events: DurableEvent[];
+  /** True when another run of the conversation waits for this one's end. */
+  isAwaited: boolean;
+}
+
 /** Events that are stored together. */
 export interface LogEntry {
   /** ISO 8601. */
@@ -43,14 +50,14 @@ const INSERT_ANSWER =
 export class RunEventStore {
   constructor(private readonly database: DatabaseService) {}
 
-  append(fence: Fence, entry: LogEntry): Promise<DurableEvent[] | undefined> {
+  append(fence: Fence, entry: LogEntry): Promise<Stored | undefined> {
     return this.write(fence, entry, {
       run: `SELECT runs.id FROM runs, conversation WHERE ${isCurrent('running')} FOR NO KEY UPDATE OF runs`,
     });
   }
 
   /** The answer begins: an empty message and its events. */
-  start(fence: Fence, messageId: string, entry: LogEntry): Promise<DurableEvent[] | undefined> {
+  start(fence: Fence, messageId: string, entry: LogEntry): Promise<Stored | undefined> {
     const statements = {
       run: `UPDATE runs SET message_id = $7, started_at = $6 FROM conversation WHERE ${isCurrent('running')}
             RETURNING runs.user_id, runs.question_id`,
@@ -62,7 +69,7 @@ export class RunEventStore {
   }
 
   /** The answer ends with its whole text. */
-  end(fence: Fence, outcome: RunOutcome, entry: LogEntry): Promise<DurableEvent[] | undefined> {
+  end(fence: Fence, outcome: RunOutcome, entry: LogEntry): Promise<Stored | undefined> {
     const { status, messageStatus, content, end } = outcome;
     const statements = {
       run: endRun('running'),
@@ -83,7 +90,7 @@ export class RunEventStore {
     from: 'queued' | 'running',
     outcome: RunOutcome,
     entry: LogEntry,
-  ): Promise<DurableEvent[] | undefined> {
+  ): Promise<Stored | undefined> {
     const { status, messageStatus, content, end } = outcome;
     const statements = {
       run: endRun(from),
@@ -104,9 +111,9 @@ export class RunEventStore {
     { at, events }: LogEntry,
     { run, message }: { run: string; message?: string },
     values: unknown[] = [],
-  ): Promise<DurableEvent[] | undefined> {
+  ): Promise<Stored | undefined> {
     const rows = await this.database.run((dataSource) =>
-      dataSource.query<{ before: string }[]>(
+      dataSource.query<{ before: string; is_awaited: boolean }[]>(
         `WITH conversation AS (
            SELECT id FROM conversations WHERE id = $1 FOR NO KEY UPDATE
          ), run AS (
@@ -122,7 +129,8 @@ export class RunEventStore {
                ELSE data END, $6
            FROM numbered, unnest($4::text[], $5::jsonb[]) WITH ORDINALITY AS given (type, data, place)
          )${message === undefined ? '' : `, message AS (${message})`}
-         SELECT before FROM numbered`,
+         SELECT before, EXISTS (SELECT 1 FROM runs WHERE conversation_id = $1 AND status = 'queued') AS is_awaited
+         FROM numbered`,
         [
           fence.conversationId,
           fence.id,
@@ -134,7 +142,12 @@ export class RunEventStore {
         ],
       ),
     );
-    return rows[0] && numbered(events, fence.conversationId, Number(rows[0].before), at);
+    const row = rows[0];
+    if (row === undefined) return undefined;
+    return {
+      events: numbered(events, fence.conversationId, Number(row.before), at),
+      isAwaited: row.is_awaited,
+    };
   }
 }
 

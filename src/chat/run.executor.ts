@@ -32,13 +32,17 @@ export class RunExecutor {
     private readonly metrics: Metrics,
   ) {}
 
-  /** @throws {RunStopped} when the run goes on elsewhere; {AppError} when Postgres cannot be reached for too long */
-  async execute(run: ClaimedRun, lease: Lease): Promise<void> {
+  /**
+   * Answers whether another run of the conversation waits.
+   * @throws {RunStopped} when the run goes on elsewhere; {AppError} when Postgres cannot be reached for too long
+   */
+  async execute(run: ClaimedRun, lease: Lease): Promise<boolean> {
     const refusal = this.refusalOf(run, lease);
     if (refusal !== undefined && run.messageId === undefined) {
-      await this.store(lease, () => this.journal.end(run, { messageId: undefined, text: '' }, refusal));
+      const nothing = { messageId: undefined, text: '' };
+      const isAwaited = await this.store(lease, () => this.journal.end(run, nothing, refusal));
       this.ended(run, refusal, 0);
-      return;
+      return isAwaited;
     }
     const messageId = run.messageId ?? (await this.journal.start(run));
     const stream = await this.streams.open(run, messageId, lease);
@@ -46,9 +50,11 @@ export class RunExecutor {
     const outcome = refusal ?? (await this.write(run, lease, stream));
     await stream.end();
     const answer = { messageId, text: stream.text };
-    await this.store(lease, () => this.journal.end(run, answer, outcome, () => stream.publishRest()));
+    const publishRest = (): void => stream.publishRest();
+    const isAwaited = await this.store(lease, () => this.journal.end(run, answer, outcome, publishRest));
     this.ended(run, outcome, answer.text.length);
     this.streams.close(stream);
+    return isAwaited;
   }
 
   /** Why the answer is not written, or not written further. */
@@ -85,11 +91,10 @@ export class RunExecutor {
   }
 
   /** Tries for as long as no other node may write. */
-  private async store(lease: Lease, end: () => Promise<void>): Promise<void> {
+  private async store(lease: Lease, end: () => Promise<boolean>): Promise<boolean> {
     for (;;) {
       try {
-        await end();
-        return;
+        return await end();
       } catch (error) {
         if (!(error instanceof AppError) || !lease.isHeld) throw error;
         await sleep(RETRY_MS);

@@ -6,7 +6,7 @@ import { Config } from '../config/config.js';
 import { FanOut } from '../websocket/fan-out.js';
 import { EventStore } from './event.store.js';
 import { Responder, type ToolCall, type ToolOutcome } from './responder.js';
-import { type Fence, type NewEvent, RunEventStore, type RunOutcome } from './run-event.store.js';
+import { type Fence, type NewEvent, RunEventStore, type RunOutcome, type Stored } from './run-event.store.js';
 import { runEnd } from './run-end.js';
 import { RunStopped } from './run.lease.js';
 import type { ClaimedRun } from './run.store.js';
@@ -49,7 +49,8 @@ export class RunJournal {
       { type: 'message.created', data: { message } },
       { type: 'run.started', data: started },
     ];
-    this.publish(await this.store.start(run, message.id, { at: message.created_at, events }));
+    const stored = await this.store.start(run, message.id, { at: message.created_at, events });
+    this.publish(stored?.events);
     return message.id;
   }
 
@@ -83,7 +84,7 @@ export class RunJournal {
   }
 
   /**
-   * The run ends. `messageId` is undefined when its answer never began.
+   * The run ends. `messageId` is undefined when its answer never began. Answers whether another run waits for this end.
    * @param beforePublish called between the commit and the event
    */
   async end(
@@ -91,7 +92,7 @@ export class RunJournal {
     answer: { messageId: string | undefined; text: string },
     outcome: Outcome,
     beforePublish?: () => void,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { messageId, text } = answer;
     const end = runEnd({ runId: run.id, messageId: messageId ?? randomUUID(), text }, outcome);
     const stored =
@@ -102,9 +103,10 @@ export class RunJournal {
             events: [endEvent(end)],
           });
     // Nothing stored may mean that an earlier try was, and that its answer got lost on the way.
-    const events = stored ?? (await this.events.endOf(run.id, run.attempt));
+    const events = stored?.events ?? (await this.events.endOf(run.id, run.attempt));
     beforePublish?.();
     this.publish(events);
+    return stored?.isAwaited ?? true;
   }
 
   /** Ends a run that no node has taken. `undefined` when one has, or when it ended meanwhile. */
@@ -112,7 +114,7 @@ export class RunJournal {
     const end = runEnd({ runId: run.id, messageId: randomUUID(), text: '' }, { finish_reason: 'cancelled' });
     const stored = await this.storeUnstarted(run, 'queued', '', end);
     if (stored === undefined) return undefined;
-    this.publish(stored);
+    this.publish(stored.events);
     return end;
   }
 
@@ -121,7 +123,7 @@ export class RunJournal {
     from: 'queued' | 'running',
     text: string,
     end: RunEnd,
-  ): Promise<DurableEvent[] | undefined> {
+  ): Promise<Stored | undefined> {
     const outcome = outcomeOf(end, text);
     const message = { ...emptyAnswer(run, end.message_id), status: outcome.messageStatus };
     const events: NewEvent[] = [{ type: 'message.created', data: { message } }, endEvent(end)];
@@ -129,7 +131,8 @@ export class RunJournal {
   }
 
   private async append(run: ClaimedRun, event: NewEvent): Promise<void> {
-    this.publish(await this.store.append(run, { at: new Date().toISOString(), events: [event] }));
+    const stored = await this.store.append(run, { at: new Date().toISOString(), events: [event] });
+    this.publish(stored?.events);
   }
 
   private publish(events: DurableEvent[] | undefined): void {

@@ -115,18 +115,18 @@ export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicati
 
   private begin(run: ClaimedRun, claimedMs: number): void {
     const lease = this.leases.hold(run, claimedMs);
-    const work = this.execute(run, lease).finally(() => {
+    const work = this.execute(run, lease).then((isAwaited) => {
+      const wasFull = this.freePlaces === 0;
       this.leases.drop(lease);
       this.running.delete(work);
-      // Its place is free, and so is its conversation.
-      this.claimQueued();
+      if (isAwaited || wasFull) this.claimQueued();
     });
     this.running.add(work);
   }
 
-  private async execute(run: ClaimedRun, lease: Lease): Promise<void> {
+  private async execute(run: ClaimedRun, lease: Lease): Promise<boolean> {
     try {
-      await this.executor.execute(run, lease);
+      return await this.executor.execute(run, lease);
     } catch (error) {
       const reason = error instanceof RunStopped ? error.reason : undefined;
       const fields = { run_id: run.id, attempt: run.attempt, reason };
@@ -136,6 +136,7 @@ export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicati
           ...fields,
           error: error instanceof Error ? error.message : String(error),
         });
+      return true;
     }
   }
 }
