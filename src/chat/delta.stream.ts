@@ -22,6 +22,7 @@ export class DeltaStream {
   private loop: Promise<void> | undefined;
   private lastSentMs = Number.NEGATIVE_INFINITY;
   private isFlushing = false;
+  private hasFailed = false;
 
   constructor(
     private readonly target: Target,
@@ -86,15 +87,24 @@ export class DeltaStream {
     }
   }
 
+  /**
+   * Stores and publishes in one turn of the event loop: the commands leave in one write, and Redis executes them in
+   * their order. After a failure one at a time, so that nobody is told what nobody could store.
+   */
   private async sendPending(): Promise<boolean> {
     const delta = this.writer.pending();
+    const stored = this.checkpoint.append(delta.text, this.writer.text);
+    if (!this.hasFailed) this.publish(delta);
     try {
-      await this.checkpoint.append(delta.text, this.writer.text);
+      await stored;
     } catch {
-      // Whoever owns the connection has told of it; the piece waits.
+      // Whoever owns the connection has told of it. Sent again from here on, which changes nothing for those who have it.
+      this.hasFailed = true;
+      this.writer.takeBack(delta);
       return false;
     }
-    if (this.lease.isHeld) this.publish(delta);
+    if (this.hasFailed && this.lease.isHeld) this.publish(delta);
+    this.hasFailed = false;
     return true;
   }
 

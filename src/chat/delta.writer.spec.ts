@@ -44,6 +44,16 @@ describe('DeltaWriter', () => {
     expect(writer.text).toBe('already here, and more');
   });
 
+  it('sends a frame again that is not known to have arrived', () => {
+    const writer = new DeltaWriter('');
+    writer.push('one ');
+    const lost = writer.pending();
+    writer.markSent(lost);
+    writer.push('two');
+    writer.takeBack(lost);
+    expect(writer.pending()).toEqual({ offset: 0, text: 'one two' });
+  });
+
   it('keeps what came while a frame was on its way', () => {
     const writer = new DeltaWriter('');
     writer.push('one ');

@@ -42,6 +42,11 @@ export class DeltaWriter {
   markSent({ offset, text }: Delta): void {
     this.sentLength = offset + text.length;
   }
+
+  /** It is not known to have arrived: it waits again, with all after it. */
+  takeBack({ offset }: Delta): void {
+    this.sentLength = offset;
+  }
 }
 
 /** At most 20 frames a second per message. */
