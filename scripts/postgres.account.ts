@@ -18,7 +18,8 @@ const NOBODY = 65534;
 
 /**
  * A checkout below a 0700 folder (/root, a mktemp folder) cannot be entered by another uid. DAC_OVERRIDE, which root has
- * even in a default container, lets it pass there and is still far less than root.
+ * even in a default container, lets it pass there and is still far less than root. initdb asks access(2), which ignores
+ * the capabilities of a uid other than 0 unless NO_SETUID_FIXUP is set (capabilities(7)).
  */
 const WITH_PASSAGE = [
   '--reuid',
@@ -30,6 +31,8 @@ const WITH_PASSAGE = [
   '+dac_override',
   '--ambient-caps',
   '+dac_override',
+  '--securebits',
+  '+no_setuid_fixup',
 ];
 
 export function dataOwner(): number | undefined {

@@ -1,6 +1,11 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { startEngines } from './support/engines.js';
+import { findPostgres } from '../scripts/postgres.binaries.js';
+import { connectionFailure, startPostgres } from '../scripts/postgres.service.js';
+import { currentRun, runLedger } from '../scripts/test.run.js';
+import { logFile, startEngines } from './support/engines.js';
 import type { Engines } from './support/engines.js';
 
 /** What the fault tests build on: that an engine really goes away and really comes back. */
@@ -37,5 +42,26 @@ describe('private engines', () => {
     client.on('error', () => undefined);
     await expect(client.ping()).rejects.toThrow();
     await engines.redis.restart();
+  });
+});
+
+describe('the Postgres that npm brings', () => {
+  it('starts below a folder that is closed to all others, also for root', async () => {
+    const { data, folder } = currentRun();
+    const closed = join(data, 'closed');
+    mkdirSync(closed, { mode: 0o700 });
+    const postgres = await startPostgres({
+      binaries: findPostgres('embedded'),
+      folder: closed,
+      password: 'secret',
+      logFile: logFile('embedded'),
+      ledger: runLedger(folder),
+      durable: false,
+    });
+    expect(await connectionFailure(postgres.url)).toBeUndefined();
+    expect(await connectionFailure(postgres.url.replace('secret', 'wrong'))).toMatch(
+      /password authentication failed/,
+    );
+    await postgres.stop();
   });
 });
