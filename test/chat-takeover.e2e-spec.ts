@@ -113,6 +113,25 @@ describe('when the node that writes dies', () => {
     await watcher.close();
   });
 
+  it('a late write of an attempt that is over changes nothing', async () => {
+    const chat = await aChat(cluster.node, alice);
+    const { run_id } = await ask(chat, 'count to 8');
+    await chat.socket.next('message.delta');
+    // As if another node had taken the run over, and this one had not noticed yet.
+    await cluster.sql(
+      "UPDATE runs SET attempt = 2, node = 'elsewhere', lease_until = now() + interval '1 second' WHERE id = $1",
+      [run_id],
+    );
+    const end = await endOf(chat.socket, run_id);
+    expect((await events(chat)).map(({ type }) => type).slice(3)).toEqual(['run.takeover', 'run.completed']);
+    expect(chat.socket.all('run.takeover')[0]?.data).toMatchObject({ from_node: 'elsewhere', attempt: 3 });
+    expect(textOf(chat.socket, end.message_id)).toBe(countTo(8));
+    expect(cluster.node.logged('run.stopped')).toContainEqual(
+      expect.objectContaining({ run_id, attempt: 1, reason: 'lost' }),
+    );
+    await chat.socket.close();
+  });
+
   it('a run that three nodes did not finish is given up, with its text kept', async () => {
     const doomed = await cluster.addNode();
     const chat = await aChat(doomed, alice);
