@@ -5,7 +5,7 @@ import { Config } from '../config/config.js';
 import { SessionModule } from '../session/session.module.js';
 import { TicketModule } from '../ticket/ticket.module.js';
 import { CLOCK_TOLERANCE_SECONDS, readHeader } from './access-token.js';
-import { AddressLimitGuard } from './address-limit.guard.js';
+import { AddressLimit } from './address-limit.js';
 import { AuthController } from './auth.controller.js';
 import { AuthReport } from './auth-report.js';
 import { HttpAuthGuard } from './http-auth.guard.js';
@@ -22,13 +22,12 @@ import { WsAuthGuard } from './ws-auth.guard.js';
   ],
   controllers: [AuthController],
   providers: [
+    AddressLimit,
     AuthReport,
     UserStore,
     SignInService,
     UnifiedAuthenticationService,
     WsAuthGuard,
-    // In this order: what is cheap refuses before what is expensive.
-    { provide: APP_GUARD, useClass: AddressLimitGuard },
     { provide: APP_GUARD, useClass: HttpAuthGuard },
   ],
   exports: [UnifiedAuthenticationService, WsAuthGuard, SessionModule],

@@ -3,15 +3,17 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { IS_PUBLIC } from '../identity/public.decorator.js';
 import { RouteMark } from '../identity/route-mark.js';
+import { AddressLimit } from './address-limit.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 
-/** Stands before every HTTP route that is not marked `@Public()`. */
+/** Stands before every HTTP route: counts the request, and admits strangers only to what is marked `@Public()`. */
 @Injectable()
 export class HttpAuthGuard implements CanActivate {
   private readonly isPublic: RouteMark;
 
   constructor(
     private readonly authentication: UnifiedAuthenticationService,
+    private readonly limit: AddressLimit,
     reflector: Reflector,
   ) {
     this.isPublic = new RouteMark(reflector, IS_PUBLIC);
@@ -19,13 +21,20 @@ export class HttpAuthGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     // Nest runs global guards for socket frames too; those have a guard of their own.
-    if (context.getType() !== 'http' || this.isPublic.isOn(context)) return true;
-    return this.authenticate(context);
+    return context.getType() !== 'http' || this.admit(context);
   }
 
-  private async authenticate(context: ExecutionContext): Promise<boolean> {
+  private async admit(context: ExecutionContext): Promise<boolean> {
+    const counted = this.limit.count(context);
+    const isPublic = this.isPublic.isOn(context);
+    if (isPublic || this.limit.isExhausted(context)) await counted;
+    // Counted while the session is read: one round trip for both.
+    if (!isPublic) await Promise.all([counted, this.authenticate(context)]);
+    return true;
+  }
+
+  private async authenticate(context: ExecutionContext): Promise<void> {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     request.userContext = await this.authentication.authenticateRequest(request.headers.authorization);
-    return true;
   }
 }

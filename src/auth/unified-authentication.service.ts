@@ -21,12 +21,10 @@ import { AuthReport } from './auth-report.js';
 import { findTicket, type UpgradeRequest } from './upgrade-credentials.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
-/** An upgrade that may become a socket. Its ticket is used up; `settle` says what became of it. */
+/** An upgrade that may become a socket. Its ticket is used up; `settle` says which socket. */
 export interface Admission {
   user: UserContext;
   ticket: ConsumedTicket;
-  clientId: string | undefined;
-  conversationId: string | undefined;
 }
 
 /**
@@ -74,33 +72,32 @@ export class UnifiedAuthenticationService {
 
   /**
    * Whether an upgrade may become a socket, and whose. The ticket is used up by asking.
+   * @param takePlace what the caller has to ask about this user; asked while the session is read.
    * @throws {AppError} `origin_not_allowed`, `multiple_credentials`, `auth_method_disabled`, a `ticket_…` code,
    * `session_revoked`, `session_expired`, `user_disabled`, `conversation_not_found`, `dependency_unavailable`.
    */
-  async authenticateUpgrade(request: UpgradeRequest): Promise<Admission> {
+  async authenticateUpgrade(
+    request: UpgradeRequest,
+    takePlace: (claims: TicketClaims) => Promise<void>,
+  ): Promise<Admission> {
     let ticket: ConsumedTicket | undefined;
     try {
-      const presented = findTicket(request);
       const { origin } = request.headers;
       if (origin !== undefined && !this.config.allowedOrigins.has(origin)) {
         throw new AppError('origin_not_allowed', {
           detail: 'This origin is not in the list of allowed origins',
         });
       }
-      ticket = await this.tickets.consume(presented);
+      ticket = await this.tickets.consume(findTicket(request));
       const { claims } = ticket;
       requireBindings(claims, request);
       const [session] = await Promise.all([
         this.sessions.check(claims.user_id, claims.session_id),
         this.requireOwner(claims.user_id, request.conversationId),
+        takePlace(claims),
       ]);
       this.report.success('upgrade');
-      return {
-        user: toContext(session, claims.auth_expires_at, 'ticket'),
-        ticket,
-        clientId: claims.client_id,
-        conversationId: request.conversationId,
-      };
+      return { user: toContext(session, claims.auth_expires_at, 'ticket'), ticket };
     } catch (error) {
       const refusal = this.refused('upgrade', error, ticket?.claims.user_id);
       if (ticket !== undefined) await this.tickets.reject(ticket, refusal.code);
@@ -108,11 +105,9 @@ export class UnifiedAuthenticationService {
     }
   }
 
-  /** Records what became of an admitted upgrade: the connection that it opened, or why it opened none. */
-  settle(admission: Admission, outcome: { connectionId: string } | { refusal: AppError }): Promise<void> {
-    if ('connectionId' in outcome) return this.tickets.accept(admission.ticket, outcome.connectionId);
-    this.refused('upgrade', outcome.refusal, admission.user.userId);
-    return this.tickets.reject(admission.ticket, outcome.refusal.code);
+  /** Records which connection an admitted upgrade became. */
+  settle({ ticket }: Admission, connectionId: string): Promise<void> {
+    return this.tickets.accept(ticket, connectionId);
   }
 
   /**

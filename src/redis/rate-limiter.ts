@@ -17,6 +17,11 @@ export interface LimitState {
   resetMs: number;
 }
 
+/** A method of the library's limiters that its types leave out. */
+interface InMemoryBlock {
+  getInMemoryBlockMsBeforeExpire(key: string): number;
+}
+
 /** Counts uses per minute in Redis, across nodes. A subject over its limit is refused from memory until its minute ends. */
 @Injectable()
 export class RateLimiter {
@@ -33,6 +38,12 @@ export class RateLimiter {
       logins: this.limiter(redisKeys.limit('user', 'logins'), limits.loginsPerAccount),
       messages: this.limiter(redisKeys.limit('user', 'messages'), limits.messagesPerUser),
     };
+  }
+
+  /** True for a subject that this node knows to be over its limit. Asks nobody. */
+  isBlocked(name: LimitName, subject: string): boolean {
+    const limiter: RateLimiterRedis & Partial<InMemoryBlock> = this.limiters[name];
+    return (limiter.getInMemoryBlockMsBeforeExpire?.(limiter.getKey(subject)) ?? 0) > 0;
   }
 
   /**

@@ -8,6 +8,7 @@ import { timestamp } from './clock.js';
 import { encodeTextFrame } from './frame-encoding.js';
 import type { FrameReply } from './frame-reply.js';
 import { flushSoon } from './outbox.js';
+import type { Place } from './place.js';
 
 /** A socket that has more than this unsent is not reading. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
@@ -21,10 +22,8 @@ const LIBRARY_REASONS = new Map<number, CloseName>(
 );
 
 /** Everything about a socket that is known before it opens. */
-export interface SocketIdentity {
+export interface SocketIdentity extends Place {
   user: UserContext;
-  connectionId: string;
-  clientId: string;
   conversationId: string | undefined;
   ticketId: string;
   /** Network address, for the list of connections. */

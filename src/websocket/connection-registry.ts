@@ -8,8 +8,9 @@ import { Metrics } from '../observability/metrics.js';
 import type { EndedSession } from '../session/session-record.js';
 import { SessionService } from '../session/session.service.js';
 import { TicketService } from '../ticket/ticket.service.js';
-import type { AuthenticatedSocket, SocketIdentity } from './authenticated-socket.js';
+import type { AuthenticatedSocket } from './authenticated-socket.js';
 import { ConnectionStore } from './connection.store.js';
+import type { Place } from './place.js';
 
 type Listener = (socket: AuthenticatedSocket) => void | Promise<void>;
 
@@ -64,8 +65,8 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
    * Takes a place for a connection that is about to open.
    * @throws {AppError} `connection_limit` when session or user have too many on all nodes together.
    */
-  async admit(identity: SocketIdentity): Promise<void> {
-    const outcome = await this.store.admit(identity);
+  async admit(place: Place): Promise<void> {
+    const outcome = await this.store.admit(place);
     if (outcome === 'session' || outcome === 'user') {
       throw new AppError('connection_limit', { detail: `this ${outcome} has as many connections as it may` });
     }
@@ -73,8 +74,8 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
   }
 
   /** Gives a place back that no connection took. */
-  release(identity: SocketIdentity): Promise<void> {
-    return this.store.leave(identity);
+  release(place: Place): Promise<void> {
+    return this.store.leave(place);
   }
 
   opened(socket: AuthenticatedSocket): void {

@@ -3,7 +3,7 @@ import type { Result } from 'ioredis';
 import { Config } from '../config/config.js';
 import { redisChannels, redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
-import type { SocketIdentity } from './authenticated-socket.js';
+import type { Place } from './place.js';
 
 /**
  * Enters a connection among those of its user, on all nodes. Connections of the same session and client are replaced by
@@ -51,15 +51,15 @@ export class ConnectionStore {
   }
 
   /** @returns the connections that this one replaces, or which limit it would exceed. */
-  async admit({ user, clientId, connectionId }: SocketIdentity): Promise<string[] | 'session' | 'user'> {
+  async admit({ userId, sessionId, clientId, connectionId }: Place): Promise<string[] | 'session' | 'user'> {
     const now = Date.now();
     return this.redis.run((redis) =>
       redis.admitConnection(
-        redisKeys.connectionsOfUser(user.userId),
+        redisKeys.connectionsOfUser(userId),
         now,
         now - this.staleAfterMs,
         this.staleAfterMs,
-        user.sessionId,
+        sessionId,
         clientId,
         connectionId,
         this.maxPerSession,
@@ -68,17 +68,15 @@ export class ConnectionStore {
     );
   }
 
-  async leave(identity: SocketIdentity): Promise<void> {
-    await this.redis.run((redis) =>
-      redis.zrem(redisKeys.connectionsOfUser(identity.user.userId), memberOf(identity)),
-    );
+  async leave(place: Place): Promise<void> {
+    await this.redis.run((redis) => redis.zrem(redisKeys.connectionsOfUser(place.userId), memberOf(place)));
   }
 
   /** Says that a connection is still there. */
-  async renew(identity: SocketIdentity): Promise<void> {
-    const key = redisKeys.connectionsOfUser(identity.user.userId);
+  async renew(place: Place): Promise<void> {
+    const key = redisKeys.connectionsOfUser(place.userId);
     await this.redis.run((redis) =>
-      Promise.all([redis.zadd(key, Date.now(), memberOf(identity)), redis.pexpire(key, this.staleAfterMs)]),
+      Promise.all([redis.zadd(key, Date.now(), memberOf(place)), redis.pexpire(key, this.staleAfterMs)]),
     );
   }
 
@@ -96,8 +94,8 @@ export class ConnectionStore {
   }
 }
 
-function memberOf({ user, clientId, connectionId }: SocketIdentity): string {
-  return `${user.sessionId}|${clientId}|${connectionId}`;
+function memberOf({ sessionId, clientId, connectionId }: Place): string {
+  return `${sessionId}|${clientId}|${connectionId}`;
 }
 
 declare module 'ioredis' {

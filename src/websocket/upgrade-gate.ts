@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import { DatabaseService } from '../database/database.service.js';
 import { AppError } from '../errors/app-error.js';
+import { toAppError } from '../errors/problem.js';
 import { RateLimiter } from '../redis/rate-limiter.js';
 import { RedisService } from '../redis/redis.service.js';
 import { clientAddress } from './client-address.js';
@@ -10,6 +11,14 @@ import { clientAddress } from './client-address.js';
 /** Upgrades that are being decided about at one time. */
 const MAX_PENDING = 2000;
 const PENDING_RETRY_MS = 1000;
+
+/** An upgrade that is being decided about. */
+export interface UpgradePass {
+  /** To be called once, when it is decided. */
+  leave: () => void;
+  /** Resolves to why it may not go on after all, once it is counted. */
+  refusal: Promise<AppError | undefined>;
+}
 
 /** What stands before the ticket: is the node able and willing to look at one more upgrade? */
 @Injectable()
@@ -38,11 +47,10 @@ export class UpgradeGate {
   }
 
   /**
-   * Lets an upgrade in.
-   * @returns what to call when it is decided.
+   * Lets an upgrade in, unless its address is known to be over the limit.
    * @throws {AppError} `draining`, `dependency_unavailable`, `rate_limited`.
    */
-  async enter(request: IncomingMessage): Promise<() => void> {
+  async enter(address: string): Promise<UpgradePass> {
     if (this.isDraining)
       throw new AppError('draining', { detail: 'This node is going away, another one is there' });
     if (!this.redis.isUp || !this.database.isUp) {
@@ -56,16 +64,16 @@ export class UpgradeGate {
       });
     }
     this.pending += 1;
-    let isInside = true;
     const leave = () => {
-      if (isInside) this.pending -= 1;
-      isInside = false;
+      this.pending -= 1;
     };
     try {
       // The breaker learns of a Postgres that is gone after some failures; no upgrade may pass until then.
       await this.database.confirmUp();
-      await this.rateLimiter.take('upgrades', this.addressOf(request));
-      return leave;
+      const counted = this.rateLimiter.take('upgrades', address);
+      // Who is not over the limit yet is counted while the ticket is looked at: one round trip for both.
+      if (this.rateLimiter.isBlocked('upgrades', address)) await counted;
+      return { leave, refusal: counted.then(() => undefined, toAppError) };
     } catch (error) {
       leave();
       throw error;

@@ -7,18 +7,20 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { AbstractWsAdapter } from '@nestjs/websockets';
 import { WebSocketServer } from 'ws';
 import { LIMITS, SUBPROTOCOL } from '../../protocol/messages.js';
-import { type Admission, UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';
-import type { UpgradeRequest } from '../auth/upgrade-credentials.js';
+import { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';
+import { requireOneCredential, type UpgradeRequest } from '../auth/upgrade-credentials.js';
 import { toAppError } from '../errors/problem.js';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
+import type { TicketClaims } from '../ticket/ticket-claims.js';
 import { AuthenticatedSocket, type SocketIdentity } from './authenticated-socket.js';
 import { ConnectionRegistry } from './connection-registry.js';
 import { FrameDispatcher } from './frame-dispatcher.js';
 import { parseHandshake, pathOf, refuseUpgrade, toPublicRefusal } from './handshake.js';
+import type { Place } from './place.js';
 import { SocketLifecycle } from './socket-lifecycle.js';
-import { UpgradeGate } from './upgrade-gate.js';
+import { UpgradeGate, type UpgradePass } from './upgrade-gate.js';
 
 /** Closing handshakes that a client does not answer are given up after this. */
 const CLOSE_TIMEOUT_MS = 5000;
@@ -99,57 +101,66 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
   private async upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     // A client that resets while we ask Redis would end the process if nobody listened.
     socket.on('error', onLateError);
-    const path = pathOf(request.url);
-    let pass: (() => void) | undefined;
+    let pass: UpgradePass | undefined;
     try {
       const handshake = parseHandshake(request);
-      pass = await this.gate.enter(request);
-      await this.admit(request, handshake, socket, head);
+      requireOneCredential(handshake);
+      const address = this.gate.addressOf(request);
+      pass = await this.gate.enter(address);
+      const identity = await this.authenticate(handshake, address, pass);
+      this.open(request, socket, head, identity);
     } catch (error) {
-      this.refuse(socket, path, error);
+      this.refuse(socket, pathOf(request.url), (await pass?.refusal) ?? error);
     } finally {
-      pass?.();
+      pass?.leave();
     }
   }
 
-  private async admit(
-    request: IncomingMessage,
+  private async authenticate(
     handshake: UpgradeRequest,
-    socket: Socket,
-    head: Buffer,
-  ): Promise<void> {
-    const admission = await this.authentication.authenticateUpgrade(handshake);
-    const identity = identityOf(admission, this.gate.addressOf(request));
+    address: string,
+    pass: UpgradePass,
+  ): Promise<SocketIdentity> {
+    const connectionId = `con_${randomBytes(15).toString('base64url')}`;
+    let place: Place | undefined;
+    const takePlace = async (claims: TicketClaims): Promise<void> => {
+      const clientId = claims.client_id ?? randomUUID();
+      place = { userId: claims.user_id, sessionId: claims.session_id, clientId, connectionId };
+      const [refusal] = await Promise.all([pass.refusal, this.registry.admit(place)]);
+      if (refusal !== undefined) throw refusal;
+    };
     try {
-      await this.registry.admit(identity);
+      const admission = await this.authentication.authenticateUpgrade(handshake, takePlace);
+      const settled = this.authentication.settle(admission, connectionId);
+      background(settled, this.logger, 'ticket.settle_failed');
+      const { user, ticket } = admission;
+      const ticketId = ticket.claims.ticket_id;
+      return { ...place!, user, conversationId: handshake.conversationId, ticketId, address };
     } catch (error) {
-      await this.authentication.settle(admission, { refusal: toAppError(error) });
+      if (place !== undefined) this.release(place);
       throw error;
     }
-    background(
-      this.authentication.settle(admission, { connectionId: identity.connectionId }),
-      this.logger,
-      'ticket.settle_failed',
-    );
-    if (socket.destroyed) {
-      background(this.registry.release(identity), this.logger, 'connection.leave_failed');
-      return;
-    }
-    // The answer to the handshake and the first frame leave in one write.
+  }
+
+  private open(request: IncomingMessage, socket: Socket, head: Buffer, identity: SocketIdentity): void {
     let hasOpened = false;
-    socket.cork();
-    socket.off('error', onLateError);
-    this.server.handleUpgrade(request, socket, head, (opened) => {
-      hasOpened = true;
-      this.lifecycle.start(opened, identity, socket);
-    });
-    socket.uncork();
-    // The library drops a client that has hung up meanwhile, without a word: its place must not stay taken.
-    if (!hasOpened) {
-      background(this.registry.release(identity), this.logger, 'connection.leave_failed');
-      return;
+    if (!socket.destroyed) {
+      // The answer to the handshake and the first frame leave in one write.
+      socket.cork();
+      socket.off('error', onLateError);
+      this.server.handleUpgrade(request, socket, head, (opened) => {
+        hasOpened = true;
+        this.lifecycle.start(opened, identity, socket);
+      });
+      socket.uncork();
     }
-    this.metrics.upgrades.labels('accepted', 'none').inc();
+    if (hasOpened) this.metrics.upgrades.labels('accepted', 'none').inc();
+    // A client that has hung up meanwhile is dropped without a word: its place must not stay taken.
+    else this.release(identity);
+  }
+
+  private release(place: Place): void {
+    background(this.registry.release(place), this.logger, 'connection.leave_failed');
   }
 
   private refuse(socket: Socket, path: string, thrown: unknown): void {
@@ -158,17 +169,6 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     if (error.code === 'internal') this.logger.critical('upgrade.broken', { error: String(error.cause) });
     refuseUpgrade(socket, path, toPublicRefusal(error));
   }
-}
-
-function identityOf({ user, ticket, clientId, conversationId }: Admission, address: string): SocketIdentity {
-  return {
-    user,
-    connectionId: `con_${randomBytes(15).toString('base64url')}`,
-    clientId: clientId ?? randomUUID(),
-    conversationId,
-    ticketId: ticket.claims.ticket_id,
-    address,
-  };
 }
 
 /** The socket is gone, which `socket.destroyed` and `socket.writable` say where it matters. */

@@ -1,13 +1,13 @@
-import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { IS_UNLIMITED } from '../identity/public.decorator.js';
 import { RouteMark } from '../identity/route-mark.js';
 import { rateLimitHeaders, RateLimiter } from '../redis/rate-limiter.js';
 
-/** Counts requests per address, before anything expensive is done for them. */
+/** Counts requests per address. */
 @Injectable()
-export class AddressLimitGuard implements CanActivate {
+export class AddressLimit {
   private readonly isUnlimited: RouteMark;
 
   constructor(
@@ -17,15 +17,17 @@ export class AddressLimitGuard implements CanActivate {
     this.isUnlimited = new RouteMark(reflector, IS_UNLIMITED);
   }
 
-  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    if (context.getType() !== 'http' || this.isUnlimited.isOn(context)) return true;
-    return this.count(context);
-  }
-
-  private async count(context: ExecutionContext): Promise<boolean> {
+  /** @throws {AppError} `rate_limited`, `dependency_unavailable` */
+  async count(context: ExecutionContext): Promise<void> {
+    if (this.isUnlimited.isOn(context)) return;
     const http = context.switchToHttp();
     const state = await this.rateLimiter.take('requests', http.getRequest<FastifyRequest>().ip);
     void http.getResponse<FastifyReply>().headers(rateLimitHeaders(state));
-    return true;
+  }
+
+  /** True for an address that is known to be over its limit. */
+  isExhausted(context: ExecutionContext): boolean {
+    if (this.isUnlimited.isOn(context)) return false;
+    return this.rateLimiter.isBlocked('requests', context.switchToHttp().getRequest<FastifyRequest>().ip);
   }
 }

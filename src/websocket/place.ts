@@ -1,0 +1,8 @@
+/** A place among the connections of a user, on all nodes together. */
+export interface Place {
+  userId: string;
+  sessionId: string;
+  /** The client's own name for itself: its newer connection replaces its older one. */
+  clientId: string;
+  connectionId: string;
+}
