@@ -66,7 +66,7 @@ export class TestRun {
   /** Ends the shared engine, then whatever a test file left behind. Answers the names of what was left. */
   async end(): Promise<string[]> {
     await this.postgres?.stop();
-    const left = await this.ledger.endAll(2_000);
+    const left = await this.ledger.endAll(10_000);
     rmSync(this.data, { recursive: true, force: true });
     return left.map((entry) => `${entry.name} (pid ${entry.pid})`);
   }
@@ -81,7 +81,7 @@ export async function clearEarlierRuns(state: StateFolder): Promise<void> {
     (name) => new ProcessLedger(join(logs, name, RUNNER_LEDGER)).living().length === 0,
   );
   for (const name of ended) {
-    await runLedger(join(logs, name)).endAll(2_000);
+    await runLedger(join(logs, name)).endAll(10_000);
     rmSync(state.in('test-data', name), { recursive: true, force: true });
   }
   for (const name of ended.slice(0, -KEPT_RUNS)) rmSync(join(logs, name), { recursive: true, force: true });
