@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Conversation, IssuedTicket, SignIn } from '../protocol/resources.js';
 import { BROWSER_PAGES } from '../src/api-docs/browser-pages.js';
+import { OPERATIONS } from '../src/api-docs/openapi.js';
 import { type Cluster, startCluster } from './support/cluster.js';
 import {
   type AsyncApi,
@@ -58,7 +59,7 @@ describe('/api/openapi.json', () => {
     expect(await faultsOf(openApi)).toEqual([]);
   });
 
-  test('has every route of the server, and no other', async () => {
+  test('has every route of the server in words, and no other', async () => {
     const files = BROWSER_PAGES.flatMap(({ path, files }) =>
       Object.keys(files).map((name) => `GET ${path}/${name}`),
     );
@@ -66,18 +67,12 @@ describe('/api/openapi.json', () => {
       (route) => !/^(HEAD|OPTIONS) /.test(route) && !files.includes(route),
     );
     expect(routes.length).toBeGreaterThan(20);
+    expect(Object.keys(OPERATIONS).sort()).toEqual([...routes].sort());
     expect(
       documentedRoutes()
         .map(({ method, path }) => `${method} ${path}`)
         .sort(),
     ).toEqual(routes.sort());
-  });
-
-  test('says of every route what it is for and how it ends', () => {
-    for (const { method, path, operation } of documentedRoutes()) {
-      expect([method, path, operation.summary]).not.toContain('Not described');
-      expect(Object.keys(operation.responses)).toContainEqual(expect.stringMatching(/^[123]/));
-    }
   });
 
   test('says of every route who may call it, whether it is counted, and how it refuses strangers', async () => {

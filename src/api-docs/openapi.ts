@@ -23,7 +23,8 @@ const DESCRIPTION = `Chat over WebSockets that nobody enters without a ticket.
 Conversations and their history can also be had without a socket. Every error is a problem object (RFC 9457):
 programs decide by its \`code\` and \`retry\`.`;
 
-const OPERATIONS: Operations = {
+/** One row for each route; a test holds the two together. */
+export const OPERATIONS: Operations = {
   ...SIGN_IN_OPERATIONS,
   ...TICKET_OPERATIONS,
   ...CONVERSATION_OPERATIONS,
@@ -33,7 +34,7 @@ const OPERATIONS: Operations = {
 /** Routes that no controller has: these documents themselves. Open to everybody, and not counted. */
 const OWN_MARKS = { isPublic: true, isLimited: false };
 
-/** A route without a row is shown all the same; a test finds it. */
+/** Shown all the same: a missing row must not take the document away. */
 const UNDESCRIBED: Operation = { tag: 'Documents', summary: 'Not described', answers: {} };
 
 type Paths = OpenAPIObject['paths'];
