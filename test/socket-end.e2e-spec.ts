@@ -110,6 +110,19 @@ describe('a socket', () => {
     await Promise.all([third.close(), other.close()]);
   });
 
+  it('is not replaced by an upgrade that is refused', async () => {
+    const { id } = await createConversation(node, await aUser(cluster));
+    const socket = await TestSocket.open(node, user, { client_id: 'kept' });
+    const { ticket } = await mintTicket(node, user, { client_id: 'kept' });
+    expect((await rawUpgrade(node, { ticket, path: `/ws/conversations/${id}` })).status).toBe(403);
+    // Another socket is replaced after it, so that its own message would have come by now.
+    const before = await TestSocket.open(node, user, { client_id: 'other' });
+    const after = await TestSocket.open(node, user, { client_id: 'other' });
+    expect((await before.closes()).code).toBe(4409);
+    expect((await socket.send('ping', {})).type).toBe('pong');
+    await Promise.all([socket.close(), after.close()]);
+  });
+
   it('is one of a limited number per session and per user, over all nodes', async () => {
     const owner = await aUser(cluster);
     const second = await signIn(node, owner.email, owner.password);

@@ -63,14 +63,22 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
 
   /**
    * Takes a place for a connection that is about to open.
+   * @returns the connections of the same client, which `replace` ends once this one is open. Should it never be, their
+   * next heartbeat enters them again.
    * @throws {AppError} `connection_limit` when session or user have too many on all nodes together.
    */
-  async admit(place: Place): Promise<void> {
+  async admit(place: Place): Promise<readonly string[]> {
     const outcome = await this.store.admit(place);
     if (outcome === 'session' || outcome === 'user') {
       throw new AppError('connection_limit', { detail: `this ${outcome} has as many connections as it may` });
     }
-    if (outcome.length > 0) await this.store.publishReplaced(outcome);
+    return outcome;
+  }
+
+  /** Ends connections, on whichever node, whose place a newer one has taken. */
+  replace(connectionIds: readonly string[]): void {
+    if (connectionIds.length === 0) return;
+    background(this.store.publishReplaced(connectionIds), this.logger, 'connection.replace_failed');
   }
 
   /** Gives a place back that no connection took. */

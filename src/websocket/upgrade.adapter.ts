@@ -107,8 +107,8 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
       requireOneCredential(handshake);
       const address = this.gate.addressOf(request);
       pass = await this.gate.enter(address);
-      const identity = await this.authenticate(handshake, address, pass);
-      this.open(request, socket, head, identity);
+      const { identity, replaced } = await this.authenticate(handshake, address, pass);
+      if (this.open(request, socket, head, identity)) this.registry.replace(replaced);
     } catch (error) {
       this.refuse(socket, pathOf(request.url), (await pass?.refusal) ?? error);
     } finally {
@@ -120,13 +120,15 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     handshake: UpgradeRequest,
     address: string,
     pass: UpgradePass,
-  ): Promise<SocketIdentity> {
+  ): Promise<{ identity: SocketIdentity; replaced: readonly string[] }> {
     const connectionId = `con_${randomBytes(15).toString('base64url')}`;
     let place: Place | undefined;
+    let replaced: readonly string[] = [];
     const takePlace = async (claims: TicketClaims): Promise<void> => {
       const clientId = claims.client_id ?? randomUUID();
       place = { userId: claims.user_id, sessionId: claims.session_id, clientId, connectionId };
-      const [refusal] = await Promise.all([pass.refusal, this.registry.admit(place)]);
+      const [refusal, admitted] = await Promise.all([pass.refusal, this.registry.admit(place)]);
+      replaced = admitted;
       if (refusal !== undefined) throw refusal;
     };
     try {
@@ -135,14 +137,15 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
       background(settled, this.logger, 'ticket.settle_failed');
       const { user, ticket } = admission;
       const ticketId = ticket.claims.ticket_id;
-      return { ...place!, user, conversationId: handshake.conversationId, ticketId, address };
+      const { conversationId } = handshake;
+      return { identity: { ...place!, user, conversationId, ticketId, address }, replaced };
     } catch (error) {
       if (place !== undefined) this.release(place);
       throw error;
     }
   }
 
-  private open(request: IncomingMessage, socket: Socket, head: Buffer, identity: SocketIdentity): void {
+  private open(request: IncomingMessage, socket: Socket, head: Buffer, identity: SocketIdentity): boolean {
     let hasOpened = false;
     if (!socket.destroyed) {
       // The answer to the handshake and the first frame leave in one write.
@@ -157,6 +160,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     if (hasOpened) this.metrics.upgrades.labels('accepted', 'none').inc();
     // A client that has hung up meanwhile is dropped without a word: its place must not stay taken.
     else this.release(identity);
+    return hasOpened;
   }
 
   private release(place: Place): void {
