@@ -12,6 +12,7 @@ import type { TestNode } from './support/node.js';
 import { signalTree } from './support/process-tree.js';
 import { handshake } from './support/raw-socket.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
+import { withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, createConversation, mintTicket } from './support/user.js';
 import type { TestUser } from './support/user.js';
@@ -173,13 +174,17 @@ describe('while a dependency is away', () => {
     },
   );
 
-  it('survives clients that reset while their upgrade waits for a frozen Redis', async () => {
+  it('survives clients that hang up or reset while their upgrade waits for Redis, and keeps no place for them', async () => {
     const minted = await Promise.all(Array.from({ length: 40 }, () => mintTicket(node, user)));
     cluster.redis.kill('SIGSTOP');
-    await Promise.all(minted.map(({ ticket }) => resetWhileWaiting(node, ticket)));
+    const gone = minted.map(({ ticket }, index) => dialAndLeave(node, ticket, index % 2 === 0));
+    await Promise.all(gone.map(({ left }) => left));
     cluster.redis.kill('SIGCONT');
+    await Promise.all(gone.map(({ closed }) => closed));
     await expectRecovery();
     await expectOpenSocket();
+    const places = () => withRedis(cluster, (redis) => redis.zcard(`connection_index:${user.user.id}`));
+    await eventually(async () => (await places()) === 1, 'the place of the open socket to be the only one');
   });
 
   it('lets at most one of many in with a ticket that was presented while Redis was frozen', async () => {
@@ -195,13 +200,21 @@ describe('while a dependency is away', () => {
   });
 });
 
-async function resetWhileWaiting(node: TestNode, ticket: string): Promise<void> {
+/** A client that goes away before it can have been answered, by a reset or by hanging up. */
+function dialAndLeave(node: TestNode, ticket: string, shouldReset: boolean) {
   const socket = connect(node.port, '127.0.0.1');
   socket.on('error', () => undefined);
-  await new Promise<void>((resolve) => {
-    socket.once('close', () => resolve());
-    socket.once('connect', () => {
-      socket.write(handshake(node.port, { ticket }), () => setTimeout(() => socket.resetAndDestroy(), 50));
+  socket.resume();
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const left = new Promise<void>((resolve) => {
+    socket.write(handshake(node.port, { ticket }), () => {
+      // Time for the node to read the handshake, and not only the end.
+      setTimeout(() => {
+        if (shouldReset) socket.resetAndDestroy();
+        else socket.end();
+        setTimeout(resolve, 50);
+      }, 50);
     });
   });
+  return { left, closed };
 }

@@ -277,6 +277,14 @@ describe('the upgrade', () => {
     expectRefusal(answer, 429, 'rate_limited');
     expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
     expect((await from('192.0.2.2')).status).toBe(403);
+    // What is wrong with the request itself is said before that.
+    const twice = { path: '/ws?ticket=a&ticket=b', headers: { 'X-Forwarded-For': '192.0.2.1' } };
+    expectRefusal(await rawUpgrade(limited, twice), 400, 'multiple_credentials');
+  });
+
+  it('names the origin before it looks at any credential', async () => {
+    const dial = { path: `/ws?token=${secret}`, origin: 'https://evil.example' };
+    expectRefusal(await rawUpgrade(node, dial), 403, 'origin_not_allowed');
   });
 
   it('answers 503 with Retry-After while the node goes away, which it does with exit code 0', async () => {
