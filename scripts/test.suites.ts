@@ -26,7 +26,7 @@ const PYTHON: Need = { debianPackage: 'python3-websockets', isThere: hasPythonWe
 
 export const SUITES: Suite[] = [
   { name: 'unit', needsEngines: false, needs: [], limitMinutes: 3 },
-  { name: 'e2e', needsEngines: true, needs: [], limitMinutes: 6 },
+  { name: 'e2e', needsEngines: true, needs: [], limitMinutes: 8 },
   { name: 'interop', folder: 'test/interop', needsEngines: true, needs: [PYTHON], limitMinutes: 2 },
   { name: 'browser', folder: 'test/browser', needsEngines: true, needs: [CHROMIUM], limitMinutes: 3 },
 ];

@@ -82,7 +82,12 @@ function parseAnswer(bytes: Buffer, ended: boolean): RawAnswer | undefined {
   const body = status === 101 ? Buffer.alloc(0) : bodyOf(rest, headers, ended);
   if (body === undefined) return undefined;
   const text = body.toString('utf8');
-  return { statusLine, status, headers, body: text, problem: () => JSON.parse(text) as Problem };
+  return { statusLine, status, headers, body: text, problem: () => parseProblem(statusLine, text) };
+}
+
+function parseProblem(statusLine: string, text: string): Problem {
+  if (!text.startsWith('{')) throw new Error(`expected a problem object, got "${statusLine}" and "${text}"`);
+  return JSON.parse(text) as Problem;
 }
 
 function parseHeaders(fields: string[]): Record<string, string> {
