@@ -28,8 +28,13 @@ export class HttpAuthGuard implements CanActivate {
     const counted = this.limit.count(context);
     const isPublic = this.isPublic.isOn(context);
     if (isPublic || this.limit.isExhausted(context)) await counted;
-    // Counted while the session is read: one round trip for both.
-    if (!isPublic) await Promise.all([counted, this.authenticate(context)]);
+    if (isPublic) return true;
+    // Counted while the session is read: one round trip for both. Every answer says where the limit stands, and a
+    // request over the limit is told so before anything else.
+    const authenticated = this.authenticate(context);
+    await Promise.allSettled([counted, authenticated]);
+    await counted;
+    await authenticated;
     return true;
   }
 

@@ -1,11 +1,4 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  createSecretKey,
-  hkdfSync,
-  type KeyObject,
-} from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 
@@ -105,8 +98,6 @@ export class Config {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly jwt: JwtKeys & { issuer: string; audience: string };
-  /** Proves that a refresh token is ours. Derived from the key that signs access tokens. */
-  readonly refreshTokenKey: KeyObject;
   readonly accessTokenTtlSeconds: number;
   readonly sessionTtlSeconds: number;
   readonly sessionMaxSeconds: number;
@@ -144,7 +135,6 @@ export class Config {
       issuer: environment.JWT_ISSUER,
       audience: environment.JWT_AUDIENCE,
     };
-    this.refreshTokenKey = deriveKey(this.jwt.signing.key, 'refresh token');
     this.accessTokenTtlSeconds = environment.ACCESS_TOKEN_TTL_SECONDS;
     this.sessionTtlSeconds = environment.SESSION_TTL_SECONDS;
     this.sessionMaxSeconds = environment.SESSION_MAX_SECONDS;
@@ -186,9 +176,17 @@ export function loadConfig(environment: Record<string, string | undefined> = pro
 function describe(error: z.ZodError, given: Record<string, string | undefined>): string {
   const lines = error.issues.map((issue) => {
     const name = String(issue.path[0]);
-    return `${name}: expected ${issue.message.replace(/^Invalid (input|option): expected /, '')}, got ${show(name, given[name])}`;
+    return `${name}: expected ${expectation(issue.message)}, got ${show(name, given[name])}`;
   });
   return `The settings cannot be used.\n${lines.join('\n')}`;
+}
+
+/** What zod says beside the expectation itself is in the way of a sentence that begins with it. */
+function expectation(message: string): string {
+  return message
+    .replace(/^Invalid (input|option): expected /, '')
+    .replace(/^Too (small|big): expected number to be /, 'a number ')
+    .replace(/, received .*$/, '');
 }
 
 /** Keys, tokens and URLs with passwords in them are described, not shown. */
@@ -276,9 +274,4 @@ function algorithmOf(key: KeyObject): JwtAlgorithm {
   throw new ConfigError(
     `The settings cannot be used.\nJWT_PRIVATE_KEY: expected an RSA or P-256 key, got ${key.asymmetricKeyType ?? 'a secret'}`,
   );
-}
-
-function deriveKey(key: KeyObject, purpose: string): KeyObject {
-  const material = key.type === 'secret' ? key.export() : key.export({ type: 'pkcs8', format: 'der' });
-  return createSecretKey(Buffer.from(hkdfSync('sha256', material, '', purpose, 32)));
 }

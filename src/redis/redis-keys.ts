@@ -7,7 +7,7 @@ export const redisKeys = {
   session: (userId: string, sessionId: string) => `chat_session:${userId}:${sessionId}`,
   /** Sorted set of a user's session ids by the end of their life (ms). Life: that of the longest session. */
   sessionsOfUser: (userId: string) => `session_index:${userId}`,
-  /** Digest of the refresh token that is good now. Life: `SESSION_MAX_SECONDS`. */
+  /** List of digests: the refresh token that is good now, then the used ones. Life: `SESSION_MAX_SECONDS`. */
   sessionRefresh: (userId: string, sessionId: string) => `session_refresh:${userId}:${sessionId}`,
   /** Why a session was ended. Life: 1 h. */
   sessionEnd: (userId: string, sessionId: string) => `session_end:${userId}:${sessionId}`,

@@ -38,7 +38,7 @@ export class SessionService {
       absolute_expires_at: now + this.config.sessionMaxSeconds * 1000,
       user_agent: userAgent.slice(0, MAX_USER_AGENT_LENGTH),
     };
-    const refreshToken = newRefreshToken(this.config.refreshTokenKey, toParts(session));
+    const refreshToken = newRefreshToken(toParts(session));
     await this.store.create(
       session,
       refreshDigest(refreshToken),
@@ -67,11 +67,10 @@ export class SessionService {
    * @throws {AppError} `token_malformed`, `session_revoked`, `session_expired`; `refresh_reused` after ending the session.
    */
   async rotate(refreshToken: string): Promise<OpenedSession> {
-    const parts = readRefreshToken(this.config.refreshTokenKey, refreshToken);
-    if (parts === undefined)
-      throw new AppError('token_invalid', { detail: 'This is not a refresh token of ours' });
+    const parts = readRefreshToken(refreshToken);
+    if (parts === undefined) throw notARefreshToken();
     const session = await this.touch(parts.userId, parts.sessionId);
-    const next = newRefreshToken(this.config.refreshTokenKey, parts);
+    const next = newRefreshToken(parts);
     const result = await this.store.rotateRefresh(
       parts.userId,
       parts.sessionId,
@@ -88,6 +87,8 @@ export class SessionService {
         throw new AppError('refresh_reused', {
           detail: 'This refresh token was used before; its session is ended, sign in again',
         });
+      case 'unknown':
+        throw notARefreshToken();
       case 'gone':
         throw new AppError('session_expired');
     }
@@ -113,6 +114,10 @@ export class SessionService {
     if (reason === 'user_disabled') throw new AppError('user_disabled');
     throw new AppError('session_revoked', { detail: 'The session was ended, sign in again' });
   }
+}
+
+function notARefreshToken(): AppError {
+  return new AppError('token_invalid', { detail: 'This is not a refresh token of ours' });
 }
 
 function toParts(session: SessionRecord): { userId: string; sessionId: string } {

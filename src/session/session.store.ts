@@ -6,18 +6,23 @@ import type { EndedSession, SessionRecord } from './session-record.js';
 /** Longest time for which an ended session's reason is remembered. */
 const END_REASON_TTL_SECONDS = 3600;
 
+/** Digests of a session that are remembered: the good one and the used ones before it. */
+const REFRESH_DIGESTS = 64;
+
 /**
- * Replaces the refresh token's digest if the one presented is the one that is good now. One key, so that it works on a
- * cluster, and one script, so that of simultaneous uses exactly one wins.
+ * Puts the next refresh token before the one presented, if that is the good one. One key, so that it works on a cluster,
+ * and one script, so that of simultaneous uses exactly one wins.
  */
 const ROTATE_REFRESH = `
-local current = redis.call('GET', KEYS[1])
-if not current then return 'gone' end
-if current ~= ARGV[1] then return 'used' end
-redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
-return 'rotated'`;
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
+if redis.call('LINDEX', KEYS[1], 0) == ARGV[1] then
+  redis.call('LPUSH', KEYS[1], ARGV[2])
+  redis.call('LTRIM', KEYS[1], 0, ${REFRESH_DIGESTS - 1})
+  return 'rotated'
+end
+return redis.call('LPOS', KEYS[1], ARGV[1]) and 'used' or 'unknown'`;
 
-export type RotationResult = 'rotated' | 'used' | 'gone';
+export type RotationResult = 'rotated' | 'used' | 'unknown' | 'gone';
 
 @Injectable()
 export class SessionStore {
@@ -30,6 +35,7 @@ export class SessionStore {
     maxSeconds: number,
   ): Promise<void> {
     const index = redisKeys.sessionsOfUser(record.user_id);
+    const refresh = redisKeys.sessionRefresh(record.user_id, record.session_id);
     await this.redis.run((redis) =>
       Promise.all([
         redis.set(
@@ -38,12 +44,8 @@ export class SessionStore {
           'EX',
           ttlSeconds,
         ),
-        redis.set(
-          redisKeys.sessionRefresh(record.user_id, record.session_id),
-          refreshDigest,
-          'EX',
-          maxSeconds,
-        ),
+        redis.lpush(refresh, refreshDigest),
+        redis.expire(refresh, maxSeconds),
         redis.zadd(index, record.absolute_expires_at, record.session_id),
         redis.expire(index, maxSeconds),
       ]),
