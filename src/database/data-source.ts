@@ -21,6 +21,8 @@ export function createDataSource(databaseUrl: string): DataSource {
     entities: [UserEntity, AuditEntity, ConversationEntity, MessageEntity, EventEntity, RunEntity],
     migrations: [CreateUsers1763800000000, CreateConversations1763800100000],
     applicationName: 'admit-one',
+    // TypeORM logs plain text on standard output, which is for JSON lines; what fails is thrown as well.
+    logging: false,
     poolSize: 12,
     connectTimeoutMS: 1000,
     extra: { query_timeout: STATEMENT_TIMEOUT_MS, keepAlive: true },
