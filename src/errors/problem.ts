@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { HttpException } from '@nestjs/common';
 import type { Problem } from '../../protocol/errors.js';
 import { AppError } from './app-error.js';
@@ -8,7 +8,8 @@ export const PROBLEM_JSON = 'application/problem+json; charset=utf-8';
 
 /** 32 lower-case hex digits, the shape of a W3C trace id. */
 export function newTraceId(): string {
-  return randomBytes(16).toString('hex');
+  // Node makes UUIDs many at a time; random bytes cost a system call each.
+  return randomUUID().replaceAll('-', '');
 }
 
 /**

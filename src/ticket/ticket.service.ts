@@ -11,7 +11,7 @@ import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.js';
 import { SpentTickets } from './spent-tickets.js';
 import type { TicketClaims } from './ticket-claims.js';
 import { digestOf, digestOfId, hasTicketForm, newTicket, type TicketDigest } from './ticket.js';
-import { RECEIPT_TTL_SECONDS, type TicketQuota, TicketStore } from './ticket.store.js';
+import { RECEIPT_TTL_SECONDS, type StoredReceipt, type TicketQuota, TicketStore } from './ticket.store.js';
 
 export interface TicketRequest {
   purpose: TicketPurpose;
@@ -81,8 +81,8 @@ export class TicketService {
     if (ticket === undefined || ticket === '') throw this.refused('ticket_missing');
     if (!hasTicketForm(ticket)) throw this.refused('ticket_malformed');
     const digest = digestOf(ticket);
-    const claims = this.spent.has(digest.hex) ? undefined : await this.store.consume(digest);
-    if (claims === undefined) throw await this.notThere(digest);
+    const { claims, receipt } = await this.store.consume(digest);
+    if (claims === undefined || this.spent.has(digest.hex)) throw this.notThere(digest, receipt);
     this.spent.add(digest.hex, claims.expires_at);
     if (Date.now() >= claims.expires_at) {
       await this.reject({ digest, claims }, 'ticket_expired');
@@ -158,7 +158,7 @@ export class TicketService {
     const { state } = await this.receiptOf(userId, ticketId);
     const digest = digestOfId(ticketId);
     if (state !== 'pending' || digest === undefined) return;
-    const claims = await this.store.consume(digest);
+    const { claims } = await this.store.consume(digest);
     if (claims === undefined) return;
     this.spent.add(digest.hex, claims.expires_at);
     this.counted('revoked').inc();
@@ -206,8 +206,7 @@ export class TicketService {
   }
 
   /** Tells a ticket that never was from one that is gone. A second use is an attack or a broken client. */
-  private async notThere(digest: TicketDigest): Promise<AppError> {
-    const receipt = await this.store.receipt(digest.id);
+  private notThere(digest: TicketDigest, receipt: StoredReceipt | undefined): AppError {
     if (receipt === undefined && !this.spent.has(digest.hex)) return this.refused('ticket_unknown');
     if (receipt?.state === 'revoked') return this.refused('ticket_revoked');
     this.counted('replayed').inc();

@@ -78,10 +78,16 @@ export class TicketStore {
     });
   }
 
-  /** Takes a ticket out: of any number of callers exactly one gets its claims. */
-  async consume(digest: TicketDigest): Promise<TicketClaims | undefined> {
-    const json = await this.redis.run((redis) => redis.getdel(redisKeys.ticket(digest.hex)));
-    return json === null ? undefined : (JSON.parse(json) as TicketClaims);
+  /**
+   * Takes a ticket out: of any number of callers exactly one gets its claims. The others get the receipt, if there is one
+   * already, which is asked for in the same round trip.
+   */
+  async consume(digest: TicketDigest): Promise<{ claims?: TicketClaims; receipt?: StoredReceipt }> {
+    const [claims, receipt] = await this.redis.run((redis) =>
+      Promise.all([redis.getdel(redisKeys.ticket(digest.hex)), redis.get(redisKeys.receipt(digest.id))]),
+    );
+    if (claims !== null) return { claims: JSON.parse(claims) as TicketClaims };
+    return receipt === null ? {} : { receipt: JSON.parse(receipt) as StoredReceipt };
   }
 
   /** The claims of an unused ticket, which stays unused. */

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
@@ -121,7 +121,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     address: string,
     pass: UpgradePass,
   ): Promise<{ identity: SocketIdentity; replaced: readonly string[] }> {
-    const connectionId = `con_${randomBytes(15).toString('base64url')}`;
+    const connectionId = `con_${randomUUID()}`;
     let place: Place | undefined;
     let replaced: readonly string[] = [];
     const takePlace = async (claims: TicketClaims): Promise<void> => {
