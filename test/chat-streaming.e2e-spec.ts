@@ -14,6 +14,7 @@ import {
   watch,
 } from './chat.support.js';
 import { type Cluster, startCluster } from './support/cluster.js';
+import type { TestNode } from './support/node.js';
 import { TestSocket } from './support/socket.js';
 import { aUser, type TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
@@ -22,7 +23,7 @@ let cluster: Cluster;
 let alice: TestUser;
 
 beforeAll(async () => {
-  cluster = await startCluster();
+  cluster = await startCluster({ env: { WS_MAX_CONNECTIONS_PER_SESSION: '100' } });
   alice = await aUser(cluster);
 });
 afterAll(() => cluster?.stop());
@@ -31,6 +32,12 @@ function durable(socket: TestSocket, conversationId: string): ServerFrame[] {
   return socket.frames.filter(
     ({ seq, conversation_id }) => seq !== undefined && conversation_id === conversationId,
   );
+}
+
+async function join(conversation_id: string, node: TestNode): Promise<TestSocket> {
+  const socket = await TestSocket.open(node, alice);
+  await socket.send('subscribe', { conversation_id, after_seq: 0 });
+  return socket;
 }
 
 describe('an answer', () => {
@@ -141,6 +148,31 @@ describe('a late joiner', () => {
     expect(types.indexOf('subscribed')).toBeLessThan(types.indexOf('run.started'));
     expect(types.indexOf('message.snapshot')).toBeGreaterThan(types.lastIndexOf('run.started'));
     await Promise.all([chat.socket.close(), socket.close()]);
+  });
+
+  it('has neither a hole nor an event twice, however much happens while it catches up', async () => {
+    const chat = await aChat(cluster.node, alice);
+    const joined: Promise<TestSocket>[] = [];
+    for (let number = 0; number < 24; number++) {
+      await ask(chat, 'count to 1', { on_busy: 'interrupt' });
+      if (number % 6 === 5) joined.push(join(chat.id, number % 12 === 5 ? cluster.node : cluster.other));
+    }
+    const sockets = await Promise.all(joined);
+    const isIdle = async (): Promise<boolean> => {
+      const open = "SELECT 1 FROM runs WHERE conversation_id = $1 AND status IN ('queued', 'running')";
+      return (await cluster.sql(open, [chat.id])).length === 0;
+    };
+    await eventually(isIdle, 'the end of all runs');
+    const { length } = await events(chat);
+    for (const socket of sockets) {
+      if (durable(socket, chat.id).at(-1)?.seq !== length) {
+        await socket.nextWhere(({ seq }) => seq === length, `event ${length}`);
+      }
+      expect(durable(socket, chat.id).map(({ seq }) => seq)).toEqual(
+        Array.from({ length }, (_, index) => index + 1),
+      );
+    }
+    await Promise.all([chat.socket, ...sockets].map((socket) => socket.close()));
   });
 
   it('hears nothing more after unsubscribe', async () => {
