@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { AdminModule } from './admin/admin.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { ChatModule } from './chat/chat.module.js';
 import { ConfigModule } from './config/config.module.js';
@@ -8,6 +9,7 @@ import { HealthModule } from './health/health.module.js';
 import type { AppLogger } from './observability/logger.js';
 import { ObservabilityModule } from './observability/observability.module.js';
 import { RedisModule } from './redis/redis.module.js';
+import { RolloutModule } from './rollout/rollout.module.js';
 import { WebSocketModule } from './websocket/websocket.module.js';
 
 @Module({})
@@ -20,9 +22,11 @@ export class AppModule {
         ObservabilityModule.with(logger),
         RedisModule,
         DatabaseModule,
+        RolloutModule,
         AuthModule,
         WebSocketModule,
         ChatModule,
+        AdminModule,
         HealthModule,
       ],
     };

@@ -1,0 +1,20 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { AppError } from '../errors/app-error.js';
+import { AuditLog } from '../observability/audit-log.service.js';
+
+/**
+ * Stands before each admin controller, behind the HTTP guard. The role is that of the live session, not that of the token:
+ * it is right from the moment in which another administrator changes it.
+ */
+@Injectable()
+export class AdminGuard implements CanActivate {
+  constructor(private readonly audit: AuditLog) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    const { userContext, routeOptions } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (userContext?.role === 'admin') return true;
+    this.audit.warn('admin.refused', userContext?.userId, { route: routeOptions.url });
+    throw new AppError('forbidden', { detail: 'only an administrator may do this' });
+  }
+}
