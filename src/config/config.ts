@@ -1,6 +1,8 @@
 import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import type { FlagName, FlagValue } from '../rollout/flags.js';
+import { percentFlag, readFlags, switchFlag, unknownFlags } from './flag-settings.js';
 
 const LOOPBACK_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -67,6 +69,14 @@ const environmentSchema = z.object({
   LIMIT_TICKETS_PER_USER_PER_MINUTE: wholeNumber(1, 100_000_000, 30),
   LIMIT_TICKETS_OUTSTANDING_PER_USER: wholeNumber(1, 100_000_000, 20),
   LIMIT_MESSAGES_PER_USER_PER_MINUTE: wholeNumber(1, 100_000_000, 100),
+  FLAG_LEGACY_AUTHORIZATION_HEADER: switchFlag(),
+  FLAG_LEGACY_SUBPROTOCOL: switchFlag(),
+  FLAG_LEGACY_QUERY_TOKEN: switchFlag(),
+  FLAG_LEGACY_COOKIE: switchFlag(),
+  FLAG_LEGACY_SESSION_ID: switchFlag(),
+  FLAG_LEGACY_FIRST_MESSAGE: switchFlag(),
+  FLAG_LEGACY_TOKEN_FORMATS: switchFlag(),
+  FLAG_TICKET_REQUIRED: percentFlag(),
 });
 
 type Environment = z.infer<typeof environmentSchema>;
@@ -113,6 +123,8 @@ export class Config {
   readonly drainSeconds: number;
   readonly metricsToken: string | undefined;
   readonly logLevel: string;
+  /** What each flag is unless an administrator says otherwise. */
+  readonly flags: Readonly<Record<FlagName, FlagValue>>;
   /** Counts per minute, but for `ticketsOutstandingPerUser`, which is a number at one time. */
   readonly limits: {
     requestsPerAddress: number;
@@ -150,6 +162,7 @@ export class Config {
     this.drainSeconds = environment.DRAIN_SECONDS;
     this.metricsToken = environment.METRICS_TOKEN;
     this.logLevel = environment.LOG_LEVEL;
+    this.flags = readFlags(environment);
     this.limits = {
       requestsPerAddress: environment.LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE,
       upgradesPerAddress: environment.LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE,
@@ -169,16 +182,18 @@ export function loadConfig(environment: Record<string, string | undefined> = pro
   // An empty variable is how compose files and shells say "not set".
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
   const parsed = environmentSchema.safeParse(given);
-  if (!parsed.success) throw new ConfigError(describe(parsed.error, given));
+  const faults = [...(parsed.success ? [] : describe(parsed.error, given)), ...unknownFlags(given)];
+  if (!parsed.success || faults.length > 0) {
+    throw new ConfigError(`The settings cannot be used.\n${faults.join('\n')}`);
+  }
   return new Config(parsed.data);
 }
 
-function describe(error: z.ZodError, given: Record<string, string | undefined>): string {
-  const lines = error.issues.map((issue) => {
+function describe(error: z.ZodError, given: Record<string, string | undefined>): string[] {
+  return error.issues.map((issue) => {
     const name = String(issue.path[0]);
     return `${name}: expected ${expectation(issue.message)}, got ${show(name, given[name])}`;
   });
-  return `The settings cannot be used.\n${lines.join('\n')}`;
 }
 
 /** What zod says beside the expectation itself is in the way of a sentence that begins with it. */
