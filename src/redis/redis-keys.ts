@@ -19,6 +19,10 @@ export const redisKeys = {
   ticketQuota: (userId: string) => `ticket_quota:${userId}`,
   /** Sorted set of `session|client|connection` of a user by the time of the last heartbeat (ms). Life: two heartbeats. */
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
+  /** JSON of one open connection, for administrators. Life: three heartbeats. */
+  connection: (connectionId: string) => `connection_entry:${connectionId}`,
+  /** Sorted set of all open connections by the time of the last heartbeat (ms). Life: three heartbeats. */
+  connectionsOfAll: () => 'connection_list',
   /** Text that a run has written so far, as a hash `text`, `attempt`. Life: 24 h. */
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
   /** Counters of `rate-limiter-flexible`. Life: one window. */
@@ -33,6 +37,10 @@ export const redisChannels = {
   connectionReplaced: 'connection:replaced',
   /** Sessions that ended, for every node to close their sockets. */
   sessionEnded: 'session:ended',
+  /** Sessions whose role changed, for every node to close their sockets. */
+  sessionChanged: 'session:changed',
+  /** Connections that an administrator ends, for the node that holds them. */
+  connectionEnded: 'connection:ended',
   /** Runs to stop, for the node that writes them. */
   runCancel: 'run:cancel',
   /** Runs that were queued, for any node to take. */

@@ -28,3 +28,15 @@ export interface EndedSession {
   /** Milliseconds since the epoch. */
   ended_at: number;
 }
+
+/** What every node is told when the rights of a session are others than before. */
+export interface ChangedSession {
+  user_id: string;
+  session_id: string;
+}
+
+/** A session that lives, and when it was last used. */
+export interface ListedSession {
+  session: SessionRecord;
+  lastSeenAtMs: number;
+}

@@ -1,11 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import type { User } from '../../protocol/resources.js';
+import type { Role, User } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AuditLog } from '../observability/audit-log.service.js';
 import { newRefreshToken, readRefreshToken, refreshDigest } from './refresh-token.js';
-import type { EndedSession, SessionEndReason, SessionRecord } from './session-record.js';
+import type {
+  ChangedSession,
+  EndedSession,
+  ListedSession,
+  SessionEndReason,
+  SessionRecord,
+} from './session-record.js';
 import { SessionStore } from './session.store.js';
 
 const MAX_USER_AGENT_LENGTH = 200;
@@ -98,6 +104,36 @@ export class SessionService {
   async end(userId: string, sessionId: string, reason: SessionEndReason): Promise<void> {
     await this.store.end({ user_id: userId, session_id: sessionId, reason, ended_at: Date.now() });
     this.audit.record('session.ended', userId, { session_id: sessionId, reason });
+  }
+
+  /** A user's sessions that live, the one that was used last first. */
+  async list(userId: string): Promise<ListedSession[]> {
+    const sessions = await this.store.list(userId, this.config.sessionTtlSeconds);
+    return sessions.sort((a, b) => b.lastSeenAtMs - a.lastSeenAtMs);
+  }
+
+  /** Ends one session of a user, who has chosen it by its id. False when the user has no such session. */
+  async endChosen(userId: string, sessionId: string, reason: SessionEndReason): Promise<boolean> {
+    if ((await this.store.read(userId, sessionId)) === undefined) return false;
+    await this.end(userId, sessionId, reason);
+    return true;
+  }
+
+  /** Ends every session of a user, or every one but `keptSessionId`. */
+  async endAll(userId: string, reason: SessionEndReason, keptSessionId?: string): Promise<void> {
+    const ids = await this.store.idsOfUser(userId);
+    await Promise.all(ids.filter((id) => id !== keptSessionId).map((id) => this.end(userId, id, reason)));
+  }
+
+  /** Gives every session of a user another role; its sockets close on every node and come back with it. */
+  async changeRole(userId: string, role: Role): Promise<void> {
+    const ids = await this.store.idsOfUser(userId);
+    await Promise.all(ids.map((id) => this.store.changeRole({ user_id: userId, session_id: id }, role)));
+  }
+
+  /** Calls `listener` for each session whose role is changed on any node. */
+  onChanged(listener: (changed: ChangedSession) => void): Promise<void> {
+    return this.store.onChanged(listener);
   }
 
   /** Calls `listener` for each session that ends on any node. */

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import type { Role } from '../../protocol/resources.js';
 import { redisChannels, redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
-import type { EndedSession, SessionRecord } from './session-record.js';
+import type { ChangedSession, EndedSession, ListedSession, SessionRecord } from './session-record.js';
 
 /** Longest time for which an ended session's reason is remembered. */
 const END_REASON_TTL_SECONDS = 3600;
@@ -67,6 +68,44 @@ export class SessionStore {
     return this.redis.run((redis) => redis.zrangebyscore(index, Date.now(), '+inf'));
   }
 
+  /**
+   * A user's sessions that live. When each was last used is what is left of its life, which every use makes whole again:
+   * so a use costs no write of its own.
+   */
+  async list(userId: string, ttlSeconds: number): Promise<ListedSession[]> {
+    const ids = await this.idsOfUser(userId);
+    const found = await this.redis.run((redis) =>
+      Promise.all(
+        ids.map((id) => {
+          const key = redisKeys.session(userId, id);
+          return Promise.all([redis.get(key), redis.pttl(key)]);
+        }),
+      ),
+    );
+    const now = Date.now();
+    return found.flatMap(([json, leftMs]) => {
+      if (json === null) return [];
+      const session = JSON.parse(json) as SessionRecord;
+      return now < session.absolute_expires_at
+        ? [{ session, lastSeenAtMs: now - Math.max(0, ttlSeconds * 1000 - leftMs) }]
+        : [];
+    });
+  }
+
+  /** Gives a session that lives another role, and tells every node. Its life is left as it is. */
+  async changeRole(changed: ChangedSession, role: Role): Promise<boolean> {
+    const key = redisKeys.session(changed.user_id, changed.session_id);
+    const session = await this.read(changed.user_id, changed.session_id);
+    if (session === undefined) return false;
+    return this.redis.run(async (redis) => {
+      // XX: a session that ended in between stays ended.
+      const written = await redis.set(key, JSON.stringify({ ...session, role }), 'KEEPTTL', 'XX');
+      if (written === null) return false;
+      await redis.publish(redisChannels.sessionChanged, JSON.stringify(changed));
+      return true;
+    });
+  }
+
   async rotateRefresh(
     userId: string,
     sessionId: string,
@@ -100,11 +139,20 @@ export class SessionStore {
   }
 
   /** Calls `listener` for each session that ends on any node. */
-  async onEnded(listener: (ended: EndedSession) => void): Promise<void> {
+  onEnded(listener: (ended: EndedSession) => void): Promise<void> {
+    return this.listen(redisChannels.sessionEnded, listener);
+  }
+
+  /** Calls `listener` for each session whose role is changed on any node. */
+  onChanged(listener: (changed: ChangedSession) => void): Promise<void> {
+    return this.listen(redisChannels.sessionChanged, listener);
+  }
+
+  private async listen<T>(wanted: string, listener: (told: T) => void): Promise<void> {
     const { subscriber } = this.redis;
     subscriber.on('message', (channel: string, message: string) => {
-      if (channel === redisChannels.sessionEnded) listener(JSON.parse(message) as EndedSession);
+      if (channel === wanted) listener(JSON.parse(message) as T);
     });
-    await subscriber.subscribe(redisChannels.sessionEnded);
+    await subscriber.subscribe(wanted);
   }
 }
