@@ -5,7 +5,7 @@ import { AuditLog } from '../observability/audit-log.service.js';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
-import type { EndedSession } from '../session/session-record.js';
+import type { ChangedSession, EndedSession } from '../session/session-record.js';
 import { SessionService } from '../session/session.service.js';
 import { TicketService } from '../ticket/ticket.service.js';
 import type { AuthenticatedSocket } from './authenticated-socket.js';
@@ -24,6 +24,7 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
   private readonly bySession = new Map<string, Set<AuthenticatedSocket>>();
   private readonly readyListeners: Listener[] = [];
   private readonly closedListeners: Listener[] = [];
+  private readonly renewedListeners: Listener[] = [];
 
   constructor(
     private readonly store: ConnectionStore,
@@ -37,6 +38,11 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
   onModuleInit(): void {
     background(
       this.sessions.onEnded((ended) => this.closeSession(ended)),
+      this.logger,
+      'session.listen_failed',
+    );
+    background(
+      this.sessions.onChanged((changed) => this.closeChanged(changed)),
       this.logger,
       'session.listen_failed',
     );
@@ -59,6 +65,11 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
   /** Calls `listener` for each socket that is gone. */
   onClosed(listener: Listener): void {
     this.closedListeners.push(listener);
+  }
+
+  /** Calls `listener` for each socket at each of its heartbeats. */
+  onRenewed(listener: Listener): void {
+    this.renewedListeners.push(listener);
   }
 
   /**
@@ -124,6 +135,11 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
     background(this.tickets.recordClose(consumed, { code, reason }), this.logger, 'ticket.receipt_failed');
   }
 
+  /** A connection of this node. */
+  find(connectionId: string): AuthenticatedSocket | undefined {
+    return this.sockets.get(connectionId);
+  }
+
   all(): IterableIterator<AuthenticatedSocket> {
     return this.sockets.values();
   }
@@ -134,6 +150,7 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
 
   /** Says that a connection is still there. */
   renew(socket: AuthenticatedSocket): Promise<void> {
+    this.tell(this.renewedListeners, socket);
     return this.store.renew(socket.identity);
   }
 
@@ -143,6 +160,11 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
       socket.endWith('session_revoked');
       this.metrics.revocationClose.observe(Math.max(0, Date.now() - endedAtMs) / 1000);
     }
+  }
+
+  /** A socket has the rights with which it was opened: with others it comes back. */
+  private closeChanged({ session_id: sessionId }: ChangedSession): void {
+    for (const socket of [...(this.bySession.get(sessionId) ?? [])]) socket.endWith('auth_expired');
   }
 
   private tell(listeners: readonly Listener[], socket: AuthenticatedSocket): void {

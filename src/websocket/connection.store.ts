@@ -44,7 +44,7 @@ export class ConnectionStore {
     private readonly redis: RedisService,
     config: Config,
   ) {
-    this.staleAfterMs = Math.max(90_000, 3 * config.heartbeatSeconds * 1000);
+    this.staleAfterMs = staleAfterMs(config);
     this.maxPerSession = config.maxConnectionsPerSession;
     this.maxPerUser = config.maxConnectionsPerUser;
     redis.client.defineCommand('admitConnection', { numberOfKeys: 1, lua: ADMIT });
@@ -92,6 +92,11 @@ export class ConnectionStore {
     });
     await subscriber.subscribe(redisChannels.connectionReplaced);
   }
+}
+
+/** How long after its last heartbeat a connection is believed in. */
+export function staleAfterMs({ heartbeatSeconds }: Config): number {
+  return Math.max(90_000, 3 * heartbeatSeconds * 1000);
 }
 
 function memberOf({ sessionId, clientId, connectionId }: Place): string {

@@ -105,10 +105,12 @@ export class Heartbeat implements OnModuleInit, OnModuleDestroy {
     const { userId, sessionId } = socket.user;
     if (shouldTouch) socket.touchedAtMs = now;
     try {
-      await Promise.all([
+      const [session] = await Promise.all([
         shouldTouch ? this.sessions.touch(userId, sessionId) : this.sessions.check(userId, sessionId),
         this.registry.renew(socket),
       ]);
+      // The message about a changed role was lost: the socket comes back with the new one.
+      if (session.role !== socket.user.role) socket.endWith('auth_expired');
     } catch (error) {
       const reason = toAppError(error);
       // Without Redis the grace decides, not one failed question.

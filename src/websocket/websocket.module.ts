@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { AuthModule } from '../auth/auth.module.js';
 import { SessionModule } from '../session/session.module.js';
 import { TicketModule } from '../ticket/ticket.module.js';
+import { ConnectionDirectory } from './connection-directory.service.js';
+import { ConnectionDirectoryStore } from './connection-directory.store.js';
 import { ConnectionGateway } from './connection.gateway.js';
 import { ConnectionRegistry } from './connection-registry.js';
 import { ConnectionStore } from './connection.store.js';
@@ -17,6 +19,8 @@ import { WebSocketPathController } from './websocket-path.controller.js';
   imports: [AuthModule, SessionModule, TicketModule],
   controllers: [WebSocketPathController],
   providers: [
+    ConnectionDirectory,
+    ConnectionDirectoryStore,
     ConnectionGateway,
     ConnectionRegistry,
     ConnectionStore,
@@ -27,6 +31,6 @@ import { WebSocketPathController } from './websocket-path.controller.js';
     UpgradeAdapter,
     UpgradeGate,
   ],
-  exports: [ConnectionRegistry, FanOut, UpgradeAdapter, UpgradeGate],
+  exports: [ConnectionDirectory, ConnectionRegistry, FanOut, UpgradeAdapter, UpgradeGate],
 })
 export class WebSocketModule {}
