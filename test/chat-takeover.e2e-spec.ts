@@ -163,7 +163,9 @@ describe('when the node that writes dies', () => {
     const watcher = await watch(chat, cluster.node);
     // What the row looks like when its node died between the commit and the publication.
     await cluster.sql("UPDATE runs SET lease_until = now() - interval '1 second' WHERE id = $1", [run_id]);
-    expect(await endOf(watcher, run_id)).toMatchObject({ finish_reason: 'stop' });
+    const end = await endOf(watcher, run_id);
+    expect(end).toMatchObject({ finish_reason: 'stop' });
+    expect(textOf(watcher, end.message_id)).toBe('1');
     await eventually(isAnnounced, 'the note that it was published now');
     await watcher.close();
   });

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { DurableEvent, DurableEventType } from '../../protocol/messages.js';
+import type { MessageStatus } from '../../protocol/resources.js';
 import { DatabaseService } from '../database/database.service.js';
 
 interface EventRow {
@@ -8,6 +9,13 @@ interface EventRow {
   type: DurableEventType;
   data: Record<string, unknown>;
   ts: Date;
+}
+
+/** The last event of a run, and the answer that it ended. */
+export interface UnannouncedEnd {
+  event: DurableEvent;
+  text: string;
+  status: MessageStatus;
 }
 
 const COLUMNS = 'events.conversation_id, events.seq, events.type, events.data, events.ts';
@@ -51,22 +59,22 @@ export class EventStore {
   }
 
   /** Ends that nobody confirmed to have published, for the caller to publish. Others leave them alone meanwhile. */
-  async takeUnannouncedEnds(limit: number): Promise<DurableEvent[]> {
-    const rows = await this.query(
+  async takeUnannouncedEnds(limit: number): Promise<UnannouncedEnd[]> {
+    const rows = await this.query<EventRow & { content: string; status: MessageStatus }>(
       `WITH overdue AS (
          SELECT id FROM runs WHERE lease_until < now() AND status NOT IN ('queued', 'running')
          ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
        ), runs AS (
          UPDATE runs SET lease_until = now() + ${ANNOUNCEMENT_LEASE} FROM overdue WHERE runs.id = overdue.id
          RETURNING runs.id, runs.conversation_id, runs.message_id
-       ) SELECT ${COLUMNS} FROM runs ${JOIN_END_EVENT}`,
+       ) SELECT ${COLUMNS}, messages.content, messages.status FROM runs ${JOIN_END_EVENT}`,
       [limit],
     );
-    return rows.map(toEvent);
+    return rows.map(({ content, status, ...row }) => ({ event: toEvent(row), text: content, status }));
   }
 
-  private query(sql: string, values: unknown[]): Promise<EventRow[]> {
-    return this.database.run((dataSource) => dataSource.query<EventRow[]>(sql, values));
+  private query<Row = EventRow>(sql: string, values: unknown[]): Promise<Row[]> {
+    return this.database.run((dataSource) => dataSource.query<Row[]>(sql, values));
   }
 }
 

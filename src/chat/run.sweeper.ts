@@ -59,12 +59,19 @@ export class RunSweeper implements OnApplicationBootstrap, OnModuleDestroy {
     }
   }
 
-  /** Publishes the ends of runs whose node has not confirmed that it did. To those who know them it changes nothing. */
+  /**
+   * Publishes the ends of runs whose node has not confirmed that it did, and before each the whole text, since nobody
+   * can say which of its pieces arrived. To those who have it all it changes nothing.
+   */
   private async announceEnds(): Promise<void> {
     if (!this.redis.isUp) return;
-    for (const event of await this.events.takeUnannouncedEnds(MAX_ENDS)) {
+    for (const { event, text, status } of await this.events.takeUnannouncedEnds(MAX_ENDS)) {
+      if (!('run_id' in event.data) || !('message_id' in event.data)) continue;
+      const { run_id, message_id } = event.data;
+      const data = { run_id, message_id, text, status };
+      this.fanOut.publish({ type: 'message.snapshot', conversation_id: event.conversation_id, data });
       this.fanOut.publish(event);
-      if ('run_id' in event.data) this.leases.confirmAnnounced(event.data.run_id);
+      this.leases.confirmAnnounced(run_id);
     }
   }
 }
