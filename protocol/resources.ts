@@ -28,6 +28,17 @@ export interface Me {
   expires_at: string;
 }
 
+/** `GET /auth/sessions`: where somebody is signed in with this account. */
+export interface OwnSession {
+  id: string;
+  /** Such as "Firefox on Linux", from the user agent of the sign-in. */
+  device: string;
+  created_at: string;
+  last_seen_at: string;
+  /** The one that asks. */
+  current: boolean;
+}
+
 export type TicketPurpose = 'connect' | 'refresh';
 
 /** `POST /websocket/ticket`. */
@@ -97,4 +108,21 @@ export interface AcceptedMessage {
   run_id: string;
   /** True when this `client_message_id` was accepted before: then the ids are those of the first time. */
   duplicate: boolean;
+}
+
+/** `GET /admin/flags`. */
+export interface Flag {
+  name: string;
+  enabled: boolean;
+  /** Share of the users for whom an enabled flag is on, 0 to 100; 100 for a flag that knows only on and off. */
+  percent: number;
+  /** What it is, by the settings, while no administrator has changed it. */
+  default: { enabled: boolean; percent: number };
+  source: 'default' | 'runtime';
+  description: string;
+  /** Day after which the flag is to be deleted. */
+  remove_after: string;
+  updated_at?: string;
+  /** Id of the administrator who changed it. */
+  updated_by?: string;
 }

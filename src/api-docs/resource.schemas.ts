@@ -9,6 +9,7 @@ import type {
   Me,
   Message,
   MessagePage,
+  OwnSession,
   Receipt,
   SignIn,
   User,
@@ -71,6 +72,22 @@ export const me = component<Me>()(
   'Me',
   'Whom an access token speaks for.',
   z.object({ user, session_id: id, expires_at: time.describe('End of the access token') }),
+);
+
+export const ownSessions = component<{ sessions: OwnSession[] }>()(
+  'OwnSessions',
+  'Where somebody is signed in with this account.',
+  z.object({
+    sessions: z.array(
+      z.object({
+        id,
+        device: z.string().describe('Such as "Firefox on Linux", from the user agent of the sign-in'),
+        created_at: time,
+        last_seen_at: time,
+        current: z.boolean().describe('The one that asks'),
+      }),
+    ),
+  }),
 );
 
 export const issuedTicket = component<IssuedTicket>()(

@@ -1,5 +1,5 @@
-import type { Operations } from './operation.js';
-import { me, newUser, signIn } from './resource.schemas.js';
+import { type Operations, UUID_PARAMETER } from './operation.js';
+import { me, newUser, ownSessions, signIn } from './resource.schemas.js';
 
 const NEVER_STORED = { 'Cache-Control': '`no-store`' };
 
@@ -43,5 +43,29 @@ export const SIGN_IN_OPERATIONS: Operations = {
     tag: 'Sign-in',
     summary: 'Ask whether a token is good, and whose it is',
     answers: { 200: { description: 'It is good', schema: me } },
+  },
+  'POST /auth/password': {
+    tag: 'Sign-in',
+    summary: 'Change your password',
+    description: 'Ends all other sessions. Counted together with sign-ins.',
+    answers: { 204: { description: 'It is changed, and this session goes on' } },
+    failures: ['credentials_invalid'],
+  },
+  'GET /auth/sessions': {
+    tag: 'Sign-in',
+    summary: 'List your sessions, the one that was used last first',
+    answers: { 200: { description: 'Those that live', schema: ownSessions } },
+  },
+  'DELETE /auth/sessions': {
+    tag: 'Sign-in',
+    summary: 'End all your other sessions',
+    answers: { 204: { description: 'Only this one is left' } },
+  },
+  'DELETE /auth/sessions/{id}': {
+    tag: 'Sign-in',
+    summary: 'End one of your sessions',
+    parameters: { id: UUID_PARAMETER },
+    answers: { 204: { description: 'It is over, and its sockets close with 4410' } },
+    failures: ['not_found'],
   },
 };

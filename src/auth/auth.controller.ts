@@ -6,6 +6,7 @@ import type { Me, SignIn, User } from '../../protocol/resources.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import { Public } from '../identity/public.decorator.js';
 import { toUser, type UserContext } from '../identity/user-context.js';
+import { AccountService } from './account.service.js';
 import { PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH } from './password.js';
 import { SignInService } from './sign-in.service.js';
 
@@ -35,9 +36,19 @@ const loginSchema = z
 
 const refreshSchema = z.object({ refresh_token: z.string().min(1).max(1024) }).meta({ id: 'Refresh' });
 
+const passwordChangeSchema = z
+  .object({
+    current_password: z.string().min(1).max(1024),
+    new_password: z.string().min(PASSWORD_MIN_LENGTH).max(PASSWORD_MAX_LENGTH),
+  })
+  .meta({ id: 'PasswordChange' });
+
 @Controller('auth')
 export class AuthController {
-  constructor(private readonly signIn: SignInService) {}
+  constructor(
+    private readonly signIn: SignInService,
+    private readonly accounts: AccountService,
+  ) {}
 
   @Public()
   @Post('register')
@@ -75,6 +86,15 @@ export class AuthController {
   @HttpCode(204)
   logout(@CurrentUser() user: UserContext): Promise<void> {
     return this.signIn.logout(user);
+  }
+
+  @Post('password')
+  @HttpCode(204)
+  changePassword(
+    @CurrentUser() user: UserContext,
+    @Body({ schema: passwordChangeSchema }) body: z.infer<typeof passwordChangeSchema>,
+  ): Promise<void> {
+    return this.accounts.changePassword(user, body.current_password, body.new_password);
   }
 
   @Get('me')

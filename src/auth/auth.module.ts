@@ -5,10 +5,12 @@ import { Config } from '../config/config.js';
 import { SessionModule } from '../session/session.module.js';
 import { TicketModule } from '../ticket/ticket.module.js';
 import { CLOCK_TOLERANCE_SECONDS, readHeader } from './access-token.js';
+import { AccountService } from './account.service.js';
 import { AddressLimit } from './address-limit.js';
 import { AuthController } from './auth.controller.js';
 import { AuthReport } from './auth-report.js';
 import { HttpAuthGuard } from './http-auth.guard.js';
+import { SessionController } from './session.controller.js';
 import { SignInService } from './sign-in.service.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 import { UserStore } from './user.store.js';
@@ -20,8 +22,9 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     SessionModule,
     TicketModule,
   ],
-  controllers: [AuthController],
+  controllers: [AuthController, SessionController],
   providers: [
+    AccountService,
     AddressLimit,
     AuthReport,
     UserStore,
@@ -30,7 +33,7 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     WsAuthGuard,
     { provide: APP_GUARD, useClass: HttpAuthGuard },
   ],
-  exports: [UnifiedAuthenticationService, WsAuthGuard, SessionModule],
+  exports: [AccountService, UnifiedAuthenticationService, WsAuthGuard, SessionModule],
 })
 export class AuthModule {}
 

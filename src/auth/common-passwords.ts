@@ -1,3 +1,5 @@
+import { AppError } from '../errors/app-error.js';
+
 /** The passwords of 12 characters and more that lead the lists of leaked ones, in lower case. */
 const COMMON = new Set(
   `123456789012 1234567890123 1234567890 12345678910 123123123123 111111111111 000000000000 121212121212
@@ -15,4 +17,12 @@ const COMMON = new Set(
 /** OWASP ASVS 5.0 6.2.4: a password that everybody tries first is refused. */
 export function isCommonPassword(password: string): boolean {
   return COMMON.has(password.toLowerCase()) || /^(.)\1*$/u.test(password);
+}
+
+/** @throws {AppError} `validation_failed` for a common password. */
+export function requireUncommonPassword(password: string): void {
+  if (!isCommonPassword(password)) return;
+  throw new AppError('validation_failed', {
+    detail: '"password" is one of the most common ones, choose another',
+  });
 }

@@ -8,7 +8,7 @@ import type { UserContext } from '../identity/user-context.js';
 import { RateLimiter } from '../redis/rate-limiter.js';
 import { type OpenedSession, SessionService } from '../session/session.service.js';
 import { AuthReport } from './auth-report.js';
-import { isCommonPassword } from './common-passwords.js';
+import { requireUncommonPassword } from './common-passwords.js';
 import { hashPassword, isPasswordRight } from './password.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 import type { UserEntity } from './user.entity.js';
@@ -35,11 +35,7 @@ export class SignInService {
   /** @throws {AppError} `registration_closed`; `validation_failed` for a common password or an address that is taken. */
   async register({ email, password, displayName }: Registration): Promise<User> {
     if (this.config.registration !== 'open') throw new AppError('registration_closed');
-    if (isCommonPassword(password)) {
-      throw new AppError('validation_failed', {
-        detail: '"password" is one of the most common ones, choose another',
-      });
-    }
+    requireUncommonPassword(password);
     const user = {
       id: randomUUID(),
       email: email.toLowerCase(),
@@ -66,6 +62,7 @@ export class SignInService {
       throw this.refused('password', new AppError('credentials_invalid'), user?.id);
     if (user.disabledAt !== null) throw this.refused('password', new AppError('user_disabled'), user.id);
     const opened = await this.sessions.open(toUser(user), userAgent);
+    await this.requireUnchanged(user, opened);
     this.report.success('password');
     return this.toSignIn(opened);
   }
@@ -86,6 +83,20 @@ export class SignInService {
 
   logout(user: UserContext): Promise<void> {
     return this.sessions.end(user.userId, user.sessionId, 'logout');
+  }
+
+  /**
+   * An account that was disabled, or got another role or password, while its password was checked: whoever did that has
+   * ended the sessions that were there, and could not know of this one.
+   */
+  private async requireUnchanged(user: UserEntity, { session }: OpenedSession): Promise<void> {
+    const now = await this.users.findById(user.id);
+    const isSame =
+      now?.disabledAt === null && now.role === user.role && now.passwordHash === user.passwordHash;
+    if (isSame) return;
+    await this.sessions.end(user.id, session.session_id, 'admin');
+    const code = now?.disabledAt instanceof Date ? 'user_disabled' : 'credentials_invalid';
+    throw this.refused('password', new AppError(code), user.id);
   }
 
   private toSignIn({ session, refreshToken }: OpenedSession): SignIn {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { Role } from '../../protocol/resources.js';
 import { QueryFailedError } from 'typeorm';
 import { DatabaseService } from '../database/database.service.js';
 import { UserEntity } from './user.entity.js';
@@ -37,5 +38,26 @@ export class UserStore {
       }
       throw error;
     }
+  }
+
+  /** Stores another password. False when the one that it replaces is no longer the account's. */
+  async replacePassword(id: string, from: string, to: string): Promise<boolean> {
+    const { affected } = await this.database.run((dataSource) =>
+      dataSource.getRepository(UserEntity).update({ id, passwordHash: from }, { passwordHash: to }),
+    );
+    return affected === 1;
+  }
+
+  /** Changes what is given of an account. @returns the account, or `undefined` when there is none. */
+  async change(
+    id: string,
+    { role, disabled }: { role?: Role | undefined; disabled?: boolean | undefined },
+  ): Promise<UserEntity | undefined> {
+    const change = {
+      ...(role === undefined ? {} : { role }),
+      ...(disabled === undefined ? {} : { disabledAt: disabled ? new Date() : null }),
+    };
+    await this.database.run((dataSource) => dataSource.getRepository(UserEntity).update({ id }, change));
+    return this.findById(id);
   }
 }

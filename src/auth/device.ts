@@ -1,0 +1,33 @@
+const UNKNOWN = 'unknown device';
+const MAX_PRODUCT_LENGTH = 40;
+
+/** The first that fits is the one: each of these names itself after those that it wants to pass for. */
+const BROWSERS: [name: string, mark: RegExp][] = [
+  ['Edge', /\bEdg(A|iOS)?\//],
+  ['Opera', /\bOPR\//],
+  ['Samsung Internet', /\bSamsungBrowser\//],
+  ['Firefox', /\b(Firefox|FxiOS)\//],
+  ['Chrome', /\b(Headless)?(Chrome|CriOS)\//],
+  ['Safari', /\bSafari\//],
+];
+const SYSTEMS: [name: string, mark: RegExp][] = [
+  ['iPhone', /\biPhone\b/],
+  ['iPad', /\biPad\b/],
+  ['Android', /\bAndroid\b/],
+  ['Windows', /\bWindows\b/],
+  ['macOS', /\bMac OS X\b/],
+  ['ChromeOS', /\bCrOS\b/],
+  ['Linux', /\bLinux\b/],
+];
+
+/** What a person calls the device of a `User-Agent` header, such as "Firefox on Linux". A hint for its owner, no identity. */
+export function deviceOf(userAgent: string): string {
+  const browser = nameOf(BROWSERS, userAgent);
+  const system = nameOf(SYSTEMS, userAgent);
+  if (browser !== undefined && system !== undefined) return `${browser} on ${system}`;
+  return browser ?? /^[\w.-]+/.exec(userAgent)?.[0].slice(0, MAX_PRODUCT_LENGTH) ?? UNKNOWN;
+}
+
+function nameOf(names: [name: string, mark: RegExp][], userAgent: string): string | undefined {
+  return names.find(([, mark]) => mark.test(userAgent))?.[0];
+}
