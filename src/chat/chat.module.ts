@@ -59,6 +59,6 @@ import { RunWorker } from './run.worker.js';
     RunToolService,
     RunWorker,
   ],
-  exports: [ConversationAccess],
+  exports: [ConversationAccess, RunCancelService],
 })
 export class ChatModule {}

@@ -76,6 +76,18 @@ export class RunCancelService {
     return run;
   }
 
+  /** Asks all runs of a user to stop, without waiting for their ends. */
+  async cancelAllOf(userId: string): Promise<void> {
+    for (const runId of await this.runs.unfinishedOf(userId)) {
+      try {
+        await this.request(userId, { runId });
+      } catch (error) {
+        // It ended by itself in the meantime.
+        if (!(error instanceof AppError && error.code === 'run_not_found')) throw error;
+      }
+    }
+  }
+
   /** Tells the node that writes a run to stop it. */
   tell(runId: string): void {
     this.leases.cancel(runId);

@@ -139,6 +139,15 @@ export class RunStore {
     return { id, conversationId, userId, questionId, attempt, status, outcome: row.outcome ?? undefined };
   }
 
+  /** Runs of a user that have not ended, the queued ones first: else the next would begin when the one before it stops. */
+  async unfinishedOf(userId: string): Promise<string[]> {
+    const rows = await this.query<{ id: string }>(
+      `SELECT id FROM runs WHERE user_id = $1 AND status IN ('queued', 'running') ORDER BY status, position DESC`,
+      [userId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** Asks the node that writes it to stop. Also found by that node when it renews its leases. */
   async requestCancel(id: string): Promise<void> {
     await this.query(
