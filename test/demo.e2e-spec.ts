@@ -1,10 +1,14 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { freePort } from '../scripts/free-port.js';
 import { ensureDatabase } from '../scripts/postgres.database.js';
 import { processIdentity, signalProcess } from '../scripts/process.ledger.js';
+import { PROJECT_ROOT } from '../scripts/project.js';
 import { currentRun } from '../scripts/test.run.js';
 import { DemoFolder } from './support/demo.js';
 import type { DemoFacts, RunningDemo } from './support/demo.js';
@@ -16,6 +20,7 @@ import { signIn } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
 const PASSWORD = 'demo-password';
+const CHECK_SOCKET = join(PROJECT_ROOT, 'dist', 'scripts', 'check.socket.js');
 
 const isRunning = (pid: number | undefined): boolean =>
   pid !== undefined && processIdentity(pid) !== undefined;
@@ -48,6 +53,19 @@ describe('the demo', () => {
   afterAll(async () => {
     await demo?.stop();
     await folder.clear();
+  });
+
+  it('passes the four checks of test:ws', async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [CHECK_SOCKET], {
+      env: { ...process.env, ADMIT_ONE_URL: `http://localhost:${port}` },
+      timeout: 30_000,
+    });
+    expect(stdout.trim().split('\n')).toEqual([
+      'ok - WebSocket handshake succeeds (no 403)',
+      'ok - initial authentication is accepted',
+      'ok - "ready" is received',
+      'ok - the connection stays open for streaming',
+    ]);
   });
 
   it('writes down what it started', async () => {
