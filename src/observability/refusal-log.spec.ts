@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { AppLogger } from './logger.js';
+import { RefusalLog } from './refusal-log.service.js';
+
+describe('RefusalLog', () => {
+  let lines: Record<string, unknown>[];
+  let refusals: RefusalLog;
+
+  beforeEach(() => {
+    jest.useFakeTimers();
+    lines = [];
+    const stream = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
+    refusals = new RefusalLog(new AppLogger({ logLevel: 'info', nodeName: 'n1' }, stream));
+    refusals.onModuleInit();
+  });
+
+  afterEach(() => {
+    refusals.onModuleDestroy();
+    jest.useRealTimers();
+  });
+
+  const refuse = (reason: string, who: string, times = 1) => {
+    for (let count = 0; count < times; count++) refusals.write('warn', 'auth.refused', reason, who, { who });
+  };
+  const counts = () => lines.map(({ who, count }) => [who, count]);
+
+  it('writes the first of a cause at once, and the rest as one line every ten seconds', () => {
+    refuse('token_invalid', 'a', 500);
+    expect(counts()).toEqual([['a', 1]]);
+    jest.advanceTimersByTime(11_000);
+    refuse('token_invalid', 'a', 3);
+    expect(counts()).toEqual([
+      ['a', 1],
+      ['a', 499],
+    ]);
+    jest.advanceTimersByTime(30_000);
+    expect(counts().map(([, count]) => count)).toEqual([1, 499, 3]);
+  });
+
+  it('keeps causes and addresses apart', () => {
+    refuse('token_invalid', 'a', 2);
+    refuse('token_expired', 'a', 2);
+    refuse('token_invalid', 'b', 2);
+    expect(lines).toHaveLength(3);
+  });
+
+  it('says what it forgets when there are too many causes', () => {
+    refuse('token_invalid', 'first', 5);
+    for (let index = 0; index < 10_000; index++) refuse('token_invalid', `address-${index}`);
+    expect(counts().filter(([who]) => who === 'first')).toEqual([
+      ['first', 1],
+      ['first', 4],
+    ]);
+  });
+
+  it('says what is left when it ends', () => {
+    refuse('token_invalid', 'a', 4);
+    refusals.onModuleDestroy();
+    expect(counts()).toEqual([
+      ['a', 1],
+      ['a', 3],
+    ]);
+  });
+});
