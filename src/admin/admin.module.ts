@@ -1,6 +1,15 @@
 import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/auth.module.js';
+import { ChatModule } from '../chat/chat.module.js';
+import { WebSocketModule } from '../websocket/websocket.module.js';
+import { AdminConnectionsController } from './admin-connections.controller.js';
+import { AdminUsersController } from './admin-users.controller.js';
 import { AdminGuard } from './admin.guard.js';
 
 /** What administrators may do. Each controller of this room carries `@UseGuards(AdminGuard)`. */
-@Module({ providers: [AdminGuard] })
+@Module({
+  imports: [AuthModule, ChatModule, WebSocketModule],
+  controllers: [AdminConnectionsController, AdminUsersController],
+  providers: [AdminGuard],
+})
 export class AdminModule {}

@@ -1,5 +1,6 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { ADMIN_OPERATIONS } from './admin.operations.js';
 import { CONVERSATION_OPERATIONS } from './conversation.operations.js';
 import { type Operation, type Operations, TAGS } from './operation.js';
 import { type OperationObject, operationObject } from './operation-object.js';
@@ -28,6 +29,7 @@ export const OPERATIONS: Operations = {
   ...SIGN_IN_OPERATIONS,
   ...TICKET_OPERATIONS,
   ...CONVERSATION_OPERATIONS,
+  ...ADMIN_OPERATIONS,
   ...SERVICE_OPERATIONS,
 };
 

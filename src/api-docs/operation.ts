@@ -3,7 +3,15 @@ import type { ErrorCode } from '../../protocol/errors.js';
 import type { JsonSchema } from './schema.registry.js';
 
 /** Chapters, in the order in which somebody meets them. */
-export const TAGS = ['Sign-in', 'Tickets', 'Sockets', 'Conversations', 'Health', 'Documents'] as const;
+export const TAGS = [
+  'Sign-in',
+  'Tickets',
+  'Sockets',
+  'Conversations',
+  'Administration',
+  'Health',
+  'Documents',
+] as const;
 
 /** What the document says about one route beyond what its controller says: words, answers and failures. */
 export interface Operation {
