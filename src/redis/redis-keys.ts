@@ -25,6 +25,8 @@ export const redisKeys = {
   connectionsOfAll: () => 'connection_list',
   /** Text that a run has written so far, as a hash `text`, `attempt`. Life: 24 h. */
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
+  /** What administrators have set the flags to, as a hash of JSON by name. No end; as many fields as there are flags. */
+  flags: () => 'node_flags',
   /** Counters of `rate-limiter-flexible`. Life: one window. */
   limit: (subject: 'address' | 'user', name: string) =>
     `${subject === 'user' ? 'user' : 'connection'}_limit_${name}`,
@@ -41,6 +43,8 @@ export const redisChannels = {
   sessionChanged: 'session:changed',
   /** Connections that an administrator ends, for the node that holds them. */
   connectionEnded: 'connection:ended',
+  /** A flag was set. */
+  flagsChanged: 'node:flags_changed',
   /** Runs to stop, for the node that writes them. */
   runCancel: 'run:cancel',
   /** Runs that were queued, for any node to take. */

@@ -1,18 +1,17 @@
 import { Injectable } from '@nestjs/common';
-import { Config } from '../config/config.js';
-import { isOnFor } from './flag-share.js';
+import { FlagProvider } from './flag.provider.js';
 import type { FlagName } from './flags.js';
 
 /** Which flags are on. */
 @Injectable()
 export class FeatureFlags {
-  constructor(private readonly config: Config) {}
+  constructor(private readonly provider: FlagProvider) {}
 
   /**
    * Whether a flag is on, from memory.
    * @param userId decides where a flag is on for a share of the users; without it, such a flag is off below 100 percent.
    */
   isEnabled(name: FlagName, userId?: string): boolean {
-    return isOnFor(name, this.config.flags[name], userId);
+    return this.provider.isOn(name, userId);
   }
 }

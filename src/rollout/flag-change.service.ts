@@ -1,0 +1,76 @@
+import { Injectable } from '@nestjs/common';
+import type { Flag } from '../../protocol/resources.js';
+import { Config } from '../config/config.js';
+import { AppError } from '../errors/app-error.js';
+import { AuditLog } from '../observability/audit-log.service.js';
+import { FlagFollower } from './flag-follower.service.js';
+import { FlagProvider } from './flag.provider.js';
+import { FlagStore } from './flag.store.js';
+import { FLAG_NAMES, FLAGS, type FlagName, type FlagValue, isFlagName } from './flags.js';
+
+export interface FlagChange {
+  enabled: boolean;
+  /** 100 unless said otherwise. */
+  percent?: number | undefined;
+  /** Why, for the audit log. */
+  reason?: string | undefined;
+}
+
+/** The flags, as administrators see and change them. */
+@Injectable()
+export class FlagChangeService {
+  constructor(
+    private readonly config: Config,
+    private readonly store: FlagStore,
+    private readonly provider: FlagProvider,
+    private readonly follower: FlagFollower,
+    private readonly audit: AuditLog,
+  ) {}
+
+  list(): Flag[] {
+    return FLAG_NAMES.map((name) => this.flag(name));
+  }
+
+  /**
+   * Sets a flag on every node, until it is set again. This node has it when the promise resolves, the others within 1 s.
+   * @throws {AppError} `not_found`; `validation_failed` for a share of a flag that has none; `dependency_unavailable`.
+   */
+  async change(name: string, { enabled, percent = 100, reason }: FlagChange, adminId: string): Promise<Flag> {
+    if (!isFlagName(name)) throw new AppError('not_found', { detail: 'There is no flag of this name' });
+    if (FLAGS[name].kind === 'switch' && percent !== 100) {
+      throw new AppError('validation_failed', { detail: `"percent": ${name} is on or off for everybody` });
+    }
+    const updated_at = new Date().toISOString();
+    const told = { flag: name, new: { enabled, percent }, ...(reason === undefined ? {} : { reason }) };
+    try {
+      const old = await this.store.write(name, { enabled, percent, updated_at, updated_by: adminId });
+      this.audit.record('flag.changed', adminId, { ...told, old: valueOf(old ?? this.config.flags[name]) });
+    } catch (error) {
+      // Redis may have done it before its answer was lost: what may be in force has a row, too.
+      this.audit.warn('flag.change_failed', adminId, told);
+      throw error;
+    }
+    await this.follower.reload();
+    return this.flag(name);
+  }
+
+  private flag(name: FlagName): Flag {
+    const { enabled, percent, source, updatedAt, updatedBy } = this.provider.stateOf(name);
+    const { description, removeAfter } = FLAGS[name];
+    return {
+      name,
+      enabled,
+      percent,
+      default: valueOf(this.config.flags[name]),
+      source,
+      description,
+      remove_after: removeAfter,
+      ...(updatedAt === undefined ? {} : { updated_at: updatedAt }),
+      ...(updatedBy === undefined ? {} : { updated_by: updatedBy }),
+    };
+  }
+}
+
+function valueOf({ enabled, percent }: FlagValue): { enabled: boolean; percent: number } {
+  return { enabled, percent };
+}

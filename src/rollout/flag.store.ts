@@ -1,0 +1,47 @@
+import { once } from 'node:events';
+import { Injectable } from '@nestjs/common';
+import { redisChannels, redisKeys } from '../redis/redis-keys.js';
+import { RedisService } from '../redis/redis.service.js';
+import { type FlagRecord, readRecord } from './flag-record.js';
+import type { FlagName } from './flags.js';
+
+/** One script, so that of two changes at once each is told what it really replaced. */
+const SET_AND_TELL = `
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PUBLISH', ARGV[3], ARGV[1])
+return old`;
+
+@Injectable()
+export class FlagStore {
+  constructor(private readonly redis: RedisService) {}
+
+  /** Everything that administrators have set, as text by name of the flag. */
+  async read(): Promise<Record<string, string>> {
+    return this.redis.run((redis) => redis.hgetall(redisKeys.flags()));
+  }
+
+  /** Sets a flag, tells every node, and answers what it replaced. */
+  async write(name: FlagName, record: FlagRecord): Promise<FlagRecord | undefined> {
+    const args = [name, JSON.stringify(record), redisChannels.flagsChanged];
+    const old = await this.redis.run((redis) => redis.eval(SET_AND_TELL, 1, redisKeys.flags(), ...args));
+    return readRecord(old as string | null);
+  }
+
+  /** Calls `listener` when a flag was set on any node. */
+  async onChange(listener: () => void): Promise<void> {
+    const { subscriber } = this.redis;
+    const changed = Buffer.from(redisChannels.flagsChanged);
+    // As bytes: a listener of 'message' would turn every frame of every conversation into a string first.
+    subscriber.on('messageBuffer', (channel: Buffer) => {
+      if (channel.equals(changed)) listener();
+    });
+    await subscriber.subscribe(redisChannels.flagsChanged);
+  }
+
+  /** Resolves when commands can be sent. @throws when that takes longer. */
+  async whenReady(limitMs: number): Promise<void> {
+    const { client } = this.redis;
+    if (client.status !== 'ready') await once(client, 'ready', { signal: AbortSignal.timeout(limitMs) });
+  }
+}
