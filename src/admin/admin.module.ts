@@ -3,13 +3,14 @@ import { AuthModule } from '../auth/auth.module.js';
 import { ChatModule } from '../chat/chat.module.js';
 import { WebSocketModule } from '../websocket/websocket.module.js';
 import { AdminConnectionsController } from './admin-connections.controller.js';
+import { AdminFlagsController } from './admin-flags.controller.js';
 import { AdminUsersController } from './admin-users.controller.js';
 import { AdminGuard } from './admin.guard.js';
 
 /** What administrators may do. Each controller of this room carries `@UseGuards(AdminGuard)`. */
 @Module({
   imports: [AuthModule, ChatModule, WebSocketModule],
-  controllers: [AdminConnectionsController, AdminUsersController],
+  controllers: [AdminConnectionsController, AdminUsersController, AdminFlagsController],
   providers: [AdminGuard],
 })
 export class AdminModule {}

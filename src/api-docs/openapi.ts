@@ -2,6 +2,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { ADMIN_OPERATIONS } from './admin.operations.js';
 import { CONVERSATION_OPERATIONS } from './conversation.operations.js';
+import { FLAG_OPERATIONS } from './flag.operations.js';
 import { type Operation, type Operations, TAGS } from './operation.js';
 import { type OperationObject, operationObject } from './operation-object.js';
 import { HEADERS } from './problem-responses.js';
@@ -30,6 +31,7 @@ export const OPERATIONS: Operations = {
   ...TICKET_OPERATIONS,
   ...CONVERSATION_OPERATIONS,
   ...ADMIN_OPERATIONS,
+  ...FLAG_OPERATIONS,
   ...SERVICE_OPERATIONS,
 };
 
