@@ -61,6 +61,7 @@ const environmentSchema = z.object({
   OLLAMA_URL: url('http:', 'https:').default('http://127.0.0.1:11434'),
   OLLAMA_MODEL: z.string().min(1).default('llama3.2'),
   DRAIN_SECONDS: wholeNumber(0, 3600, 20),
+  AUDIT_RETENTION_DAYS: wholeNumber(0, 36_500, 365),
   METRICS_TOKEN: z.string().min(16).optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE: wholeNumber(1, 100_000_000, 600),
@@ -121,6 +122,8 @@ export class Config {
   readonly responder: 'builtin' | 'ollama';
   readonly ollama: { url: string; model: string };
   readonly drainSeconds: number;
+  /** 0 keeps everything. */
+  readonly auditRetentionDays: number;
   readonly metricsToken: string | undefined;
   readonly logLevel: string;
   /** What each flag is unless an administrator says otherwise. */
@@ -160,6 +163,7 @@ export class Config {
     this.responder = environment.RESPONDER;
     this.ollama = { url: environment.OLLAMA_URL, model: environment.OLLAMA_MODEL };
     this.drainSeconds = environment.DRAIN_SECONDS;
+    this.auditRetentionDays = environment.AUDIT_RETENTION_DAYS;
     this.metricsToken = environment.METRICS_TOKEN;
     this.logLevel = environment.LOG_LEVEL;
     this.flags = readFlags(environment);

@@ -4,10 +4,13 @@ import { background } from './background.js';
 import { AuditStore, type AuditRow } from './audit.store.js';
 import { AppLogger, type LogFields } from './logger.js';
 import { Metrics } from './metrics.js';
+import { RefusalLog } from './refusal-log.service.js';
 
 const FLUSH_INTERVAL_MS = 200;
 const MAX_BUFFERED_ROWS = 20_000;
 const MAX_ROWS_PER_INSERT = 1000;
+/** Between two lines that say the same of us. */
+const ALARM_INTERVAL_MS = 60_000;
 
 /**
  * Who did what, for ever: one log line at once, and one Postgres row soon after. Rows are gathered, so that a slow
@@ -18,12 +21,15 @@ export class AuditLog implements OnModuleInit, BeforeApplicationShutdown {
   private buffer: AuditRow[] = [];
   private timer: NodeJS.Timeout | undefined;
   private flushing: Promise<void> | undefined;
+  private dropped = 0;
+  private raisedAtMs = -Infinity;
 
   constructor(
     private readonly store: AuditStore,
     private readonly config: Config,
     private readonly logger: AppLogger,
     private readonly metrics: Metrics,
+    private readonly refusals: RefusalLog,
   ) {}
 
   onModuleInit(): void {
@@ -45,22 +51,31 @@ export class AuditLog implements OnModuleInit, BeforeApplicationShutdown {
 
   /** Records a refusal that its user can mend: a wrong password, an expired ticket. */
   warn(event: string, userId: string | undefined, fields: LogFields = {}): void {
-    this.logger.warn(event, { user_id: userId, ...fields });
+    this.refusals.write('warn', event, String(fields.code), userId, { user_id: userId, ...fields });
     this.keep(event, userId, fields);
   }
 
   /** Records what looks like an attack. */
   critical(event: string, userId: string | undefined, fields: LogFields = {}): void {
-    this.logger.critical(event, { user_id: userId, ...fields });
+    this.refusals.write('critical', event, String(fields.code), userId, { user_id: userId, ...fields });
     this.keep(event, userId, fields);
   }
 
   private keep(event: string, userId: string | undefined, fields: LogFields): void {
     if (this.buffer.length >= MAX_BUFFERED_ROWS) {
-      this.metrics.auditDropped.inc();
+      this.drop();
       return;
     }
     this.buffer.push({ at: new Date(), event, userId, node: this.config.nodeName, fields });
+  }
+
+  private drop(): void {
+    this.metrics.auditDropped.inc();
+    this.dropped += 1;
+    const now = performance.now();
+    if (now - this.raisedAtMs < ALARM_INTERVAL_MS) return;
+    this.raisedAtMs = now;
+    this.logger.critical('audit.full', { rows: this.buffer.length, dropped: this.dropped });
   }
 
   private flush(): Promise<void> {
@@ -77,9 +92,8 @@ export class AuditLog implements OnModuleInit, BeforeApplicationShutdown {
         await this.store.append(rows);
       } catch (error) {
         // Kept for the next try: Postgres says when it is back, the buffer says how long we can wait.
-        this.logger.warn('audit.delayed', { rows: this.buffer.length, error: (error as Error).message });
-        if (this.buffer.length >= MAX_BUFFERED_ROWS)
-          this.logger.critical('audit.full', { rows: this.buffer.length });
+        const fields = { rows: this.buffer.length, error: (error as Error).message };
+        this.refusals.write('warn', 'audit.delayed', '', undefined, fields);
         return;
       }
       this.buffer.splice(0, rows.length);

@@ -1,11 +1,12 @@
-import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 @Entity('audit_log')
 export class AuditEntity {
-  @PrimaryGeneratedColumn('identity', { type: 'bigint', generatedIdentity: 'ALWAYS' })
+  /** From 1, without holes: the place in the chain. */
+  @PrimaryColumn('bigint')
   id!: string;
 
-  @Column('timestamptz')
+  @Column({ type: 'timestamptz', precision: 3 })
   at!: Date;
 
   /** `ticket.issued`, `session.opened`, … */
@@ -20,4 +21,12 @@ export class AuditEntity {
 
   @Column('jsonb')
   fields!: Record<string, unknown>;
+
+  /** Of the row before. */
+  @Column('text', { name: 'prev_hash' })
+  prevHash!: string;
+
+  /** See `audit-chain.ts`. */
+  @Column('text')
+  hash!: string;
 }

@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { DatabaseService } from '../database/database.service.js';
+import { chained, type ChainedRow, type ChainLink, storableFields } from './audit-chain.js';
 
 export interface AuditRow {
   at: Date;
@@ -9,24 +11,101 @@ export interface AuditRow {
   fields: Record<string, unknown>;
 }
 
+/** Below the client's own limit on a statement, so that Postgres ends the wait and the connection stays usable. */
+const LOCK_TIMEOUT = '800ms';
+
+/** The only writer of the audit log: rows are chained while the lock on the head is held. */
 @Injectable()
 export class AuditStore {
   constructor(private readonly database: DatabaseService) {}
 
-  /** Appends rows in one statement, in their order. */
+  /** Appends rows in their order, in one transaction. */
   async append(rows: readonly AuditRow[]): Promise<void> {
-    await this.database.run((dataSource) =>
-      dataSource.query(
-        `INSERT INTO audit_log (at, event, user_id, node, fields)
-         SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::uuid[], $4::text[], $5::jsonb[])`,
-        [
-          rows.map((row) => row.at),
-          rows.map((row) => row.event),
-          rows.map((row) => row.userId ?? null),
-          rows.map((row) => row.node),
-          rows.map((row) => JSON.stringify(row.fields)),
-        ],
-      ),
-    );
+    await this.database.transaction(async (manager) => {
+      await chain(manager, await lockedHead(manager), rows);
+    });
   }
+
+  /**
+   * Removes the oldest rows, up to the first that is as young as `before`, and leaves their last link behind. What was
+   * removed is itself a row, so that nobody can shorten the log and call it retention.
+   * @returns the number of removed rows, `limit` at most.
+   */
+  prune(before: Date, limit: number, node: string): Promise<number> {
+    return this.database.transaction(async (manager) => {
+      const head = await lockedHead(manager);
+      const last = await lastPrunable(manager, before, limit);
+      if (last === undefined) return 0;
+      await manager.query(`SELECT set_config('admit_one.audit_retention', 'on', true)`);
+      const [, removed] = await manager.query<[unknown, number]>('DELETE FROM audit_log WHERE id <= $1', [
+        last.id,
+      ]);
+      const at = new Date();
+      await manager.query('INSERT INTO audit_anchor (upto, hash, at) VALUES ($1, $2, $3)', [
+        last.id,
+        last.hash,
+        at,
+      ]);
+      const fields = { upto: last.id, hash: last.hash, rows: removed };
+      await chain(manager, head, [{ at, event: 'audit.pruned', userId: undefined, node, fields }]);
+      return removed;
+    });
+  }
+}
+
+/** The newest link; nobody else appends until this transaction ends. */
+async function lockedHead(manager: EntityManager): Promise<ChainLink> {
+  await manager.query(`SELECT set_config('lock_timeout', $1, true)`, [LOCK_TIMEOUT]);
+  // Read under the row's lock: Postgres looks again at the row after a wait, so this is never an older head.
+  const [head] = await manager.query<{ id: string; hash: string }[]>(
+    'SELECT id, hash FROM audit_head FOR UPDATE',
+  );
+  if (head === undefined) throw new Error('audit_head is empty: somebody removed the end of the audit chain');
+  return { id: Number(head.id), hash: head.hash };
+}
+
+async function chain(manager: EntityManager, head: ChainLink, rows: readonly AuditRow[]): Promise<void> {
+  const links = chained(
+    head,
+    rows.map(({ at, event, userId, node, fields }) => ({
+      at,
+      event,
+      user_id: userId?.toLowerCase() ?? null,
+      node,
+      fields: storableFields(fields),
+    })),
+  );
+  const newest = links.at(-1);
+  if (newest === undefined) return;
+  const column = <K extends keyof ChainedRow>(name: K) => links.map((link) => link[name]);
+  await manager.query(
+    `INSERT INTO audit_log (id, at, event, user_id, node, fields, prev_hash, hash)
+     SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[])`,
+    [
+      column('id'),
+      column('at'),
+      column('event'),
+      column('user_id'),
+      column('node'),
+      links.map(({ fields }) => JSON.stringify(fields)),
+      column('prev_hash'),
+      column('hash'),
+    ],
+  );
+  await manager.query('UPDATE audit_head SET id = $1, hash = $2', [newest.id, newest.hash]);
+}
+
+/** Nodes' clocks differ a little, so the order of numbers is not quite that of times: rows go by number. */
+async function lastPrunable(
+  manager: EntityManager,
+  before: Date,
+  limit: number,
+): Promise<ChainLink | undefined> {
+  const [row] = await manager.query<{ id: string; hash: string }[]>(
+    `SELECT id, hash FROM (SELECT id, hash FROM audit_log ORDER BY id LIMIT $2) oldest
+     WHERE id < coalesce((SELECT min(id) FROM audit_log WHERE at >= $1), 9223372036854775807)
+     ORDER BY id DESC LIMIT 1`,
+    [before, limit],
+  );
+  return row === undefined ? undefined : { id: Number(row.id), hash: row.hash };
 }

@@ -1,9 +1,12 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AuditLog } from './audit-log.service.js';
+import { AuditReader } from './audit.reader.js';
+import { AuditRetention } from './audit-retention.service.js';
 import { AuditStore } from './audit.store.js';
 import { AppLogger } from './logger.js';
 import { MetricsController } from './metrics.controller.js';
 import { Metrics } from './metrics.js';
+import { RefusalLog } from './refusal-log.service.js';
 
 @Module({})
 export class ObservabilityModule {
@@ -13,8 +16,16 @@ export class ObservabilityModule {
       module: ObservabilityModule,
       global: true,
       controllers: [MetricsController],
-      providers: [{ provide: AppLogger, useValue: logger }, Metrics, AuditStore, AuditLog],
-      exports: [AppLogger, Metrics, AuditLog],
+      providers: [
+        { provide: AppLogger, useValue: logger },
+        Metrics,
+        RefusalLog,
+        AuditStore,
+        AuditLog,
+        AuditReader,
+        AuditRetention,
+      ],
+      exports: [AppLogger, Metrics, RefusalLog, AuditLog, AuditReader],
     };
   }
 }
