@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from './config/config.js';
 import { AppError } from './errors/app-error.js';
 import { HttpErrorFilter } from './errors/http-error.filter.js';
@@ -39,6 +39,7 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
   const fastify = adapter.getInstance();
   // JSON only: a text body is what another site can make a browser send without asking first.
   fastify.removeContentTypeParser('text/plain');
+  acceptEmptyJson(fastify);
   const headers = config.publicUrl.startsWith('https:') ? { ...SECURITY_HEADERS, ...HSTS } : SECURITY_HEADERS;
   fastify.addHook('onRequest', (_request, reply, done) => {
     reply.headers(headers);
@@ -65,6 +66,15 @@ export function configureHttp(app: NestFastifyApplication, config: Config): void
     exposedHeaders: ['retry-after', 'ratelimit', 'ratelimit-policy'],
     maxAge: 600,
   });
+}
+
+/** Many clients name the type of every request, also of those that have no body: an empty one is no body. */
+function acceptEmptyJson(fastify: FastifyInstance): void {
+  const parse = fastify.getDefaultJsonParser('error', 'error');
+  fastify.removeContentTypeParser('application/json');
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
+    body === '' ? done(null, undefined) : parse(request, body as string, done),
+  );
 }
 
 /** What Node's parser refused never became a request: it is answered here, as completely as any other. */

@@ -9,6 +9,7 @@ import type { TestNode } from './support/node.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
 import type { RawUpgrade } from './support/raw-upgrade.js';
 import { dump, withRedis } from './support/redis.js';
+import { rememberSecret } from './support/secrets.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, createConversation, mintTicket } from './support/user.js';
 import type { TestUser } from './support/user.js';
@@ -55,6 +56,16 @@ describe('a ticket', () => {
     });
     expect(await withRedis(cluster, (redis) => redis.exists(`ws_ticket:${digestOf(minted.ticket)}`))).toBe(0);
   }
+
+  it('is given without a body, whatever type the client says that it has', async () => {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await request<IssuedTicket>('POST', `${node.url}/websocket/ticket`, {
+      token: user.accessToken,
+      headers,
+      expect: 201,
+    });
+    rememberSecret(answer.body.ticket);
+  });
 
   it('is 32 random bytes for 30 seconds, answered once and stored nowhere on the way', async () => {
     const { url } = node;
