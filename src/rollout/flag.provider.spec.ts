@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type Client, OpenFeature, ProviderEvents } from '@openfeature/server-sdk';
+import { randomUUID } from 'node:crypto';
+import { loadConfig } from '../config/config.js';
+import { FeatureFlags } from './feature-flags.service.js';
+import { statesOf } from './flag-record.js';
+import { FlagProvider } from './flag.provider.js';
+import { FLAG_NAMES } from './flags.js';
+
+const config = loadConfig({
+  DATABASE_URL: 'postgres://127.0.0.1/db',
+  REDIS_URL: 'redis://127.0.0.1',
+  JWT_SECRET: 's'.repeat(32),
+  FLAG_LEGACY_COOKIE: 'true',
+});
+
+function stored(values: Record<string, { enabled: boolean; percent: number }>): Record<string, string> {
+  const who = { updated_at: '2026-01-01T00:00:00.000Z', updated_by: randomUUID() };
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, JSON.stringify({ ...value, ...who })]),
+  );
+}
+
+describe('the flags behind OpenFeature', () => {
+  let provider: FlagProvider;
+  let flags: FeatureFlags;
+  let client: Client;
+
+  beforeEach(async () => {
+    provider = new FlagProvider(config);
+    flags = new FeatureFlags(provider);
+    await OpenFeature.setProviderAndWait('spec', provider);
+    client = OpenFeature.getClient('spec');
+  });
+
+  afterEach(() => OpenFeature.clearProviders());
+
+  it('say the same as isEnabled, for every flag and user', async () => {
+    provider.replace(statesOf(config.flags, stored({ ticket_required: { enabled: true, percent: 40 } })));
+    const users = Array.from({ length: 200 }, () => randomUUID());
+    const on = new Set<boolean>();
+    for (const targetingKey of users) {
+      for (const name of FLAG_NAMES) {
+        const answer = await client.getBooleanValue(name, false, { targetingKey });
+        expect([name, answer]).toEqual([name, flags.isEnabled(name, targetingKey)]);
+      }
+      on.add(flags.isEnabled('ticket_required', targetingKey));
+    }
+    expect(on.size).toBe(2);
+  });
+
+  it('are the default of the caller where there is no such flag', async () => {
+    expect(await client.getBooleanDetails('no_such_flag', true)).toMatchObject({
+      value: true,
+      errorCode: 'FLAG_NOT_FOUND',
+    });
+    expect(await client.getStringDetails('legacy_cookie', 'x')).toMatchObject({
+      value: 'x',
+      errorCode: 'TYPE_MISMATCH',
+    });
+  });
+
+  it('say why: the settings, an administrator, a share, or the last that was known', async () => {
+    const reasonOf = async (name: string) => (await client.getBooleanDetails(name, false)).reason;
+    provider.replace(
+      statesOf(
+        config.flags,
+        stored({
+          ticket_required: { enabled: true, percent: 40 },
+          legacy_subprotocol: { enabled: true, percent: 100 },
+        }),
+      ),
+    );
+    const names = ['legacy_cookie', 'legacy_subprotocol', 'ticket_required'];
+    expect(await Promise.all(names.map(reasonOf))).toEqual(['DEFAULT', 'STATIC', 'SPLIT']);
+    provider.keep('Redis is away');
+    expect(await Promise.all(names.map(reasonOf))).toEqual(['STALE', 'STALE', 'STALE']);
+    expect(flags.isEnabled('legacy_subprotocol')).toBe(true);
+  });
+
+  it('tell of what changed and of nothing else, and once when they are out of date', () => {
+    const heard: unknown[] = [];
+    client.addHandler(ProviderEvents.ConfigurationChanged, (change) => heard.push(change?.flagsChanged));
+    client.addHandler(ProviderEvents.Stale, () => heard.push('stale'));
+    const texts = stored({ legacy_cookie: { enabled: false, percent: 100 } });
+    provider.replace(statesOf(config.flags, texts));
+    provider.replace(statesOf(config.flags, texts));
+    provider.keep('Redis is away');
+    provider.keep('Redis is away');
+    provider.replace(statesOf(config.flags, texts));
+    provider.replace(statesOf(config.flags, {}));
+    expect(heard).toEqual([['legacy_cookie'], 'stale', ['legacy_cookie']]);
+    expect(flags.isEnabled('legacy_cookie')).toBe(true);
+  });
+});
+
+describe('a flag in Redis', () => {
+  it.each([
+    ['no JSON', '{'],
+    ['nothing', ''],
+    ['another shape', '{"enabled":"yes"}'],
+    ['a share that is none', '{"enabled":true,"percent":101,"updated_at":"","updated_by":""}'],
+  ])('that is %s leaves the default', (_what, text) => {
+    const { legacy_cookie, ticket_required } = statesOf(config.flags, {
+      legacy_cookie: text,
+      ticket_required: text,
+      flag_of_tomorrow: text,
+    });
+    expect(legacy_cookie).toEqual({ enabled: true, percent: 100, source: 'default' });
+    expect(ticket_required).toEqual({ enabled: false, percent: 100, source: 'default' });
+  });
+
+  it('gives no share to what knows only on and off', () => {
+    const texts = stored({ legacy_subprotocol: { enabled: true, percent: 10 } });
+    expect(statesOf(config.flags, texts).legacy_subprotocol).toMatchObject({ enabled: true, percent: 100 });
+  });
+});
