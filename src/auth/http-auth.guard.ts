@@ -40,6 +40,7 @@ export class HttpAuthGuard implements CanActivate {
 
   private async authenticate(context: ExecutionContext): Promise<void> {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
-    request.userContext = await this.authentication.authenticateRequest(request.headers.authorization);
+    const { authorization } = request.headers;
+    request.userContext = await this.authentication.authenticateRequest(authorization, request.ip);
   }
 }

@@ -17,7 +17,7 @@ import {
   requireClaims,
   requireTokenForm,
 } from './access-token.js';
-import { AuthReport } from './auth-report.js';
+import { type AuthPath, AuthReport } from './auth-report.js';
 import { findTicket, type UpgradeRequest } from './upgrade-credentials.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
@@ -47,15 +47,16 @@ export class UnifiedAuthenticationService {
   /**
    * Who sent an HTTP request.
    * @param authorization the `Authorization` header.
+   * @param address network address of the client, for the log.
    * @throws {AppError} `token_missing`, or as `validateToken`.
    */
-  async authenticateRequest(authorization: string | undefined): Promise<UserContext> {
+  async authenticateRequest(authorization: string | undefined, address?: string): Promise<UserContext> {
     try {
       const user = await this.validateToken(bearerToken(authorization));
       this.report.success('http');
       return user;
     } catch (error) {
-      throw this.refused('http', error);
+      throw this.refused('http', error, undefined, address);
     }
   }
 
@@ -99,7 +100,7 @@ export class UnifiedAuthenticationService {
       this.report.success('upgrade');
       return { user: toContext(session, claims.auth_expires_at, 'ticket'), ticket };
     } catch (error) {
-      const refusal = this.refused('upgrade', error, ticket?.claims.user_id);
+      const refusal = this.refused('upgrade', error, ticket?.claims.user_id, request.address);
       if (ticket !== undefined) await this.tickets.reject(ticket, refusal.code);
       throw refusal;
     }
@@ -193,9 +194,9 @@ export class UnifiedAuthenticationService {
       throw new AppError('conversation_not_found');
   }
 
-  private refused(path: Parameters<AuthReport['refusal']>[0], thrown: unknown, userId?: string): AppError {
+  private refused(path: AuthPath, thrown: unknown, userId?: string, address?: string): AppError {
     const error = toAppError(thrown);
-    this.report.refusal(path, error, userId);
+    this.report.refusal(path, error, userId, address);
     return error;
   }
 }

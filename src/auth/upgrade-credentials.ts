@@ -7,6 +7,8 @@ export interface UpgradeRequest {
   query: URLSearchParams;
   /** Conversation of the path, if it is a conversation's path. */
   conversationId: string | undefined;
+  /** Network address of whoever dialled, for the log. */
+  address?: string;
 }
 
 /** @throws {AppError} `multiple_credentials`: which of them is meant is not ours to guess, so none is looked at. */

@@ -9,9 +9,12 @@ import { WebSocketServer } from 'ws';
 import { LIMITS, SUBPROTOCOL } from '../../protocol/messages.js';
 import { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';
 import { requireOneCredential, type UpgradeRequest } from '../auth/upgrade-credentials.js';
+import type { AppError } from '../errors/app-error.js';
 import { toAppError } from '../errors/problem.js';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
+import { severityOf } from '../observability/refusal-severity.js';
+import { RefusalLog } from '../observability/refusal-log.service.js';
 import { Metrics } from '../observability/metrics.js';
 import type { TicketClaims } from '../ticket/ticket-claims.js';
 import { AuthenticatedSocket, type SocketIdentity } from './authenticated-socket.js';
@@ -59,6 +62,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     private readonly registry: ConnectionRegistry,
     private readonly lifecycle: SocketLifecycle,
     private readonly dispatcher: FrameDispatcher,
+    private readonly refusals: RefusalLog,
     private readonly logger: AppLogger,
     private readonly metrics: Metrics,
   ) {
@@ -104,12 +108,14 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     let pass: UpgradePass | undefined;
     try {
       const handshake = parseHandshake(request);
+      handshake.address = this.gate.addressOf(request);
       requireOneCredential(handshake);
       const address = this.gate.addressOf(request);
       pass = await this.gate.enter(address);
       const { identity, replaced } = await this.authenticate(handshake, address, pass);
       if (this.open(request, socket, head, identity)) this.registry.replace(replaced);
     } catch (error) {
+      if (pass === undefined) this.logUndecided(request, toAppError(error));
       this.refuse(socket, pathOf(request.url), (await pass?.refusal) ?? error);
     } finally {
       pass?.leave();
@@ -165,6 +171,16 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
 
   private release(place: Place): void {
     background(this.registry.release(place), this.logger, 'connection.leave_failed');
+  }
+
+  /** What was refused before the authentication service was asked, which logs its own refusals. */
+  private logUndecided(request: IncomingMessage, { code, detail }: AppError): void {
+    const address = this.gate.addressOf(request);
+    this.refusals.write(severityOf(code), 'upgrade.refused', code, address, {
+      reason: code,
+      detail,
+      address,
+    });
   }
 
   private refuse(socket: Socket, path: string, thrown: unknown): void {
