@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import type { SignIn } from '../protocol/resources.js';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import { request } from './support/http.js';
+import { metric } from './support/metrics.js';
+import type { TestNode } from './support/node.js';
+import { withRedis } from './support/redis.js';
+import { TestSocket } from './support/socket.js';
+import { as, aUser, createConversation, signIn } from './support/user.js';
+import type { TestUser } from './support/user.js';
+
+const HEARTBEAT_SECONDS = 1;
+/** One interval, one tick, and a busy machine. */
+const HEARTBEAT_LIMIT_MS = 4000;
+
+describe('a revoked session', () => {
+  let cluster: Cluster;
+  let hasty: TestNode;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    hasty = await cluster.addNode({ WS_HEARTBEAT_SECONDS: String(HEARTBEAT_SECONDS) });
+  });
+
+  afterAll(() => cluster.stop());
+
+  const keyOf = (user: TestUser) => `chat_session:${user.user.id}:${user.sessionId}`;
+  const logout = (user: TestUser) => as(user, 'POST', `${cluster.node.url}/auth/logout`, { expect: 204 });
+
+  it('closes all its sockets on every node within a second, and is measured', async () => {
+    const user = await aUser(cluster);
+    const sockets = await Promise.all(cluster.nodes.map((node) => TestSocket.open(node, user)));
+    const bystander = await TestSocket.open(
+      cluster.other,
+      await signIn(cluster.node, user.email, user.password),
+    );
+    const before = await metric(cluster.other, 'chat_revocation_close_seconds_count');
+    await logout(user);
+    for (const socket of sockets) {
+      expect((await socket.next('session.revoked', undefined, 1000)).data.reason).toBe('logout');
+      expect(await socket.closes(1000)).toEqual({ code: 4410, reason: 'session_revoked' });
+    }
+    expect(await metric(cluster.other, 'chat_revocation_close_seconds_count')).toBe(before + 1);
+    expect((await bystander.send('ping', {})).type).toBe('pong');
+  });
+
+  it('closes its sockets when a refresh token comes a second time', async () => {
+    const user = await aUser(cluster);
+    const socket = await TestSocket.open(cluster.other, user);
+    const body = { refresh_token: user.refreshToken };
+    await request<SignIn>('POST', `${cluster.node.url}/auth/refresh`, { body, expect: 200 });
+    await request('POST', `${cluster.node.url}/auth/refresh`, { body, expect: 401 });
+    expect((await socket.next('session.revoked', undefined, 1000)).data.reason).toBe('refresh_reused');
+    expect((await socket.closes(1000)).code).toBe(4410);
+  });
+
+  it('has no message answered that was sent after its end, even before its socket closes', async () => {
+    const user = await aUser(cluster);
+    const { id: conversation_id } = await createConversation(cluster.node, user);
+    const socket = await TestSocket.open(cluster.other, user);
+    // The key alone: no message tells the node, so its socket is still open.
+    await withRedis(cluster, (redis) => redis.del(keyOf(user)));
+    const client_message_id = randomUUID();
+    const data = { conversation_id, client_message_id, content: 'Am I still here?' };
+    const answer = await socket.send('message.send', data);
+    expect(answer).toMatchObject({ type: 'error', data: { code: 'session_expired' } });
+    const rows = await cluster.sql('SELECT 1 FROM runs WHERE client_message_id = $1', [client_message_id]);
+    expect(rows).toEqual([]);
+  });
+
+  it('is found by the heartbeat when the message about its end was lost', async () => {
+    const user = await aUser(cluster);
+    const socket = await TestSocket.open(hasty, user);
+    await withRedis(cluster, async (redis) => {
+      await redis.set(`session_end:${user.user.id}:${user.sessionId}`, 'admin', 'EX', 60);
+      await redis.del(keyOf(user));
+    });
+    expect(await socket.closes(HEARTBEAT_LIMIT_MS)).toEqual({ code: 4410, reason: 'session_revoked' });
+    expect(socket.all('session.revoked')).toHaveLength(1);
+  });
+
+  it('with another role is found by the heartbeat when the message about it was lost', async () => {
+    const user = await aUser(cluster);
+    const socket = await TestSocket.open(hasty, user);
+    await withRedis(cluster, async (redis) => {
+      const record = JSON.parse((await redis.get(keyOf(user))) ?? '') as Record<string, unknown>;
+      await redis.set(keyOf(user), JSON.stringify({ ...record, role: 'admin' }), 'KEEPTTL');
+    });
+    expect(await socket.closes(HEARTBEAT_LIMIT_MS)).toEqual({ code: 4100, reason: 'auth_expired' });
+    const back = await TestSocket.open(hasty, user);
+    expect(back.all('ready')[0]?.data.user.role).toBe('admin');
+  });
+});
