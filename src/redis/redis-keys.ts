@@ -23,7 +23,7 @@ export const redisKeys = {
   connection: (connectionId: string) => `connection_entry:${connectionId}`,
   /** Sorted set of all open connections by the time of the last heartbeat (ms). Life: three heartbeats. */
   connectionsOfAll: () => 'connection_list',
-  /** Text that a run has written so far, as a hash `text`, `attempt`. Life: 24 h. */
+  /** Text that a run has written so far, as a string. Life: 24 h, and 60 s after its end. */
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
   /** What administrators have set the flags to, as a hash of JSON by name. No end; as many fields as there are flags. */
   flags: () => 'node_flags',

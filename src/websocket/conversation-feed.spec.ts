@@ -22,6 +22,15 @@ describe('ConversationFeed', () => {
     expect(feed.isWaiting).toBe(false);
   });
 
+  it('waits for the first event as for any other, once it knows where it begins', () => {
+    const feed = new ConversationFeed();
+    feed.beginAfter(9);
+    expect(feed.accept(frame(11))).toEqual([]);
+    expect(seqs(feed.accept(frame(10)))).toEqual([10, 11]);
+    feed.beginAfter(3);
+    expect(feed.accept(frame(4))).toEqual([]);
+  });
+
   it('passes nothing on twice', () => {
     const feed = new ConversationFeed();
     feed.accept(frame(1));

@@ -42,6 +42,11 @@ export class ConversationFeed {
     return [];
   }
 
+  /** Says which event was the last before the feed began, so that the first one can be missed. */
+  beginAfter(seq: number): void {
+    this.lastSeq ??= seq;
+  }
+
   get isWaiting(): boolean {
     return this.waiting.length > 0;
   }

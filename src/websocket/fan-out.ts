@@ -22,7 +22,10 @@ export class Subscription {
   private held: FeedFrame[] | undefined = [];
   private lastSeq = 0;
 
-  constructor(readonly socket: AuthenticatedSocket) {}
+  constructor(
+    readonly socket: AuthenticatedSocket,
+    private readonly channel: Channel,
+  ) {}
 
   deliver(frame: FeedFrame): void {
     if (this.held !== undefined) {
@@ -37,8 +40,14 @@ export class Subscription {
     this.socket.sendEncoded(frame.bytes);
   }
 
-  /** Sends what was held back, leaving out durable events with `seq` up to `uptoSeq`, and from now on all. */
+  /**
+   * Sends what was held back, leaving out durable events with `seq` up to `uptoSeq`, and from now on all.
+   * @param uptoSeq 0 when nobody knows where the log stands.
+   */
   release(uptoSeq: number): void {
+    // Whoever else watches may still wait for an event that this socket has read from the log.
+    const isAlone = this.channel.subscriptions.size === 1;
+    if (uptoSeq > 0 && isAlone) this.channel.feed.beginAfter(uptoSeq);
     const frames = this.held ?? [];
     this.held = undefined;
     this.lastSeq = Math.max(this.lastSeq, uptoSeq);
@@ -87,7 +96,7 @@ export class FanOut implements OnModuleInit {
   async subscribe(socket: AuthenticatedSocket, conversationId: string): Promise<Subscription | undefined> {
     const channel = this.channelOf(conversationId);
     if (channel.subscriptions.has(socket)) return undefined;
-    const subscription = new Subscription(socket);
+    const subscription = new Subscription(socket, channel);
     channel.subscriptions.set(socket, subscription);
     (socket.subscriptions ??= new Set()).add(conversationId);
     try {
