@@ -16,7 +16,7 @@ import { request } from './support/http.js';
 import { realRoutes } from './support/real-routes.js';
 import { rememberSecret } from './support/secrets.js';
 import { TestSocket } from './support/socket.js';
-import { as, aUser, createConversation, remembered, type TestUser } from './support/user.js';
+import { anAdmin, as, aUser, createConversation, remembered, type TestUser } from './support/user.js';
 
 const SOME_ID = '7d1f3c52-8a40-4f0e-9a57-0d4a6a0f0a11';
 
@@ -27,7 +27,8 @@ let asyncApi: AsyncApi;
 
 beforeAll(async () => {
   cluster = await startCluster({ nodes: 1 });
-  user = await aUser(cluster);
+  // An administrator, who may call every route.
+  user = await anAdmin(cluster);
   openApi = (await request<OpenApi>('GET', `${cluster.node.url}/api/openapi.json`, { expect: 200 })).body;
   asyncApi = (await request<AsyncApi>('GET', `${cluster.node.url}/api/asyncapi.json`, { expect: 200 })).body;
 });
@@ -102,7 +103,10 @@ describe('/api/openapi.json', () => {
     ): Promise<Body> => {
       const options = { token: user.accessToken, body, expect: expected };
       const answer = await request<Body>(method, cluster.node.url + address, options);
-      const path = address.replace(/tkt_[\w-]+/, '{ticket_id}').replace(/[0-9a-f-]{36}/, '{id}');
+      const path = address
+        .replace(/tkt_[\w-]+/, '{ticket_id}')
+        .replace(/[0-9a-f-]{36}/, '{id}')
+        .replace(/flags\/\w+/, 'flags/{name}');
       const place = ['paths', path, method.toLowerCase(), 'responses', String(expected)];
       const schema = [...place, 'content', 'application/json', 'schema'];
       if (expected !== 204) expect([path, check.faults(schema, answer.body)]).toEqual([path, []]);
@@ -129,6 +133,11 @@ describe('/api/openapi.json', () => {
     await call('GET', `/conversations/${id}/messages`, 200);
     await call('GET', `/conversations/${id}/events`, 200);
     await call('DELETE', `/conversations/${id}`, 204);
+    await call('GET', '/auth/sessions', 200);
+    await call('GET', '/admin/connections', 200);
+    await call('PATCH', `/admin/users/${signedIn.user.id}`, 200, { role: 'admin' });
+    await call('GET', '/admin/flags', 200);
+    await call('PUT', '/admin/flags/ticket_required', 200, { enabled: true, percent: 5 });
     for (const path of ['', '/live', '/ready', '/full', '/websocket'])
       await call('GET', `/health${path}`, 200);
     const described = documentedRoutes().filter(({ path, operation: { responses } }) => {

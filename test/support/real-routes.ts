@@ -23,7 +23,7 @@ export async function realRoutes(): Promise<string[]> {
   adapter.getInstance().addHook('onRoute', ({ method, url }) => {
     for (const name of [method].flat()) routes.push(`${name} ${url.replace(/:(\w+)/g, '{$1}')}`);
   });
-  const options = { preview: true, logger: false } as const;
+  const options = { preview: true, logger: false, bodyParser: false } as const;
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.with(config, logger),
     adapter,
