@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import type { SignIn } from '../protocol/resources.js';
+import type { Receipt, SignIn } from '../protocol/resources.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
 import { metric } from './support/metrics.js';
 import type { TestNode } from './support/node.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
 import { withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
-import { as, aUser, createConversation, signIn } from './support/user.js';
+import { as, aUser, createConversation, mintTicket, signIn } from './support/user.js';
 import type { TestUser } from './support/user.js';
 
 const HEARTBEAT_SECONDS = 1;
@@ -68,6 +69,27 @@ describe('a revoked session', () => {
     expect(answer).toMatchObject({ type: 'error', data: { code: 'session_expired' } });
     const rows = await cluster.sql('SELECT 1 FROM runs WHERE client_message_id = $1', [client_message_id]);
     expect(rows).toEqual([]);
+  });
+
+  it('burns its unused tickets, and only those; their owner reads it in the receipt', async () => {
+    const user = await aUser(cluster);
+    const other = await signIn(cluster.other, user.email, user.password);
+    const burnt = [
+      await mintTicket(cluster.node, user),
+      await mintTicket(cluster.other, user, { purpose: 'refresh' }),
+    ];
+    const kept = await mintTicket(cluster.node, other);
+    await logout(user);
+    const receipt = async (ticketId: string) => {
+      const path = `${cluster.other.url}/websocket/tickets/${ticketId}`;
+      return (await as<Receipt>(other, 'GET', path, { expect: 200 })).body;
+    };
+    for (const { ticket, ticket_id } of burnt) {
+      expect(await receipt(ticket_id)).toMatchObject({ state: 'revoked', code: 'ticket_revoked' });
+      expect((await rawUpgrade(cluster.other, { ticket })).status).toBe(403);
+    }
+    expect((await receipt(kept.ticket_id)).state).toBe('pending');
+    await TestSocket.connect(cluster.node, { ticket: kept.ticket });
   });
 
   it('is found by the heartbeat when the message about its end was lost', async () => {

@@ -12,6 +12,7 @@ import { AuthReport } from './auth-report.js';
 import { HttpAuthGuard } from './http-auth.guard.js';
 import { SessionController } from './session.controller.js';
 import { SignInService } from './sign-in.service.js';
+import { TicketBurner } from './ticket-burner.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 import { UserStore } from './user.store.js';
 import { WsAuthGuard } from './ws-auth.guard.js';
@@ -29,11 +30,12 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     AuthReport,
     UserStore,
     SignInService,
+    TicketBurner,
     UnifiedAuthenticationService,
     WsAuthGuard,
     { provide: APP_GUARD, useClass: HttpAuthGuard },
   ],
-  exports: [AccountService, UnifiedAuthenticationService, WsAuthGuard, SessionModule],
+  exports: [AccountService, AuthReport, UnifiedAuthenticationService, WsAuthGuard, SessionModule],
 })
 export class AuthModule {}
 

@@ -16,6 +16,9 @@ import { SessionStore } from './session.store.js';
 
 const MAX_USER_AGENT_LENGTH = 200;
 
+/** Called on the node that ends a session, which waits for it. */
+type EndingListener = (userId: string, sessionId: string) => Promise<void>;
+
 export interface OpenedSession {
   session: SessionRecord;
   refreshToken: string;
@@ -24,6 +27,8 @@ export interface OpenedSession {
 /** Sign-ins: opened by login, kept alive by use, over when they end, when nobody uses them, or at the absolute cap. */
 @Injectable()
 export class SessionService {
+  private readonly endingListeners: EndingListener[] = [];
+
   constructor(
     private readonly config: Config,
     private readonly store: SessionStore,
@@ -103,7 +108,13 @@ export class SessionService {
   /** Ends one session: its tokens and tickets are dead when this resolves, its sockets close on every node. */
   async end(userId: string, sessionId: string, reason: SessionEndReason): Promise<void> {
     await this.store.end({ user_id: userId, session_id: sessionId, reason, ended_at: Date.now() });
+    await Promise.all(this.endingListeners.map((listener) => listener(userId, sessionId)));
     this.audit.record('session.ended', userId, { session_id: sessionId, reason });
+  }
+
+  /** Calls `listener` for each session that this node has ended; `end` resolves when it is done. */
+  onEnding(listener: EndingListener): void {
+    this.endingListeners.push(listener);
   }
 
   /** A user's sessions that live, the one that was used last first. */

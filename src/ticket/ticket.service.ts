@@ -157,14 +157,29 @@ export class TicketService {
   async burn(userId: string, ticketId: string): Promise<void> {
     const { state } = await this.receiptOf(userId, ticketId);
     const digest = digestOfId(ticketId);
-    if (state !== 'pending' || digest === undefined) return;
+    if (state === 'pending' && digest !== undefined) await this.revoke(digest);
+  }
+
+  /** Burns the unused tickets of a session that has ended, so that their receipts say so. */
+  async burnOfSession(userId: string, sessionId: string): Promise<void> {
+    const unused = await this.store.unused(userId);
+    const own = unused.filter(({ session_id: id }) => id === sessionId);
+    await Promise.all(
+      own.map(async ({ ticket_id: ticketId }) => {
+        const digest = digestOfId(ticketId);
+        if (digest !== undefined) await this.revoke(digest);
+      }),
+    );
+  }
+
+  private async revoke(digest: TicketDigest): Promise<void> {
     const { claims } = await this.store.consume(digest);
     if (claims === undefined) return;
     this.spent.add(digest.hex, claims.expires_at);
     this.counted('revoked').inc();
-    this.audit.record('ticket.revoked', userId, { ticket_id: ticketId });
+    this.audit.record('ticket.revoked', claims.user_id, { ticket_id: digest.id });
     await this.store.settle(digest, claims, {
-      ticket_id: ticketId,
+      ticket_id: digest.id,
       state: 'revoked',
       code: 'ticket_revoked',
       at: new Date().toISOString(),

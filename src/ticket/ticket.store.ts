@@ -4,7 +4,7 @@ import type { Receipt } from '../../protocol/resources.js';
 import { redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
 import type { TicketClaims } from './ticket-claims.js';
-import type { TicketDigest } from './ticket.js';
+import { digestOfId, type TicketDigest } from './ticket.js';
 
 export const RECEIPT_TTL_SECONDS = 300;
 const MINUTE_MS = 60_000;
@@ -94,6 +94,16 @@ export class TicketStore {
   async peek(digest: TicketDigest): Promise<TicketClaims | undefined> {
     const json = await this.redis.run((redis) => redis.get(redisKeys.ticket(digest.hex)));
     return json === null ? undefined : (JSON.parse(json) as TicketClaims);
+  }
+
+  /** The claims of a user's unused tickets, which stay unused. */
+  async unused(userId: string): Promise<TicketClaims[]> {
+    const ids = await this.redis.run((redis) =>
+      redis.zrangebyscore(redisKeys.ticketQuota(userId), Date.now(), '+inf'),
+    );
+    const digests = ids.flatMap((id) => digestOfId(id) ?? []);
+    const claims = await Promise.all(digests.map((digest) => this.peek(digest)));
+    return claims.filter((known) => known !== undefined);
   }
 
   /** Writes what became of a ticket that was taken out, and frees its place. */
