@@ -16,7 +16,7 @@ import { request } from './support/http.js';
 import { realRoutes } from './support/real-routes.js';
 import { rememberSecret } from './support/secrets.js';
 import { TestSocket } from './support/socket.js';
-import { anAdmin, as, aUser, createConversation, remembered, type TestUser } from './support/user.js';
+import { anAdmin, as, createConversation, remembered, type TestUser } from './support/user.js';
 
 const SOME_ID = '7d1f3c52-8a40-4f0e-9a57-0d4a6a0f0a11';
 
