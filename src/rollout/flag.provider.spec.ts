@@ -78,6 +78,17 @@ describe('the flags behind OpenFeature', () => {
     expect(flags.isEnabled('legacy_subprotocol')).toBe(true);
   });
 
+  it('are all off until Redis was read, whatever the settings say', async () => {
+    const heard: unknown[] = [];
+    client.addHandler(ProviderEvents.ConfigurationChanged, (change) => heard.push(change?.flagsChanged));
+    expect(FLAG_NAMES.filter((name) => flags.isEnabled(name))).toEqual([]);
+    provider.keep('Redis is away');
+    expect(await client.getBooleanValue('legacy_cookie', true)).toBe(false);
+    provider.replace(statesOf(config.flags, {}));
+    expect(FLAG_NAMES.filter((name) => flags.isEnabled(name))).toEqual(['legacy_cookie']);
+    expect(heard).toEqual([['legacy_cookie']]);
+  });
+
   it('tell of what changed and of nothing else, and once when they are out of date', () => {
     const heard: unknown[] = [];
     client.addHandler(ProviderEvents.ConfigurationChanged, (change) => heard.push(change?.flagsChanged));

@@ -24,6 +24,7 @@ export class FlagProvider implements Provider {
   readonly runsOn = 'server';
   readonly events = new OpenFeatureEventEmitter();
   private states: FlagStates;
+  private isKnown = false;
   private isStale = false;
 
   constructor(config: Config) {
@@ -34,15 +35,21 @@ export class FlagProvider implements Provider {
     return this.states[name];
   }
 
-  /** Whether a flag is on for a user, at once and from memory. */
+  /**
+   * Whether a flag is on for a user, at once and from memory. Nothing is before Redis was read once: what the settings
+   * switch on, an administrator may have switched off, and what is left with every flag off is the ticket.
+   */
   isOn(name: FlagName, userId?: string): boolean {
-    return isOnFor(name, this.states[name], userId);
+    return this.isKnown && isOnFor(name, this.states[name], userId);
   }
 
   /** Takes over what Redis says now, and tells OpenFeature which flags that changes. */
   replace(states: FlagStates): void {
-    const flagsChanged = FLAG_NAMES.filter((name) => differs(this.states[name], states[name]));
+    const flagsChanged = FLAG_NAMES.filter(
+      (name) => differs(this.states[name], states[name]) || (!this.isKnown && states[name].enabled),
+    );
     this.states = states;
+    this.isKnown = true;
     if (this.isStale) this.events.emit(ProviderEvents.Ready, { message: 'Redis answers again' });
     this.isStale = false;
     if (flagsChanged.length > 0) this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged });
@@ -62,7 +69,7 @@ export class FlagProvider implements Provider {
     if (!isFlagName(flagKey)) throw new FlagNotFoundError(`expected a flag of ours, got ${flagKey}`);
     const state = this.states[flagKey];
     const value = this.isOn(flagKey, targetingKey);
-    const percent = state.enabled ? state.percent : 0;
+    const percent = this.isKnown && state.enabled ? state.percent : 0;
     const flagMetadata = { percent, source: state.source };
     return { value, variant: value ? 'on' : 'off', reason: this.reasonFor(state), flagMetadata };
   }
