@@ -1,6 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { ADMIN_OPERATIONS } from './admin.operations.js';
+import { AUDIT_OPERATIONS } from './audit.operations.js';
 import { CONVERSATION_OPERATIONS } from './conversation.operations.js';
 import { FLAG_OPERATIONS } from './flag.operations.js';
 import { type Operation, type Operations, TAGS } from './operation.js';
@@ -31,6 +32,7 @@ export const OPERATIONS: Operations = {
   ...TICKET_OPERATIONS,
   ...CONVERSATION_OPERATIONS,
   ...ADMIN_OPERATIONS,
+  ...AUDIT_OPERATIONS,
   ...FLAG_OPERATIONS,
   ...SERVICE_OPERATIONS,
 };

@@ -7,9 +7,17 @@ import { RefusalLog } from '../observability/refusal-log.service.js';
 /** The ways on which a credential can come to be decided about. */
 export type AuthPath = 'http' | 'upgrade' | 'frame' | 'password' | 'refresh';
 
+/** Paths that are open only while their flag is on. */
+const FLAGS: Readonly<Record<string, string>> = {
+  first_message: 'legacy_first_message',
+  exchange: 'legacy_token_formats',
+};
+
 /** What one path has decided since this node started. */
 export interface PathUsage {
   path: AuthPath;
+  /** What switches it; null where nothing does. */
+  flag: string | null;
   accepted: number;
   refused: number;
   last_used_at: string | null;
@@ -54,7 +62,7 @@ export class AuthReport {
     return Object.keys(this.accepted).map((path) => {
       const { accepted = 0, refused = 0, lastMs } = this.usage.get(path) ?? {};
       const last_used_at = lastMs === undefined ? null : new Date(lastMs).toISOString();
-      return { path: path as AuthPath, accepted, refused, last_used_at };
+      return { path: path as AuthPath, flag: FLAGS[path] ?? null, accepted, refused, last_used_at };
     });
   }
 

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import type { PathUsage } from '../auth/auth-report.js';
+import type { AuditEntry } from '../observability/audit.reader.js';
+import { numberParameter, type Operations, UUID_PARAMETER } from './operation.js';
+import { count, id, time } from './resource.schemas.js';
+import { component } from './schema.registry.js';
+
+const node = z.string().describe('The node that answers');
+
+const auditPage = component<{ entries: AuditEntry[]; next_cursor?: string }>()(
+  'AuditPage',
+  'Rows of the audit log, newest first.',
+  z.object({
+    entries: z.array(
+      z.object({
+        id: z.int().min(1).describe('Place in the chain, without holes'),
+        at: time,
+        event: z.string(),
+        user_id: id.nullable(),
+        node: z.string().describe('The node that wrote it'),
+        fields: z.record(z.string(), z.unknown()),
+        hash: z.string().describe('SHA-256 of this row and the hash of the row before'),
+      }),
+    ),
+    next_cursor: z.string().optional(),
+  }),
+);
+
+const authPaths = component<{ node: string; paths: PathUsage[] }>()(
+  'AuthPaths',
+  'Every path on which a credential can come to be decided about.',
+  z.object({
+    node,
+    paths: z.array(
+      z.object({
+        path: z.string() as unknown as z.ZodType<PathUsage['path']>,
+        flag: z.string().nullable().describe('What switches it; null where nothing does'),
+        accepted: count,
+        refused: count,
+        last_used_at: time.nullable(),
+      }),
+    ),
+  }),
+);
+
+const legacyUsage = component<{
+  node: string;
+  usage: { method: string; client: string; count: number }[];
+}>()(
+  'LegacyUsage',
+  'Sign-ins by an old method.',
+  z.object({
+    node,
+    usage: z.array(z.object({ method: z.string(), client: z.string(), count })),
+  }),
+);
+
+export const AUDIT_OPERATIONS: Operations = {
+  'GET /admin/audit': {
+    tag: 'Administration',
+    summary: 'Read the audit log',
+    parameters: {
+      cursor: { type: 'string', description: '`next_cursor` of the page before' },
+      limit: numberParameter(1, 200, 50),
+      event: { type: 'string', description: 'Rows of this event alone, such as `ticket.issued`' },
+      user_id: UUID_PARAMETER,
+      after: { type: 'string', format: 'date-time' },
+      before: { type: 'string', format: 'date-time' },
+    },
+    answers: { 200: { description: 'A page', schema: auditPage } },
+    failures: ['forbidden'],
+  },
+  'GET /admin/auth/paths': {
+    tag: 'Administration',
+    summary: 'See how credentials come in',
+    description: 'As this node has seen it since its start.',
+    answers: { 200: { description: 'Every path, used or not', schema: authPaths } },
+    failures: ['forbidden'],
+  },
+  'GET /admin/auth/legacy-usage': {
+    tag: 'Administration',
+    summary: 'See who still signs in by an old method',
+    description: 'As this node has seen it since its start.',
+    answers: { 200: { description: 'By method and kind of client', schema: legacyUsage } },
+    failures: ['forbidden'],
+  },
+};
