@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import { request } from './support/http.js';
+import { metric } from './support/metrics.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { TEST_ORIGIN } from './support/node.js';
+import { anAdmin, as, aUser, mintTicket } from './support/user.js';
+import { eventually } from './support/waiting.js';
+
+const FLOOD = 500;
+
+interface PathAnswer {
+  paths: { path: string; accepted: number; refused: number; last_used_at: string | null }[];
+}
+
+describe('a refusal', () => {
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ nodes: 1 });
+  });
+
+  afterAll(() => cluster.stop());
+
+  const linesOf = (event: string, reason: string) =>
+    cluster.node.logged(event).filter((line) => line.reason === reason);
+  const firstLine = (event: string, reason: string) =>
+    eventually(() => linesOf(event, reason)[0], `a line ${event} ${reason}`);
+
+  it('is counted each time and written in few lines, which add up', async () => {
+    const ticket = 'A'.repeat(43);
+    for (let sent = 0; sent < FLOOD; sent += 20) {
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, () => rawUpgrade(cluster.node, { ticket, path: '/ws' })),
+      );
+      expect(answers.every(({ status }) => status === 403)).toBe(true);
+    }
+    const labels = { path: 'upgrade', outcome: 'refused', reason: 'ticket_unknown' };
+    expect(await metric(cluster.node, 'chat_auth_attempts_total', labels)).toBe(FLOOD);
+    const lines = () => linesOf('auth.refused', 'ticket_unknown');
+    const total = () => lines().reduce((sum, line) => sum + Number(line.count), 0);
+    await eventually(() => total() === FLOOD, 'lines that stand for all of them', 25_000);
+    expect(lines().length).toBeLessThanOrEqual(5);
+    expect(lines()[0]).toMatchObject({ level: 'warn', address: '127.0.0.1', count: 1 });
+    expect(lines()[0]).not.toHaveProperty('severity');
+  });
+
+  it('of an HTTP request names reason and address', async () => {
+    await request('GET', `${cluster.node.url}/auth/me`);
+    expect(await firstLine('auth.refused', 'token_missing')).toMatchObject({
+      path: 'http',
+      address: '127.0.0.1',
+    });
+  });
+
+  it('before the ticket is looked at is written as well', async () => {
+    expect((await rawUpgrade(cluster.node, { path: '/nowhere' })).status).toBe(404);
+    expect(await firstLine('upgrade.refused', 'not_found')).toMatchObject({ address: '127.0.0.1' });
+  });
+
+  it('of a ticket that was used, or stolen from another origin, is for somebody to look at', async () => {
+    const user = await aUser(cluster);
+    const { ticket } = await mintTicket(cluster.node, user, { origin: TEST_ORIGIN });
+    await rawUpgrade(cluster.node, { ticket, path: '/ws' });
+    await rawUpgrade(cluster.node, { ticket, path: '/ws' });
+    for (const reason of ['ticket_binding_origin', 'ticket_consumed']) {
+      expect(await firstLine('auth.refused', reason)).toMatchObject({ severity: 'CRITICAL' });
+    }
+  });
+
+  it('shows in the paths that an administrator sees', async () => {
+    const admin = await anAdmin(cluster);
+    const url = `${cluster.node.url}/admin/auth/paths`;
+    const { body } = await as<PathAnswer>(admin, 'GET', url, { expect: 200 });
+    const names = body.paths.map(({ path }) => path);
+    expect(names).toEqual(expect.arrayContaining(['http', 'upgrade', 'frame', 'password', 'refresh']));
+    const upgrade = body.paths.find(({ path }) => path === 'upgrade');
+    expect(upgrade).toMatchObject({ flag: null, last_used_at: expect.stringMatching(/Z$/) });
+    expect(upgrade?.refused).toBeGreaterThanOrEqual(FLOOD);
+    const legacy = `${cluster.node.url}/admin/auth/legacy-usage`;
+    const usage = await as<{ usage: unknown[] }>(admin, 'GET', legacy, { expect: 200 });
+    expect(usage.body.usage).toEqual([]);
+    const user = await aUser(cluster);
+    for (const route of [url, legacy, `${cluster.node.url}/admin/audit`]) {
+      expect((await as(user, 'GET', route)).status).toBe(403);
+    }
+  });
+});
