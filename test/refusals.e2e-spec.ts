@@ -54,6 +54,14 @@ describe('a refusal', () => {
     });
   });
 
+  it('of a wrong password is a warning with the address', async () => {
+    const body = { email: 'nobody@example.test', password: 'not-the-password' };
+    await request('POST', `${cluster.node.url}/auth/login`, { body });
+    const line = await firstLine('auth.refused', 'credentials_invalid');
+    expect(line).toMatchObject({ level: 'warn', path: 'password', address: '127.0.0.1' });
+    expect(line).not.toHaveProperty('severity');
+  });
+
   it('before the ticket is looked at is written as well', async () => {
     expect((await rawUpgrade(cluster.node, { path: '/nowhere' })).status).toBe(404);
     expect(await firstLine('upgrade.refused', 'not_found')).toMatchObject({ address: '127.0.0.1' });

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Headers, HttpCode, Post, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Ip, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { unstorable } from '../../protocol/messages.js';
@@ -65,10 +65,11 @@ export class AuthController {
   login(
     @Body({ schema: loginSchema }) body: z.infer<typeof loginSchema>,
     @Headers('user-agent') userAgent: string | undefined,
+    @Ip() address: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SignIn> {
     void reply.header('cache-control', 'no-store');
-    return this.signIn.login(body.email, body.password, userAgent ?? '');
+    return this.signIn.login(body.email, body.password, userAgent ?? '', address);
   }
 
   @Public()
@@ -76,10 +77,11 @@ export class AuthController {
   @HttpCode(200)
   refresh(
     @Body({ schema: refreshSchema }) body: z.infer<typeof refreshSchema>,
+    @Ip() address: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SignIn> {
     void reply.header('cache-control', 'no-store');
-    return this.signIn.refresh(body.refresh_token);
+    return this.signIn.refresh(body.refresh_token, address);
   }
 
   @Post('logout')

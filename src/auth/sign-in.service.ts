@@ -53,14 +53,15 @@ export class SignInService {
    * Opens a session for an address and its password. An unknown address costs the same time, and is told the same.
    * @throws {AppError} `credentials_invalid`, `user_disabled`, `rate_limited`, `dependency_unavailable`.
    */
-  async login(email: string, password: string, userAgent: string): Promise<SignIn> {
+  async login(email: string, password: string, userAgent: string, address: string): Promise<SignIn> {
     const account = email.toLowerCase();
     await this.rateLimiter.take('logins', account);
     const user = await this.users.findByEmail(account);
     const isRight = await isPasswordRight(user?.passwordHash, password);
     if (user === undefined || !isRight)
-      throw this.refused('password', new AppError('credentials_invalid'), user?.id);
-    if (user.disabledAt !== null) throw this.refused('password', new AppError('user_disabled'), user.id);
+      throw this.refused('password', new AppError('credentials_invalid'), user?.id, address);
+    if (user.disabledAt !== null)
+      throw this.refused('password', new AppError('user_disabled'), user.id, address);
     const opened = await this.sessions.open(toUser(user), userAgent);
     await this.requireUnchanged(user, opened);
     this.report.success('password');
@@ -71,13 +72,13 @@ export class SignInService {
    * Exchanges a refresh token for fresh tokens of the same session.
    * @throws {AppError} `token_invalid`, `refresh_reused`, `session_revoked`, `session_expired`.
    */
-  async refresh(refreshToken: string): Promise<SignIn> {
+  async refresh(refreshToken: string, address: string): Promise<SignIn> {
     try {
       const rotated = await this.sessions.rotate(refreshToken);
       this.report.success('refresh');
       return this.toSignIn(rotated);
     } catch (error) {
-      throw this.refused('refresh', toAppError(error));
+      throw this.refused('refresh', toAppError(error), undefined, address);
     }
   }
 
@@ -116,8 +117,13 @@ export class SignInService {
     };
   }
 
-  private refused(path: 'password' | 'refresh', error: AppError, userId?: string): AppError {
-    this.report.refusal(path, error, userId);
+  private refused(
+    path: 'password' | 'refresh',
+    error: AppError,
+    userId?: string,
+    address?: string,
+  ): AppError {
+    this.report.refusal(path, error, userId, address);
     return error;
   }
 }
