@@ -32,6 +32,22 @@ export const SIGN_IN_OPERATIONS: Operations = {
       'user_disabled',
     ],
   },
+  'POST /auth/exchange': {
+    tag: 'Sign-in',
+    summary: 'Open a session with a token of an old format',
+    description:
+      'While `legacy_token_formats` is on. The answer says with `Deprecation` and `Sunset` until when. Limited as a sign-in.',
+    answers: { 200: { description: 'The session is open', schema: signIn, headers: NEVER_STORED } },
+    failures: [
+      'auth_method_disabled',
+      'token_malformed',
+      'token_invalid',
+      'token_expired',
+      'session_revoked',
+      'session_expired',
+      'user_disabled',
+    ],
+  },
   'POST /auth/logout': {
     tag: 'Sign-in',
     summary: 'End the session',

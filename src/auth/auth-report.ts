@@ -5,7 +5,7 @@ import { isFault, severityOf } from '../observability/refusal-severity.js';
 import { RefusalLog } from '../observability/refusal-log.service.js';
 
 /** The ways on which a credential can come to be decided about. */
-export type AuthPath = 'http' | 'upgrade' | 'frame' | 'password' | 'refresh';
+export type AuthPath = 'http' | 'upgrade' | 'first_message' | 'frame' | 'password' | 'refresh' | 'exchange';
 
 /** Paths that are open only while their flag is on. */
 const FLAGS: Readonly<Record<string, string>> = {
@@ -37,9 +37,11 @@ export class AuthReport {
     this.accepted = {
       http: bind('http'),
       upgrade: bind('upgrade'),
+      first_message: bind('first_message'),
       frame: bind('frame'),
       password: bind('password'),
       refresh: bind('refresh'),
+      exchange: bind('exchange'),
     };
   }
 

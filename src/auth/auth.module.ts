@@ -9,6 +9,7 @@ import { AccountService } from './account.service.js';
 import { AddressLimit } from './address-limit.js';
 import { AuthController } from './auth.controller.js';
 import { AuthReport } from './auth-report.js';
+import { ExchangeController } from './exchange.controller.js';
 import { HttpAuthGuard } from './http-auth.guard.js';
 import { SessionController } from './session.controller.js';
 import { SignInService } from './sign-in.service.js';
@@ -23,7 +24,7 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     SessionModule,
     TicketModule,
   ],
-  controllers: [AuthController, SessionController],
+  controllers: [AuthController, ExchangeController, SessionController],
   providers: [
     AccountService,
     AddressLimit,
@@ -33,6 +34,8 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     TicketBurner,
     UnifiedAuthenticationService,
     WsAuthGuard,
+    // The one line that registers the old ways in: without it and the folder, tickets are the only way.
+    ...(await import('./legacy/legacy-credentials.service.js')).LEGACY_PROVIDERS,
     { provide: APP_GUARD, useClass: HttpAuthGuard },
   ],
   exports: [AccountService, AuthReport, UnifiedAuthenticationService, WsAuthGuard, SessionModule],

@@ -100,7 +100,7 @@ export class SignInService {
     throw this.refused('password', new AppError(code), user.id);
   }
 
-  private toSignIn({ session, refreshToken }: OpenedSession): SignIn {
+  toSignIn({ session, refreshToken }: OpenedSession): SignIn {
     const user: User = {
       id: session.user_id,
       email: session.email,

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { AppError } from '../errors/app-error.js';
+import type { TicketClaims } from '../ticket/ticket-claims.js';
 
 /** What a request to open a socket brings, before anything is decided about it. */
 export interface UpgradeRequest {
@@ -28,6 +29,35 @@ export function findTicket(request: UpgradeRequest): string | undefined {
   requireOneCredential(request);
   if (countOthers(request) > 0) throw new AppError('auth_method_disabled', { detail: 'expected ?ticket=' });
   return request.query.get('ticket') ?? undefined;
+}
+
+/** Whether anything but cookies came that could sign in. */
+export function hasCredential(request: UpgradeRequest): boolean {
+  return request.query.has('ticket') || countOthers(request) > 0;
+}
+
+/** RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1). */
+export function bearerToken(authorization: string | undefined): string {
+  const match = /^Bearer +(.*)$/i.exec(authorization ?? '');
+  if (match === null)
+    throw new AppError('token_missing', { detail: 'Missing or invalid Authorization header' });
+  return match[1] ?? '';
+}
+
+/** A ticket opens what it was minted for. One without a conversation opens any path of its user. */
+export function requireBindings(
+  claims: TicketClaims,
+  { headers, query, conversationId }: UpgradeRequest,
+): void {
+  if (claims.purpose !== 'connect')
+    throw new AppError('ticket_binding_path', { detail: 'a refresh ticket opens no socket' });
+  if (claims.origin !== undefined && claims.origin !== headers.origin)
+    throw new AppError('ticket_binding_origin');
+  if (claims.conversation_id !== undefined && claims.conversation_id !== conversationId) {
+    throw new AppError(conversationId === undefined ? 'ticket_binding_path' : 'ticket_binding_conversation');
+  }
+  const clientId = query.get('client_id');
+  if (clientId !== null && clientId !== claims.client_id) throw new AppError('ticket_binding_client');
 }
 
 /** Credentials that are not tickets. */

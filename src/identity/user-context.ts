@@ -1,7 +1,11 @@
 import type { Role, User } from '../../protocol/resources.js';
 
 /** How a credential reached us. The only value in a default configuration is `ticket` for sockets and `bearer` for HTTP. */
-export type AuthMethod = 'bearer' | 'ticket';
+export type AuthMethod = 'bearer' | 'ticket' | LegacyMethod;
+
+/** The old ways in, each off unless its flag is on. */
+export type LegacyMethod =
+  'query_token' | 'subprotocol' | 'authorization_header' | 'cookie' | 'session_id' | 'first_message';
 
 /** Who is behind a request or a socket: made by `UnifiedAuthenticationService` alone. */
 export interface UserContext {

@@ -9,6 +9,10 @@ export const redisKeys = {
   sessionsOfUser: (userId: string) => `session_index:${userId}`,
   /** List of digests: the refresh token that is good now, then the used ones. Life: `SESSION_MAX_SECONDS`. */
   sessionRefresh: (userId: string, sessionId: string) => `session_refresh:${userId}:${sessionId}`,
+  /** User id of a session that is known by its id alone. Life: `SESSION_MAX_SECONDS`. */
+  sessionOwner: (sessionId: string) => `session_owner:${sessionId}`,
+  /** JSON of the session that an old token was turned into: see `auth/legacy/`. Life: that of the token. */
+  sessionConversion: (digest: string) => `session_conversion:${digest}`,
   /** Why a session was ended. Life: 1 h. */
   sessionEnd: (userId: string, sessionId: string) => `session_end:${userId}:${sessionId}`,
   /** JSON of a ticket's claims. Life: `WS_TICKET_TTL_SECONDS`. */

@@ -68,6 +68,13 @@ export class SessionService {
     return this.live(userId, sessionId, this.config.sessionTtlSeconds);
   }
 
+  /** As `touch`, for a session that is known by its id alone. */
+  async touchById(sessionId: string): Promise<SessionRecord> {
+    const userId = await this.store.ownerOf(sessionId);
+    if (userId === undefined) throw new AppError('session_expired');
+    return this.touch(userId, sessionId);
+  }
+
   /** The session, whose life is left as it is. @throws {AppError} as `touch`. */
   check(userId: string, sessionId: string): Promise<SessionRecord> {
     return this.live(userId, sessionId);

@@ -49,6 +49,7 @@ export class SessionStore {
         redis.expire(refresh, maxSeconds),
         redis.zadd(index, record.absolute_expires_at, record.session_id),
         redis.expire(index, maxSeconds),
+        redis.set(redisKeys.sessionOwner(record.session_id), record.user_id, 'EX', maxSeconds),
       ]),
     );
   }
@@ -60,6 +61,11 @@ export class SessionStore {
       ttlSeconds === undefined ? redis.get(key) : redis.getex(key, 'EX', ttlSeconds),
     );
     return json === null ? undefined : (JSON.parse(json) as SessionRecord);
+  }
+
+  /** Whose a session is that may still live. */
+  async ownerOf(sessionId: string): Promise<string | undefined> {
+    return (await this.redis.run((redis) => redis.get(redisKeys.sessionOwner(sessionId)))) ?? undefined;
   }
 
   /** Ids of a user's sessions that may still live. */

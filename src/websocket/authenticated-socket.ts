@@ -25,7 +25,8 @@ const LIBRARY_REASONS = new Map<number, CloseName>(
 export interface SocketIdentity extends Place {
   user: UserContext;
   conversationId: string | undefined;
-  ticketId: string;
+  /** Absent for a socket that came another way. */
+  ticketId: string | undefined;
   /** Network address, for the list of connections. */
   address: string;
 }
@@ -53,7 +54,17 @@ export class AuthenticatedSocket extends WebSocket {
   declare private outboxBytes: number;
   declare private onSlow: (socket: AuthenticatedSocket) => void;
 
+  /** Makes it able to send. Nobody is behind it yet. */
+  attach(raw: Socket, onSlow: (socket: AuthenticatedSocket) => void): void {
+    this.sentClose = undefined;
+    this.raw = raw;
+    this.outbox = [];
+    this.outboxBytes = 0;
+    this.onSlow = onSlow;
+  }
+
   open(identity: SocketIdentity, raw: Socket, onSlow: (socket: AuthenticatedSocket) => void): void {
+    this.attach(raw, onSlow);
     this.identity = identity;
     this.user = identity.user;
     this.openedAtMs = Date.now();
@@ -62,11 +73,6 @@ export class AuthenticatedSocket extends WebSocket {
     this.touchedAtMs = this.openedAtMs;
     this.hasWarnedOfExpiry = false;
     this.subscriptions = undefined;
-    this.sentClose = undefined;
-    this.raw = raw;
-    this.outbox = [];
-    this.outboxBytes = 0;
-    this.onSlow = onSlow;
   }
 
   get connectionId(): string {
@@ -84,16 +90,20 @@ export class AuthenticatedSocket extends WebSocket {
 
   /** Answers with an `error` frame; an error that ends the session ends the socket as well. */
   sendError(error: AppError, re?: string): void {
-    const problem = toProblem(error, '/ws', newTraceId());
+    this.sendProblem(error, error.row.title, re);
+    if (error.row.close === 'session_revoked') this.endWith('session_revoked');
+  }
+
+  /** @param text stands beside `data`, for clients that know another word than the title. */
+  sendProblem(error: AppError, text: string, re?: string): void {
     const frame: Record<string, unknown> = {
       type: 'error',
       ts: new Date().toISOString(),
-      data: problem,
-      error: problem.title,
+      data: toProblem(error, '/ws', newTraceId()),
+      error: text,
     };
     if (re !== undefined) frame.re = re;
     this.sendEncoded(encodeTextFrame(JSON.stringify(frame)));
-    if (error.row.close === 'session_revoked') this.endWith('session_revoked');
   }
 
   /** Sends a frame that is encoded already. The bytes are shared with other sockets and must not change. */

@@ -124,14 +124,15 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
     this.metrics.closes.labels(label, socket.sentClose === undefined ? 'client' : 'server').inc();
     this.tell(this.closedListeners, socket);
     const { ticketId, connectionId, user } = socket.identity;
+    this.audit.record('connection.closed', user.userId, { connection_id: connectionId, code, reason });
+    background(this.store.leave(socket.identity), this.logger, 'connection.leave_failed');
+    if (ticketId === undefined) return;
     const consumed = {
       ticket_id: ticketId,
       at: new Date(socket.openedAtMs).toISOString(),
       connection_id: connectionId,
       user_id: user.userId,
     };
-    this.audit.record('connection.closed', user.userId, { connection_id: connectionId, code, reason });
-    background(this.store.leave(socket.identity), this.logger, 'connection.leave_failed');
     background(this.tickets.recordClose(consumed, { code, reason }), this.logger, 'ticket.receipt_failed');
   }
 

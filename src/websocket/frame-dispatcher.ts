@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { type ClientFrame, type ClientFrameType, parseClientFrame } from '../../protocol/messages.js';
+import { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
+import { toAppError } from '../errors/problem.js';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
@@ -49,6 +51,7 @@ export class FrameDispatcher {
     config: Config,
     private readonly logger: AppLogger,
     private readonly metrics: Metrics,
+    private readonly authentication: UnifiedAuthenticationService,
   ) {
     this.framesPerMinute = config.limits.messagesPerUser * FRAMES_PER_MESSAGE;
   }
@@ -63,6 +66,7 @@ export class FrameDispatcher {
     const inbox = this.inboxOf(socket);
     if (this.isOverLimit(socket, inbox)) return;
     const parsed = parseClientFrame(text);
+    if (!parsed.ok && this.isGreeting(socket, text)) return;
     const inbound = parsed.ok
       ? parsed.frame
       : { fault: new AppError(parsed.fault.code, { detail: parsed.fault.detail }), id: parsed.fault.id };
@@ -72,6 +76,22 @@ export class FrameDispatcher {
     }
     inbox.isBusy = true;
     background(this.work(socket, inbox, inbound), this.logger, 'frame.failed');
+  }
+
+  /** What old clients say once they are in: it changes nothing, unless it names somebody else. */
+  private isGreeting(socket: AuthenticatedSocket, text: string): boolean {
+    const { others } = this.authentication;
+    if (others === undefined || socket.identity.ticketId !== undefined) return false;
+    const greeting = others.readGreeting(text);
+    if (greeting === undefined) return false;
+    this.metrics.frames.labels('in', 'greeting').inc();
+    try {
+      others.requireSameUser(socket.user.userId, greeting.claimedUserId);
+    } catch (error) {
+      socket.sendError(toAppError(error));
+      socket.endWith('forbidden');
+    }
+    return true;
   }
 
   /** Counts a control frame, which costs as much as any other. */

@@ -7,7 +7,11 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { AbstractWsAdapter } from '@nestjs/websockets';
 import { WebSocketServer } from 'ws';
 import { LIMITS, SUBPROTOCOL } from '../../protocol/messages.js';
-import { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';
+import {
+  type Admission,
+  type TakePlace,
+  UnifiedAuthenticationService,
+} from '../auth/unified-authentication.service.js';
 import { requireOneCredential, type UpgradeRequest } from '../auth/upgrade-credentials.js';
 import type { AppError } from '../errors/app-error.js';
 import { toAppError } from '../errors/problem.js';
@@ -16,11 +20,11 @@ import { AppLogger } from '../observability/logger.js';
 import { severityOf } from '../observability/refusal-severity.js';
 import { RefusalLog } from '../observability/refusal-log.service.js';
 import { Metrics } from '../observability/metrics.js';
-import type { TicketClaims } from '../ticket/ticket-claims.js';
 import { AuthenticatedSocket, type SocketIdentity } from './authenticated-socket.js';
 import { ConnectionRegistry } from './connection-registry.js';
 import { FrameDispatcher } from './frame-dispatcher.js';
 import { parseHandshake, pathOf, refuseUpgrade, toPublicRefusal } from './handshake.js';
+import { PendingSockets } from './pending-sockets.js';
 import type { Place } from './place.js';
 import { SocketLifecycle } from './socket-lifecycle.js';
 import { UpgradeGate, type UpgradePass } from './upgrade-gate.js';
@@ -54,6 +58,8 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   } as ConstructorParameters<typeof WebSocketServer<typeof AuthenticatedSocket>>[0]);
   private isListening = false;
+  /** Upgrades that came by an old way, whose answers say until when it is open. */
+  private readonly isOld = new WeakSet<IncomingMessage>();
 
   constructor(
     private readonly http: HttpAdapterHost,
@@ -65,8 +71,15 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     private readonly refusals: RefusalLog,
     private readonly logger: AppLogger,
     private readonly metrics: Metrics,
+    private readonly pending: PendingSockets,
   ) {
     super();
+    const { others } = authentication;
+    if (others === undefined) return;
+    this.server.on('headers', (headers: string[], request: IncomingMessage) => {
+      if (!this.isOld.has(request)) return;
+      for (const [name, value] of Object.entries(others.answerHeaders)) headers.push(`${name}: ${value}`);
+    });
   }
 
   /** Called by Nest once for all gateways, because they name no port and no path of their own. */
@@ -112,7 +125,15 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
       requireOneCredential(handshake);
       const address = this.gate.addressOf(request);
       pass = await this.gate.enter(address);
-      const { identity, replaced } = await this.authenticate(handshake, address, pass);
+      if (this.authentication.awaitsFirstMessage(handshake)) {
+        await this.openPending(request, socket, head, { handshake, address, pass });
+        return;
+      }
+      const { refusal } = pass;
+      const { identity, replaced } = await this.authenticate(address, refusal, (takePlace) =>
+        this.authentication.authenticateUpgrade(handshake, takePlace),
+      );
+      if (identity.ticketId === undefined) this.isOld.add(request);
       if (this.open(request, socket, head, identity)) this.registry.replace(replaced);
     } catch (error) {
       if (pass === undefined) this.logUndecided(request, toAppError(error));
@@ -123,27 +144,26 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
   }
 
   private async authenticate(
-    handshake: UpgradeRequest,
     address: string,
-    pass: UpgradePass,
+    limit: UpgradePass['refusal'],
+    admit: (takePlace: TakePlace) => Promise<Admission>,
   ): Promise<{ identity: SocketIdentity; replaced: readonly string[] }> {
     const connectionId = `con_${randomUUID()}`;
     let place: Place | undefined;
     let replaced: readonly string[] = [];
-    const takePlace = async (claims: TicketClaims): Promise<void> => {
+    const takePlace: TakePlace = async (claims) => {
       const clientId = claims.client_id ?? randomUUID();
       place = { userId: claims.user_id, sessionId: claims.session_id, clientId, connectionId };
-      const [refusal, admitted] = await Promise.all([pass.refusal, this.registry.admit(place)]);
+      const [refusal, admitted] = await Promise.all([limit, this.registry.admit(place)]);
       replaced = admitted;
       if (refusal !== undefined) throw refusal;
     };
     try {
-      const admission = await this.authentication.authenticateUpgrade(handshake, takePlace);
+      const admission = await admit(takePlace);
       const settled = this.authentication.settle(admission, connectionId);
       background(settled, this.logger, 'ticket.settle_failed');
-      const { user, ticket } = admission;
-      const ticketId = ticket.claims.ticket_id;
-      const { conversationId } = handshake;
+      const { user, conversationId, ticket } = admission;
+      const ticketId = ticket?.claims.ticket_id;
       return { identity: { ...place!, user, conversationId, ticketId, address }, replaced };
     } catch (error) {
       if (place !== undefined) this.release(place);
@@ -167,6 +187,37 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     // A client that has hung up meanwhile is dropped without a word: its place must not stay taken.
     else this.release(identity);
     return hasOpened;
+  }
+
+  /** An old way in: the handshake completes first, and nobody is behind the socket until its first frame says who. */
+  private async openPending(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    { handshake, address, pass }: { handshake: UpgradeRequest; address: string; pass: UpgradePass },
+  ): Promise<void> {
+    this.pending.requireRoom();
+    const refusal = await pass.refusal;
+    if (refusal !== undefined) throw refusal;
+    if (socket.destroyed) return;
+    socket.off('error', onLateError);
+    this.isOld.add(request);
+    this.server.handleUpgrade(request, socket, head, (opened) => {
+      this.metrics.upgrades.labels('accepted', 'none').inc();
+      this.pending.add(opened, socket, async (text) => {
+        const { identity, replaced } = await this.authenticate(
+          address,
+          Promise.resolve(undefined),
+          (takePlace) => this.authentication.authenticateFirstMessage(text, handshake, takePlace),
+        );
+        if (opened.readyState !== opened.OPEN) {
+          this.release(identity);
+          return;
+        }
+        this.pending.release(opened, () => this.lifecycle.start(opened, identity, socket));
+        this.registry.replace(replaced);
+      });
+    });
   }
 
   private release(place: Place): void {

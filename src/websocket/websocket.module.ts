@@ -10,6 +10,7 @@ import { ConnectionStore } from './connection.store.js';
 import { FanOut } from './fan-out.js';
 import { FrameDispatcher } from './frame-dispatcher.js';
 import { Heartbeat } from './heartbeat.js';
+import { PendingSockets } from './pending-sockets.js';
 import { SocketLifecycle } from './socket-lifecycle.js';
 import { UpgradeAdapter } from './upgrade.adapter.js';
 import { UpgradeGate } from './upgrade-gate.js';
@@ -27,6 +28,7 @@ import { WebSocketPathController } from './websocket-path.controller.js';
     FanOut,
     FrameDispatcher,
     Heartbeat,
+    PendingSockets,
     SocketLifecycle,
     UpgradeAdapter,
     UpgradeGate,

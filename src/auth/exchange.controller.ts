@@ -1,0 +1,38 @@
+import { Body, Controller, Headers, HttpCode, Optional, Post, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import type { SignIn } from '../../protocol/resources.js';
+import { Public } from '../identity/public.decorator.js';
+import { RateLimiter } from '../redis/rate-limiter.js';
+import { OtherCredentials } from './other-credentials.js';
+import { SignInService } from './sign-in.service.js';
+import { UnifiedAuthenticationService } from './unified-authentication.service.js';
+
+// Longer than any token may be, so that the length is judged where tokens are.
+const exchangeSchema = z.object({ token: z.string().min(1).max(16_384) }).meta({ id: 'Exchange' });
+
+/** Turns a token of the old systems into a session. */
+@Controller('auth')
+export class ExchangeController {
+  constructor(
+    private readonly authentication: UnifiedAuthenticationService,
+    private readonly signIn: SignInService,
+    private readonly rateLimiter: RateLimiter,
+    @Optional() private readonly others?: OtherCredentials,
+  ) {}
+
+  @Public()
+  @Post('exchange')
+  @HttpCode(200)
+  async exchange(
+    @Body({ schema: exchangeSchema }) body: z.infer<typeof exchangeSchema>,
+    @Headers() headers: Record<string, string>,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SignIn> {
+    void reply.headers({ 'cache-control': 'no-store', ...this.others?.answerHeaders });
+    const opened = await this.authentication.exchange(body.token, headers, (email) =>
+      this.rateLimiter.take('logins', email),
+    );
+    return this.signIn.toSignIn(opened);
+  }
+}

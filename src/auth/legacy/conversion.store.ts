@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { redisKeys } from '../../redis/redis-keys.js';
+import { RedisService } from '../../redis/redis.service.js';
+import type { Conversion } from '../other-credentials.js';
+
+/**
+ * Which session an old token was turned into. Without it, a token whose session was ended would open the next one for as
+ * long as it is valid.
+ */
+@Injectable()
+export class ConversionStore {
+  constructor(private readonly redis: RedisService) {}
+
+  async find(token: string): Promise<Conversion | undefined> {
+    const json = await this.redis.run((redis) => redis.get(keyOf(token)));
+    return json === null ? undefined : (JSON.parse(json) as Conversion);
+  }
+
+  async remember(token: string, conversion: Conversion, expiresAtMs: number): Promise<void> {
+    const json = JSON.stringify(conversion);
+    await this.redis.run((redis) => redis.set(keyOf(token), json, 'PXAT', expiresAtMs));
+  }
+}
+
+function keyOf(token: string): string {
+  return redisKeys.sessionConversion(createHash('sha256').update(token).digest('base64url'));
+}

@@ -1,0 +1,71 @@
+import type { FlagName } from '../../rollout/flags.js';
+import type { LegacyMethod } from '../../identity/user-context.js';
+import type { OtherCredential } from '../other-credentials.js';
+import type { UpgradeRequest } from '../upgrade-credentials.js';
+
+export interface CredentialRow {
+  method: LegacyMethod;
+  flag: FlagName;
+  kind: OtherCredential['kind'];
+  isCookie: boolean;
+  find: (request: UpgradeRequest) => string | undefined;
+}
+
+/** The old ways to bring a credential to an upgrade. A row finds it, and says nothing about what it is worth. */
+export const CREDENTIAL_ROWS: readonly CredentialRow[] = [
+  row('query_token', 'legacy_query_token', 'access_token', ({ query }) => query.get('token') ?? undefined),
+  row('subprotocol', 'legacy_subprotocol', 'access_token', ({ headers }) =>
+    bearerSubprotocol(headers['sec-websocket-protocol']),
+  ),
+  row('authorization_header', 'legacy_authorization_header', 'access_token', ({ headers }) =>
+    headers.authorization?.replace(/^Bearer +/i, ''),
+  ),
+  row('authorization_header', 'legacy_authorization_header', 'access_token', ({ headers }) =>
+    oneOf(headers['x-auth-token']),
+  ),
+  row(
+    'session_id',
+    'legacy_session_id',
+    'session_id',
+    ({ query }) => query.get('session_token') ?? undefined,
+  ),
+  cookieRow('cookie', 'legacy_cookie', 'access_token', 'access_token'),
+  cookieRow('session_id', 'legacy_session_id', 'session_id', 'session_id'),
+];
+
+function row(
+  method: LegacyMethod,
+  flag: FlagName,
+  kind: CredentialRow['kind'],
+  find: CredentialRow['find'],
+): CredentialRow {
+  return { method, flag, kind, isCookie: false, find };
+}
+
+function cookieRow(
+  method: LegacyMethod,
+  flag: FlagName,
+  kind: CredentialRow['kind'],
+  name: string,
+): CredentialRow {
+  return { method, flag, kind, isCookie: true, find: ({ headers }) => cookie(headers.cookie, name) };
+}
+
+/** The part after `Bearer.` in `chat.v1, Bearer.<jwt>`. */
+function bearerSubprotocol(offered: string | undefined): string | undefined {
+  return /(?:^|[,\s])bearer\.([^,\s]*)/i.exec(offered ?? '')?.[1];
+}
+
+/** RFC 6265 section 5.4. A name that comes twice is nobody's: which one was meant is not ours to guess. */
+function cookie(header: string | undefined, name: string): string | undefined {
+  const values = (header ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1'));
+  return values.length === 0 ? undefined : values.join(' ');
+}
+
+function oneOf(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header.join(', ') : header;
+}
