@@ -138,6 +138,7 @@ describe('/api/openapi.json', () => {
     await call('PATCH', `/admin/users/${signedIn.user.id}`, 200, { role: 'admin' });
     await call('GET', '/admin/flags', 200);
     await call('PUT', '/admin/flags/ticket_required', 200, { enabled: true, percent: 5 });
+    for (const path of ['audit', 'auth/paths', 'auth/legacy-usage']) await call('GET', `/admin/${path}`, 200);
     for (const path of ['', '/live', '/ready', '/full', '/websocket'])
       await call('GET', `/health${path}`, 200);
     const described = documentedRoutes().filter(({ path, operation: { responses } }) => {
