@@ -131,6 +131,7 @@ export class SessionStore {
       await Promise.all([
         redis.del(redisKeys.session(userId, sessionId)),
         redis.del(redisKeys.sessionRefresh(userId, sessionId)),
+        redis.del(redisKeys.sessionOwner(sessionId)),
         redis.zrem(redisKeys.sessionsOfUser(userId), sessionId),
         redis.set(redisKeys.sessionEnd(userId, sessionId), ended.reason, 'EX', END_REASON_TTL_SECONDS),
       ]);
