@@ -142,6 +142,8 @@ describe('/api/openapi.json', () => {
     for (const path of ['', '/live', '/ready', '/full', '/websocket'])
       await call('GET', `/health${path}`, 200);
     const described = documentedRoutes().filter(({ path, operation: { responses } }) => {
+      // Answers this only while its flag is on, and nothing else may depend on the old ways.
+      if (path === '/auth/exchange') return false;
       const answers = [responses[200], responses[201], responses[202]];
       return !path.startsWith('/api/') && answers.some((answer) => answer?.content?.['application/json']);
     });

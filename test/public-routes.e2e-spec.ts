@@ -16,6 +16,7 @@ const PUBLIC: [string, string, number][] = [
   ['POST', '/auth/register', 400],
   ['POST', '/auth/login', 400],
   ['POST', '/auth/refresh', 400],
+  ['POST', '/auth/exchange', 400],
   ['GET', '/health', 200],
   ['GET', '/health/live', 200],
   ['GET', '/health/ready', 200],
