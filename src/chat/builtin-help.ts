@@ -76,10 +76,10 @@ const HELP_TOPICS: readonly HelpTopic[] = [
   {
     patterns: [/\b(drain|deploy|restart|update)/i, /\bshut ?down\b/i, /\bhand ?off\b/i],
     answer:
-      'When a node is told to stop, it first takes no new sockets and tells each open one that it is draining. That ' +
-      'message carries a ticket for the next connection and a moment at which to use it, so the clients move to ' +
-      'another node one after the other and not all at once. A client that has moved has its old socket closed with ' +
-      '4103. Whoever is still there at the deadline is closed with 1012 and reconnects.',
+      'When a node is told to stop, it is draining: it takes no new sockets, answers an upgrade with 503, and closes ' +
+      'each open socket with code 1012. The clients take a new ticket, connect to another node and ask for what they ' +
+      'have missed. An answer that the node is writing may end within the drain window; what does not is handed over, ' +
+      'and another node goes on with it in the same message.',
   },
   {
     patterns: [
