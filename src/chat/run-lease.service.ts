@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { AppError } from '../errors/app-error.js';
-import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
+import { RepeatingTask } from '../observability/repeating-task.js';
 import { RedisService } from '../redis/redis.service.js';
 import { Lease } from './run.lease.js';
 import { type ClaimedRun, RunStore } from './run.store.js';
@@ -14,22 +14,22 @@ const RETRY_INTERVAL_MS = 100;
 export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
   private readonly held = new Map<string, Lease>();
   private announced: string[] = [];
-  private timer: NodeJS.Timeout | undefined;
-  private isShutDown = false;
+  private readonly task: RepeatingTask;
 
   constructor(
     private readonly runs: RunStore,
     private readonly redis: RedisService,
     private readonly logger: AppLogger,
-  ) {}
+  ) {
+    this.task = new RepeatingTask(() => this.tick(), logger, 'run.renew_failed', RENEW_INTERVAL_MS);
+  }
 
   onModuleInit(): void {
-    this.schedule(RENEW_INTERVAL_MS);
+    this.task.start(RENEW_INTERVAL_MS);
   }
 
   onApplicationShutdown(): void {
-    this.isShutDown = true;
-    clearTimeout(this.timer);
+    this.task.stop();
   }
 
   hold(run: ClaimedRun, claimedMs: number): Lease {
@@ -61,24 +61,16 @@ export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
     await this.runs.release(leases);
   }
 
-  private schedule(delayMs: number): void {
-    if (this.isShutDown) return;
-    this.timer = setTimeout(() => background(this.tick(), this.logger, 'run.renew_failed'), delayMs);
-    this.timer.unref();
-  }
-
-  private async tick(): Promise<void> {
-    let delayMs = RENEW_INTERVAL_MS;
+  private async tick(): Promise<number> {
     try {
       await this.renew();
       await this.noteAnnounced();
+      return RENEW_INTERVAL_MS;
     } catch (error) {
       // While Postgres is away its breaker tells of it; leases that run out meanwhile stop their runs.
       if (!(error instanceof AppError)) throw error;
-      delayMs = RETRY_INTERVAL_MS;
       this.stopExpired();
-    } finally {
-      this.schedule(delayMs);
+      return RETRY_INTERVAL_MS;
     }
   }
 

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { AppError } from '../errors/app-error.js';
-import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
+import { RepeatingTask } from '../observability/repeating-task.js';
 import { RedisService } from '../redis/redis.service.js';
 import { FanOut } from '../websocket/fan-out.js';
 import { EventStore } from './event.store.js';
@@ -19,8 +19,7 @@ const MAX_ENDS = 100;
 /** Finds what should have happened after a commit and did not, because a process died in between. */
 @Injectable()
 export class RunSweeper implements OnApplicationBootstrap, OnModuleDestroy {
-  private timer: NodeJS.Timeout | undefined;
-  private isStopped = false;
+  private readonly task: RepeatingTask;
 
   constructor(
     private readonly worker: RunWorker,
@@ -28,25 +27,20 @@ export class RunSweeper implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly leases: RunLeaseService,
     private readonly fanOut: FanOut,
     private readonly redis: RedisService,
-    private readonly logger: AppLogger,
-  ) {}
+    logger: AppLogger,
+  ) {
+    this.task = new RepeatingTask(() => this.sweep(), logger, 'run.sweep_failed', INTERVAL_MS);
+  }
 
   onApplicationBootstrap(): void {
-    this.schedule();
+    this.task.start(nextDelayMs());
   }
 
   onModuleDestroy(): void {
-    this.isStopped = true;
-    clearTimeout(this.timer);
+    this.task.stop();
   }
 
-  private schedule(): void {
-    if (this.isStopped) return;
-    const delayMs = INTERVAL_MS + Math.random() * JITTER_MS;
-    this.timer = setTimeout(() => background(this.sweep(), this.logger, 'run.sweep_failed'), delayMs);
-  }
-
-  private async sweep(): Promise<void> {
+  private async sweep(): Promise<number> {
     try {
       this.worker.claimQueued();
       await this.worker.takeOverAbandoned();
@@ -54,9 +48,8 @@ export class RunSweeper implements OnApplicationBootstrap, OnModuleDestroy {
     } catch (error) {
       // While Postgres is away its breaker tells of it.
       if (!(error instanceof AppError)) throw error;
-    } finally {
-      this.schedule();
     }
+    return nextDelayMs();
   }
 
   /**
@@ -74,4 +67,8 @@ export class RunSweeper implements OnApplicationBootstrap, OnModuleDestroy {
       this.leases.confirmAnnounced(run_id);
     }
   }
+}
+
+function nextDelayMs(): number {
+  return INTERVAL_MS + Math.random() * JITTER_MS;
 }
