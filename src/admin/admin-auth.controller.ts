@@ -1,5 +1,5 @@
 import { Controller, Get, UseGuards } from '@nestjs/common';
-import { AuthReport, type PathUsage } from '../auth/auth-report.js';
+import { AuthPaths, type PathUsage } from '../auth/auth-paths.js';
 import { Config } from '../config/config.js';
 import { Metrics } from '../observability/metrics.js';
 import { AdminGuard } from './admin.guard.js';
@@ -18,14 +18,14 @@ interface LegacyUsage {
 @UseGuards(AdminGuard)
 export class AdminAuthController {
   constructor(
-    private readonly report: AuthReport,
+    private readonly authPaths: AuthPaths,
     private readonly metrics: Metrics,
     private readonly config: Config,
   ) {}
 
   @Get('paths')
   paths(): { node: string; paths: PathUsage[] } {
-    return { node: this.config.nodeName, paths: this.report.paths() };
+    return { node: this.config.nodeName, paths: this.authPaths.list() };
   }
 
   @Get('legacy-usage')

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { PathUsage } from '../auth/auth-report.js';
+import type { PathUsage } from '../auth/auth-paths.js';
 import type { AuditEntry } from '../observability/audit.reader.js';
 import { numberParameter, type Operations, UUID_PARAMETER } from './operation.js';
 import { count, id, time } from './resource.schemas.js';

@@ -8,6 +8,7 @@ import { CLOCK_TOLERANCE_SECONDS, readHeader } from './access-token.js';
 import { AccountService } from './account.service.js';
 import { AddressLimit } from './address-limit.js';
 import { AuthController } from './auth.controller.js';
+import { AuthPaths } from './auth-paths.js';
 import { AuthReport } from './auth-report.js';
 import { ExchangeController } from './exchange.controller.js';
 import { HttpAuthGuard } from './http-auth.guard.js';
@@ -28,6 +29,7 @@ import { WsAuthGuard } from './ws-auth.guard.js';
   providers: [
     AccountService,
     AddressLimit,
+    AuthPaths,
     AuthReport,
     UserStore,
     SignInService,
@@ -38,7 +40,7 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     ...(await import('./legacy/legacy-credentials.service.js')).LEGACY_PROVIDERS,
     { provide: APP_GUARD, useClass: HttpAuthGuard },
   ],
-  exports: [AccountService, AuthReport, UnifiedAuthenticationService, WsAuthGuard, SessionModule],
+  exports: [AccountService, AuthPaths, UnifiedAuthenticationService, WsAuthGuard, SessionModule],
 })
 export class AuthModule {}
 

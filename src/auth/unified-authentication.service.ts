@@ -18,7 +18,8 @@ import {
   requireClaims,
   requireTokenForm,
 } from './access-token.js';
-import { type AuthPath, AuthReport } from './auth-report.js';
+import type { AuthPath } from './auth-paths.js';
+import { AuthReport } from './auth-report.js';
 import { type OldTokenOwner, type OtherCredential, OtherCredentials } from './other-credentials.js';
 import { bearerToken, findTicket, requireBindings, type UpgradeRequest } from './upgrade-credentials.js';
 import { VerifiedTokens } from './verified-tokens.js';
