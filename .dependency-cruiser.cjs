@@ -131,7 +131,7 @@ module.exports = {
       },
     ),
 
-    // 3. One verifier.
+    // 3. One verifier, one decider.
     never(
       'one-verifier',
       'JWT libraries only where tokens are verified',
@@ -139,6 +139,13 @@ module.exports = {
       {
         path: packages('@nestjs/jwt', 'jsonwebtoken', 'jose', 'passport-jwt', 'fast-jwt'),
       },
+    ),
+
+    never(
+      'one-decider',
+      'who reports a decision about a credential has made one',
+      { path: '^src/', except: [JWT_HOMES] },
+      { path: '^src/auth/auth-report\\.ts$' },
     ),
 
     // 4. Engines behind stores, stores inside their room.

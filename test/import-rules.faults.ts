@@ -99,9 +99,18 @@ export const FAULTS: readonly Fault[] = [
     'migrations/1-users.ts': `export { UserEntity } from '../src/auth/user.entity.js';`,
   }),
 
-  // 3. One verifier.
+  // 3. One verifier, one decider.
   fault('a JWT library in a second place', 'one-verifier', {
     'src/websocket/jwt-check.ts': `import { JwtService } from '@nestjs/jwt'; export const check = new JwtService();`,
+  }),
+  fault('a second place that decides about a credential', 'one-decider', {
+    'src/auth/auth-report.ts': `export class AuthReport { success(path: string): string { return path; } }`,
+    'src/auth/magic-link.service.ts': `
+      import type { AuthReport } from './auth-report.js';
+      export class MagicLinkService {
+        constructor(private readonly outcome: AuthReport) {}
+        admit(): string { return this.outcome.success('link'); }
+      }`,
   }),
 
   // 4. Engines behind stores, stores inside their room.

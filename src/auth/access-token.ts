@@ -1,5 +1,6 @@
 import { isUuid } from '../../protocol/messages.js';
-import type { JwtAlgorithm } from '../config/config.js';
+import type { KeyObject } from 'node:crypto';
+import type { JwtAlgorithm, JwtKeys } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 
 /** Claims of an access token (RFC 7519), beside `iss` and `aud`. `exp` and `iat` are seconds since the epoch. */
@@ -65,6 +66,20 @@ export function readHeader(token: string, algorithm: JwtAlgorithm): AccessTokenH
     }
   }
   return header as unknown as AccessTokenHeader;
+}
+
+/**
+ * The key that has to have signed a token, after all that can be checked without one.
+ * @throws {AppError} `token_malformed`, `token_invalid`
+ */
+export function verifyingKey(token: string, keys: JwtKeys): KeyObject {
+  requireTokenForm(token);
+  const { kid } = readHeader(token, keys.algorithm);
+  // A token without `kid` is one of the single key's.
+  const [only] = keys.verifying.size === 1 ? keys.verifying.values() : [];
+  const key = kid === undefined ? only : keys.verifying.get(kid);
+  if (key === undefined) throw new AppError('token_invalid', { detail: '"kid" names no key of ours' });
+  return key;
 }
 
 /**

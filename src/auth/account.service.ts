@@ -3,11 +3,12 @@ import type { Role, User } from '../../protocol/resources.js';
 import { AppError } from '../errors/app-error.js';
 import type { UserContext } from '../identity/user-context.js';
 import { AuditLog } from '../observability/audit-log.service.js';
-import { RateLimiter } from '../redis/rate-limiter.js';
 import { SessionService } from '../session/session.service.js';
-import { AuthReport } from './auth-report.js';
 import { requireUncommonPassword } from './common-passwords.js';
-import { hashPassword, isPasswordRight } from './password.js';
+import type { PasswordAttempt } from './password.service.js';
+import { hashPassword } from './password.js';
+import { UnifiedAuthenticationService } from './unified-authentication.service.js';
+import { toUser } from './user.entity.js';
 import { UserStore } from './user.store.js';
 
 export interface AccountChange {
@@ -21,28 +22,22 @@ export class AccountService {
   constructor(
     private readonly users: UserStore,
     private readonly sessions: SessionService,
-    private readonly rateLimiter: RateLimiter,
-    private readonly report: AuthReport,
+    private readonly authentication: UnifiedAuthenticationService,
     private readonly audit: AuditLog,
   ) {}
 
   /**
    * Gives a user another password. Every other session ends: whoever knew the old password is out.
+   * @param current the password that is to be replaced, and where it came from.
    * @throws {AppError} `validation_failed` for a common password; `credentials_invalid` for a wrong current one;
    * `rate_limited` together with sign-ins.
    */
-  async changePassword(user: UserContext, current: string, next: string): Promise<void> {
+  async changePassword(user: UserContext, current: PasswordAttempt, next: string): Promise<void> {
     requireUncommonPassword(next);
-    await this.rateLimiter.take('logins', user.email);
-    const account = await this.users.findById(user.userId);
-    if (account === undefined || !(await isPasswordRight(account.passwordHash, current))) {
-      throw this.wrongPassword(user);
-    }
-    const passwordHash = await hashPassword(next);
     // Only from the password that was proved: of two changes at once the second has proved nothing.
-    if (!(await this.users.replacePassword(user.userId, account.passwordHash, passwordHash))) {
-      throw this.wrongPassword(user);
-    }
+    await this.authentication.confirmPassword(user, current, async ({ passwordHash }) =>
+      this.users.replacePassword(user.userId, passwordHash, await hashPassword(next)),
+    );
     this.audit.record('user.password_changed', user.userId, { session_id: user.sessionId });
     await this.sessions.endAll(user.userId, 'password_changed', user.sessionId);
   }
@@ -63,7 +58,7 @@ export class AccountService {
     this.audit.record('user.changed', userId, { by: actor.userId, role, disabled });
     if (disabled === true) await this.sessions.endAll(userId, 'user_disabled');
     else if (role !== undefined) await this.sessions.changeRole(userId, role);
-    return { id: user.id, email: user.email, role: user.role, display_name: user.displayName };
+    return toUser(user);
   }
 
   /** Ends every session of a user, who may sign in again. @throws {AppError} `not_found` */
@@ -71,12 +66,6 @@ export class AccountService {
     if ((await this.users.findById(userId)) === undefined) throw noSuchUser();
     this.audit.record('user.revoked', userId, { by: actor.userId });
     await this.sessions.endAll(userId, 'admin');
-  }
-
-  private wrongPassword(user: UserContext): AppError {
-    const error = new AppError('credentials_invalid', { detail: 'The current password is another one' });
-    this.report.refusal('password', error, user.userId);
-    return error;
   }
 }
 

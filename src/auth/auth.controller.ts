@@ -8,6 +8,7 @@ import { Public } from '../identity/public.decorator.js';
 import { toUser, type UserContext } from '../identity/user-context.js';
 import { AccountService } from './account.service.js';
 import { PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH } from './password.js';
+import { RegistrationService } from './registration.service.js';
 import { SignInService } from './sign-in.service.js';
 
 const storable = (value: string) => !unstorable(value);
@@ -46,6 +47,7 @@ const passwordChangeSchema = z
 @Controller('auth')
 export class AuthController {
   constructor(
+    private readonly registrations: RegistrationService,
     private readonly signIn: SignInService,
     private readonly accounts: AccountService,
   ) {}
@@ -56,7 +58,7 @@ export class AuthController {
     @Body({ schema: registrationSchema }) body: z.infer<typeof registrationSchema>,
   ): Promise<{ user: User }> {
     const { email, password, display_name: displayName } = body;
-    return { user: await this.signIn.register({ email, password, displayName }) };
+    return { user: await this.registrations.register({ email, password, displayName }) };
   }
 
   @Public()
@@ -64,12 +66,12 @@ export class AuthController {
   @HttpCode(200)
   login(
     @Body({ schema: loginSchema }) body: z.infer<typeof loginSchema>,
-    @Headers('user-agent') userAgent: string | undefined,
+    @Headers('user-agent') userAgent = '',
     @Ip() address: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SignIn> {
     void reply.header('cache-control', 'no-store');
-    return this.signIn.login(body.email, body.password, userAgent ?? '', address);
+    return this.signIn.login({ ...body, address, userAgent });
   }
 
   @Public()
@@ -95,8 +97,11 @@ export class AuthController {
   changePassword(
     @CurrentUser() user: UserContext,
     @Body({ schema: passwordChangeSchema }) body: z.infer<typeof passwordChangeSchema>,
+    @Headers('user-agent') userAgent = '',
+    @Ip() address: string,
   ): Promise<void> {
-    return this.accounts.changePassword(user, body.current_password, body.new_password);
+    const current = { email: user.email, password: body.current_password, address, userAgent };
+    return this.accounts.changePassword(user, current, body.new_password);
   }
 
   @Get('me')

@@ -4,7 +4,7 @@ import { JwtModule, type JwtModuleOptions, JwtSecretRequestType } from '@nestjs/
 import { Config } from '../config/config.js';
 import { SessionModule } from '../session/session.module.js';
 import { TicketModule } from '../ticket/ticket.module.js';
-import { CLOCK_TOLERANCE_SECONDS, readHeader } from './access-token.js';
+import { CLOCK_TOLERANCE_SECONDS, verifyingKey } from './access-token.js';
 import { AccountService } from './account.service.js';
 import { AddressLimit } from './address-limit.js';
 import { AuthController } from './auth.controller.js';
@@ -12,10 +12,13 @@ import { AuthPaths } from './auth-paths.js';
 import { AuthReport } from './auth-report.js';
 import { ExchangeController } from './exchange.controller.js';
 import { HttpAuthGuard } from './http-auth.guard.js';
+import { PasswordService } from './password.service.js';
+import { RegistrationService } from './registration.service.js';
 import { SessionController } from './session.controller.js';
 import { SignInService } from './sign-in.service.js';
 import { TicketBurner } from './ticket-burner.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
+import { UpgradeRules } from './upgrade-rules.service.js';
 import { UserStore } from './user.store.js';
 import { WsAuthGuard } from './ws-auth.guard.js';
 
@@ -31,10 +34,13 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     AddressLimit,
     AuthPaths,
     AuthReport,
+    PasswordService,
+    RegistrationService,
     UserStore,
     SignInService,
     TicketBurner,
     UnifiedAuthenticationService,
+    UpgradeRules,
     WsAuthGuard,
     // The one line that registers the old ways in: without it and the folder, tickets are the only way.
     ...(await import('./legacy/legacy-credentials.service.js')).LEGACY_PROVIDERS,
@@ -48,11 +54,8 @@ function jwtOptions({ jwt, accessTokenTtlSeconds }: Config): JwtModuleOptions {
   const { algorithm, issuer, audience } = jwt;
   return {
     // A KeyObject, because with a string each verification first tries to read it as a public key: 350 us against 9.
-    secretOrKeyProvider: (requestType, token) => {
-      if (requestType === JwtSecretRequestType.SIGN) return jwt.signing.key;
-      const { kid } = readHeader(token as string, algorithm);
-      return jwt.verifying.get(kid ?? jwt.signing.kid) ?? jwt.signing.key;
-    },
+    secretOrKeyProvider: (requestType, token) =>
+      requestType === JwtSecretRequestType.SIGN ? jwt.signing.key : verifyingKey(token as string, jwt),
     signOptions: { algorithm, issuer, audience, keyid: jwt.signing.kid, expiresIn: accessTokenTtlSeconds },
     verifyOptions: { algorithms: [algorithm], issuer, audience, clockTolerance: CLOCK_TOLERANCE_SECONDS },
   };

@@ -1,4 +1,4 @@
-import { Body, Controller, Headers, HttpCode, Optional, Post, Res } from '@nestjs/common';
+import { Body, Controller, Headers, HttpCode, Ip, Optional, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { SignIn } from '../../protocol/resources.js';
@@ -27,10 +27,11 @@ export class ExchangeController {
   async exchange(
     @Body({ schema: exchangeSchema }) body: z.infer<typeof exchangeSchema>,
     @Headers() headers: Record<string, string>,
+    @Ip() address: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SignIn> {
     void reply.headers({ 'cache-control': 'no-store', ...this.others?.answerHeaders });
-    const opened = await this.authentication.exchange(body.token, headers, (email) =>
+    const opened = await this.authentication.exchange(body.token, { headers, address }, (email) =>
       this.rateLimiter.take('logins', email),
     );
     return this.signIn.toSignIn(opened);

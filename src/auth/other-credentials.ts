@@ -1,5 +1,6 @@
-import type { User } from '../../protocol/resources.js';
 import type { LegacyMethod } from '../identity/user-context.js';
+import type { SessionRecord } from '../session/session-record.js';
+import type { OpenedSession } from '../session/session.service.js';
 import type { UpgradeRequest } from './upgrade-credentials.js';
 
 /** A credential that is no ticket, as it was found. What it is worth is for `UnifiedAuthenticationService` to decide. */
@@ -19,17 +20,11 @@ export interface FirstMessage {
   conversationId: string | undefined;
 }
 
-/** What the claims of an old token say: whose it is, and until when. */
-export interface OldTokenOwner {
-  user: User;
+/** A session that lives, and until when a credential may be used for it. */
+export interface FoundSession {
+  session: SessionRecord;
   /** Milliseconds since the epoch. */
   expiresAtMs: number;
-}
-
-/** The session that a token of an old format was turned into. */
-export interface Conversion {
-  userId: string;
-  sessionId: string;
 }
 
 /**
@@ -49,14 +44,24 @@ export abstract class OtherCredentials {
   abstract requireAllowed(userId: string): void;
   /** @throws {AppError} `forbidden`, audited, when a client says that it is somebody else. */
   abstract requireSameUser(userId: string, claimedUserId: string | undefined): void;
-  abstract takesOldTokens(): boolean;
   /**
-   * Whose a token of an old format is; `undefined` for claims of another shape.
-   * @throws {AppError} `token_invalid`, `user_disabled`, `dependency_unavailable`.
+   * The session behind a session id or a token of an old format; `undefined` for a token that is neither.
+   * @param verify answers the claims of a token, once it has verified its signature.
+   * @throws {AppError} `token_malformed`, `token_invalid`, `user_disabled`, as `SessionService.touch`, and what `verify`
+   * throws.
    */
-  abstract ownerOf(payload: unknown): Promise<OldTokenOwner | undefined>;
-  abstract conversionOf(token: string): Promise<Conversion | undefined>;
-  abstract rememberConversion(token: string, conversion: Conversion, expiresAtMs: number): Promise<void>;
+  abstract sessionOf(credential: OtherCredential, verify: () => unknown): Promise<FoundSession | undefined>;
+  /**
+   * A new session for a token of an old format.
+   * @param countFor counts the sign-in for the account.
+   * @throws {AppError} `auth_method_disabled` while they are off, or as `sessionOf`.
+   */
+  abstract exchange(
+    token: string,
+    verify: () => unknown,
+    userAgent: string,
+    countFor: (email: string) => Promise<unknown>,
+  ): Promise<OpenedSession>;
   /** Counts a way in that was used. */
   abstract count(method: LegacyMethod | 'token_format', headers: UpgradeRequest['headers']): void;
   /** What an answer to an old way in says about its end. */

@@ -1,38 +1,37 @@
 import { Injectable, Optional } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
-import { isUuid } from '../../protocol/messages.js';
 import type { User } from '../../protocol/resources.js';
-import { Config, type JwtKeys } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { toAppError } from '../errors/problem.js';
-import { ConversationAccess } from '../identity/conversation-access.js';
 import type { AuthMethod, UserContext } from '../identity/user-context.js';
 import type { SessionRecord } from '../session/session-record.js';
 import { type OpenedSession, SessionService } from '../session/session.service.js';
-import type { TicketClaims } from '../ticket/ticket-claims.js';
 import { type ConsumedTicket, TicketService } from '../ticket/ticket.service.js';
-import {
-  type AccessTokenClaims,
-  CLOCK_TOLERANCE_SECONDS,
-  readHeader,
-  requireClaims,
-  requireTokenForm,
-} from './access-token.js';
+import { type AccessTokenClaims, requireClaims } from './access-token.js';
+import type { Admission, TakePlace } from './admission.js';
 import type { AuthPath } from './auth-paths.js';
 import { AuthReport } from './auth-report.js';
-import { type OldTokenOwner, type OtherCredential, OtherCredentials } from './other-credentials.js';
-import { bearerToken, findTicket, requireBindings, type UpgradeRequest } from './upgrade-credentials.js';
+import { type OtherCredential, OtherCredentials } from './other-credentials.js';
+import { type PasswordAttempt, PasswordService } from './password.service.js';
+import {
+  bearerToken,
+  findTicket,
+  placeOf,
+  requireBindings,
+  requireRenewal,
+  type UpgradeRequest,
+} from './upgrade-credentials.js';
+import { UpgradeRules } from './upgrade-rules.service.js';
+import { toUser, type UserEntity } from './user.entity.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
-/** A socket that may open. Its ticket, if it came with one, is used up; `settle` says which socket. */
-export interface Admission {
-  user: UserContext;
-  conversationId: string | undefined;
+/** What is known of an attempt for its report, in case that it is refused. */
+interface Attempt {
+  address?: string | undefined;
+  userId?: string | undefined;
+  /** Used up, whatever is decided. */
   ticket?: ConsumedTicket;
 }
-
-/** Takes a place among the connections of a user. */
-export type TakePlace = (claims: Pick<TicketClaims, 'user_id' | 'session_id' | 'client_id'>) => Promise<void>;
 
 /**
  * The only place where a credential is decided about: the HTTP guard, the upgrade, the frame guard and the sign-in
@@ -44,10 +43,10 @@ export class UnifiedAuthenticationService {
 
   constructor(
     private readonly jwt: JwtService,
-    private readonly config: Config,
     private readonly sessions: SessionService,
     private readonly tickets: TicketService,
-    private readonly conversations: ConversationAccess,
+    private readonly passwords: PasswordService,
+    private readonly rules: UpgradeRules,
     private readonly report: AuthReport,
     @Optional() readonly others?: OtherCredentials,
   ) {}
@@ -56,30 +55,16 @@ export class UnifiedAuthenticationService {
    * Who sent an HTTP request.
    * @param authorization the `Authorization` header.
    * @param address network address of the client, for the log.
-   * @throws {AppError} `token_missing`, or as `validateToken`.
+   * @throws {AppError} `token_missing`, `token_malformed`, `token_invalid`, `token_expired`, `session_revoked`,
+   * `session_expired`, `user_disabled`, `dependency_unavailable`.
    */
   async authenticateRequest(authorization: string | undefined, address?: string): Promise<UserContext> {
-    try {
-      const user = await this.validateToken(bearerToken(authorization));
-      this.report.success('http');
-      return user;
-    } catch (error) {
-      throw this.refused('http', error, undefined, address);
-    }
-  }
-
-  /**
-   * Whose an access token is, as long as its session lives. Using it keeps the session alive.
-   * @throws {AppError} `token_malformed`, `token_invalid`, `token_expired`, `session_revoked`, `session_expired`,
-   * `user_disabled`, `dependency_unavailable`.
-   */
-  async validateToken(token: string): Promise<UserContext> {
-    return this.userOfToken(token, 'bearer');
+    return this.decide('http', { address }, () => this.userOfToken(bearerToken(authorization), 'bearer'));
   }
 
   /** Whether an upgrade has no credential yet, and may send it with its first frame: see `authenticateFirstMessage`. */
   awaitsFirstMessage(request: UpgradeRequest): boolean {
-    return this.others?.awaitsFirstMessage(request) === true && this.isOriginAllowed(request);
+    return this.others?.awaitsFirstMessage(request) === true && this.rules.isOriginAllowed(request);
   }
 
   /**
@@ -89,35 +74,22 @@ export class UnifiedAuthenticationService {
    * `session_revoked`, `session_expired`, `user_disabled`, `conversation_not_found`, `dependency_unavailable`.
    */
   async authenticateUpgrade(request: UpgradeRequest, takePlace: TakePlace): Promise<Admission> {
-    let ticket: ConsumedTicket | undefined;
-    try {
-      if (!this.isOriginAllowed(request)) {
-        throw new AppError('origin_not_allowed', {
-          detail: 'This origin is not in the list of allowed origins',
-        });
-      }
+    const attempt: Attempt = { address: request.address };
+    return this.decide('upgrade', attempt, async () => {
+      this.rules.requireOrigin(request);
       const other = this.others?.find(request);
-      if (other !== undefined) {
-        const admission = await this.admitOther(other, request, takePlace);
-        this.report.success('upgrade');
-        return admission;
-      }
-      ticket = await this.tickets.consume(findTicket(request));
+      if (other !== undefined) return this.admitOther(other, request, takePlace);
+      const ticket = (attempt.ticket = await this.tickets.consume(findTicket(request)));
       const { claims } = ticket;
       requireBindings(claims, request);
       const [session] = await Promise.all([
         this.sessions.check(claims.user_id, claims.session_id),
-        this.requireOwner(claims.user_id, request.conversationId),
+        this.rules.requireOwner(claims.user_id, request.conversationId),
         takePlace(claims),
       ]);
-      this.report.success('upgrade');
       const user = toContext(session, claims.auth_expires_at, 'ticket');
       return { user, conversationId: request.conversationId, ticket };
-    } catch (error) {
-      const refusal = this.refused('upgrade', error, ticket?.claims.user_id, request.address);
-      if (ticket !== undefined) await this.tickets.reject(ticket, refusal.code);
-      throw refusal;
-    }
+    });
   }
 
   /**
@@ -129,49 +101,77 @@ export class UnifiedAuthenticationService {
     request: UpgradeRequest,
     takePlace: TakePlace,
   ): Promise<Admission> {
-    try {
+    return this.decide('first_message', { address: request.address }, async () => {
       if (this.others === undefined) throw new AppError('auth_method_disabled');
       const { credential, claimedUserId, conversationId } = this.others.readFirstMessage(text);
       if (credential === undefined) throw new AppError('token_missing');
-      const wanted = conversationId?.toLowerCase() ?? request.conversationId;
-      const isUsable = wanted === undefined || isUuid(wanted);
-      if (!isUsable || (request.conversationId ?? wanted) !== wanted)
-        throw new AppError('conversation_not_found');
-      const place = { ...request, conversationId: wanted };
-      const admission = await this.admitOther(credential, place, takePlace, claimedUserId);
-      this.report.success('first_message');
-      return admission;
-    } catch (error) {
-      throw this.refused('first_message', error, undefined, request.address);
-    }
+      return this.admitOther(credential, placeOf(request, conversationId), takePlace, claimedUserId);
+    });
   }
 
   /**
    * A session for a token of an old format.
    * @param countFor counts the sign-in for the account.
-   * @throws {AppError} `auth_method_disabled`, or as `validateToken`.
+   * @throws {AppError} `auth_method_disabled`, or as `authenticateRequest`.
    */
   async exchange(
     token: string,
-    headers: UpgradeRequest['headers'],
+    { headers, address }: Pick<UpgradeRequest, 'headers' | 'address'>,
     countFor: (email: string) => Promise<unknown>,
   ): Promise<OpenedSession> {
-    try {
-      if (this.others?.takesOldTokens() !== true) throw new AppError('auth_method_disabled');
-      const owner = await this.ownerOfOldToken(token);
-      if (owner === undefined)
-        throw new AppError('token_invalid', { detail: 'not a token of an old format' });
-      await countFor(owner.user.email);
-      const known = await this.others.conversionOf(token);
-      // Whoever ended that session ended what can be made of the token.
-      if (known !== undefined) await this.sessions.check(known.userId, known.sessionId);
-      const opened = await this.openFor(token, owner, headers['user-agent'] ?? '');
+    return this.decide('exchange', { address }, async () => {
+      if (this.others === undefined) throw new AppError('auth_method_disabled');
+      const userAgent = headers['user-agent'] ?? '';
+      const verify = () => this.readOldToken(token);
+      const opened = await this.others.exchange(token, verify, userAgent, countFor);
       this.others.count('token_format', headers);
-      this.report.success('exchange');
       return opened;
-    } catch (error) {
-      throw this.refused('exchange', error);
-    }
+    });
+  }
+
+  /**
+   * A new session for a password. An unknown account costs the same time, and is told the same.
+   * @throws {AppError} `credentials_invalid`, `user_disabled`, `rate_limited`, `dependency_unavailable`.
+   */
+  async authenticatePassword(login: PasswordAttempt): Promise<OpenedSession> {
+    const attempt: Attempt = { address: login.address };
+    return this.decide('password', attempt, async () => {
+      const { account, isRight } = await this.passwords.check(login);
+      attempt.userId = account?.id;
+      if (account === undefined || !isRight) throw new AppError('credentials_invalid');
+      if (account.disabledAt !== null) throw new AppError('user_disabled');
+      const opened = await this.sessions.open(toUser(account), login.userAgent);
+      // Whoever changed the account meanwhile ended the sessions that were there, and could not know of this one.
+      const change = await this.passwords.changeSince(account);
+      if (change === undefined) return opened;
+      await this.sessions.end(account.id, opened.session.session_id, 'admin');
+      throw new AppError(change);
+    });
+  }
+
+  /**
+   * Whether a signed-in user knows the password, for what the session alone may not do.
+   * @param use does it; false when the password is another one by then.
+   * @throws {AppError} `credentials_invalid`, `rate_limited`, `dependency_unavailable`, and what `use` throws.
+   */
+  async confirmPassword(
+    user: UserContext,
+    login: PasswordAttempt,
+    use: (account: UserEntity) => Promise<boolean>,
+  ): Promise<void> {
+    await this.decide('password', { userId: user.userId, address: login.address }, async () => {
+      const { account, isRight } = await this.passwords.check(login);
+      if (account?.id !== user.userId || !isRight || !(await use(account)))
+        throw new AppError('credentials_invalid', { detail: 'The current password is another one' });
+    });
+  }
+
+  /**
+   * Exchanges a refresh token for the next one of its session.
+   * @throws {AppError} `token_invalid`, `refresh_reused`, `session_revoked`, `session_expired`, `user_disabled`.
+   */
+  async rotate(refreshToken: string, address: string): Promise<OpenedSession> {
+    return this.decide('refresh', { address }, () => this.sessions.rotate(refreshToken));
   }
 
   /** Records which connection an admitted upgrade became. */
@@ -183,13 +183,8 @@ export class UnifiedAuthenticationService {
    * Whether the session behind a socket still lives; asked before each frame that acts.
    * @throws {AppError} `session_revoked`, `session_expired`, `user_disabled`, `dependency_unavailable`.
    */
-  async authenticateFrame(user: UserContext): Promise<void> {
-    try {
-      await this.sessions.check(user.userId, user.sessionId);
-      this.report.success('frame');
-    } catch (error) {
-      throw this.refused('frame', error, user.userId);
-    }
+  async authenticateFrame({ userId, sessionId }: UserContext): Promise<void> {
+    await this.decide('frame', { userId }, () => this.sessions.check(userId, sessionId));
   }
 
   /**
@@ -203,25 +198,15 @@ export class UnifiedAuthenticationService {
     connectionId: string,
     presented: string,
   ): Promise<UserContext> {
-    let ticket: ConsumedTicket | undefined;
-    try {
-      ticket = await this.tickets.consume(presented);
+    const attempt: Attempt = { userId: user.userId };
+    return this.decide('frame', attempt, async () => {
+      const ticket = (attempt.ticket = await this.tickets.consume(presented));
       const { claims } = ticket;
-      if (claims.purpose !== 'refresh')
-        throw new AppError('ticket_binding_path', { detail: 'not a refresh ticket' });
-      if (claims.session_id !== user.sessionId)
-        throw new AppError('forbidden', { detail: 'another session’s ticket' });
-      if (claims.client_id !== undefined && claims.client_id !== clientId)
-        throw new AppError('ticket_binding_client');
+      requireRenewal(claims, user.sessionId, clientId);
       const session = await this.sessions.touch(claims.user_id, claims.session_id);
       await this.tickets.accept(ticket, connectionId);
-      this.report.success('frame');
       return toContext(session, claims.auth_expires_at, 'ticket');
-    } catch (error) {
-      const refusal = this.refused('frame', error, user.userId);
-      if (ticket !== undefined) await this.tickets.reject(ticket, refusal.code);
-      throw refusal;
-    }
+    });
   }
 
   /** A new access token for a session. */
@@ -230,8 +215,19 @@ export class UnifiedAuthenticationService {
     return this.jwt.sign(claims);
   }
 
-  private isOriginAllowed({ headers: { origin } }: UpgradeRequest): boolean {
-    return origin === undefined || this.config.allowedOrigins.has(origin);
+  /** The end of every way in: what was decided is reported, and a ticket that opened nothing says why. */
+  private async decide<T>(path: AuthPath, attempt: Attempt, work: () => Promise<T>): Promise<T> {
+    try {
+      const admitted = await work();
+      this.report.success(path);
+      return admitted;
+    } catch (error) {
+      const refusal = toAppError(error);
+      const { ticket, userId = ticket?.claims.user_id, address } = attempt;
+      this.report.refusal(path, refusal, userId, address);
+      if (ticket !== undefined) await this.tickets.reject(ticket, refusal.code);
+      throw refusal;
+    }
   }
 
   private async admitOther(
@@ -240,108 +236,56 @@ export class UnifiedAuthenticationService {
     takePlace: TakePlace,
     claimedUserId?: string,
   ): Promise<Admission> {
-    if (other.needsOrigin && request.headers.origin === undefined)
-      throw new AppError('origin_not_allowed', { detail: 'a cookie needs an Origin' });
-    const user =
-      other.kind === 'session_id'
-        ? await this.userOfSession(other.value, other.method)
-        : await this.userOfToken(other.value, other.method);
+    if (other.needsOrigin) this.rules.requireKnownOrigin(request);
+    const user = await this.userOfOther(other);
     const { conversationId } = request;
     this.others?.requireAllowed(user.userId);
     this.others?.requireSameUser(user.userId, claimedUserId);
-    await this.requireOwner(user.userId, conversationId);
+    await this.rules.requireOwner(user.userId, conversationId);
     const client_id = request.query.get('client_id') ?? undefined;
     await takePlace({ user_id: user.userId, session_id: user.sessionId, client_id });
     this.others?.count(other.method, request.headers);
     return { user, conversationId };
   }
 
+  private async userOfOther(other: OtherCredential): Promise<UserContext> {
+    const { value, method } = other;
+    const found = await this.others?.sessionOf(other, () => this.readOldToken(value));
+    if (found === undefined) return this.userOfToken(value, method);
+    const { session, expiresAtMs } = found;
+    return toContext(session, Math.min(expiresAtMs, session.absolute_expires_at), method);
+  }
+
+  /** Whose an access token is, as long as its session lives. Using it keeps the session alive. */
   private async userOfToken(token: string, method: AuthMethod): Promise<UserContext> {
-    const owner = method === 'bearer' ? undefined : await this.ownerOfOldToken(token);
-    if (owner !== undefined) {
-      const session = await this.sessionOfOldToken(token, owner);
-      return toContext(session, Math.min(owner.expiresAtMs, session.absolute_expires_at), method);
-    }
     const claims = this.verify(token);
     const session = await this.sessions.touch(claims.sub, claims.session_id);
     return toContext(session, claims.exp * 1000, method);
   }
 
-  private async userOfSession(sessionId: string, method: AuthMethod): Promise<UserContext> {
-    if (!isUuid(sessionId)) throw new AppError('token_malformed', { detail: 'not a session id' });
-    const session = await this.sessions.touchById(sessionId);
-    const endMs = Date.now() + this.config.accessTokenTtlSeconds * 1000;
-    return toContext(session, Math.min(endMs, session.absolute_expires_at), method);
-  }
-
-  /** Whose a token of an old format is; `undefined` while they are off, and for one that claims something else. */
-  private async ownerOfOldToken(token: string): Promise<OldTokenOwner | undefined> {
-    if (this.others?.takesOldTokens() !== true) return undefined;
-    this.requireOurForm(token);
-    // Issuer and audience are claims of one of the two formats only: whoever reads it compares them.
-    const payload = this.verifySignature(token, { issuer: undefined, audience: undefined });
-    return this.others.ownerOf(payload);
-  }
-
-  private async sessionOfOldToken(token: string, owner: OldTokenOwner): Promise<SessionRecord> {
-    const known = await this.others?.conversionOf(token);
-    if (known !== undefined) return this.sessions.touch(known.userId, known.sessionId);
-    return (await this.openFor(token, owner, '')).session;
-  }
-
-  private async openFor(token: string, owner: OldTokenOwner, userAgent: string): Promise<OpenedSession> {
-    const opened = await this.sessions.open(owner.user, userAgent);
-    const conversion = { userId: owner.user.id, sessionId: opened.session.session_id };
-    await this.others?.rememberConversion(token, conversion, owner.expiresAtMs);
-    return opened;
-  }
-
   private verify(token: string): AccessTokenClaims {
     const known = this.verified.get(token);
-    if (known !== undefined) {
-      if (Date.now() / 1000 < known.exp + CLOCK_TOLERANCE_SECONDS) return known;
-      this.verified.delete(token);
-    }
-    this.requireOurForm(token);
+    if (known !== undefined) return known;
     const claims = requireClaims(this.verifySignature(token));
     this.verified.add(token, claims);
     return claims;
   }
 
-  private requireOurForm(token: string): void {
-    requireTokenForm(token);
-    const { kid } = readHeader(token, this.config.jwt.algorithm);
-    if (!hasKey(this.config.jwt, kid))
-      throw new AppError('token_invalid', { detail: '"kid" names no key of ours' });
+  /** Issuer and audience are claims of one of the old formats only: whoever reads it compares them. */
+  private readOldToken(token: string): unknown {
+    return this.verifySignature(token, { issuer: undefined, audience: undefined });
   }
 
+  /** Form and header are looked at where the key is chosen: see `verifyingKey`. */
   private verifySignature(token: string, options?: { issuer: undefined; audience: undefined }): unknown {
     try {
       return this.jwt.verify<Record<string, unknown>>(token, options);
     } catch (error) {
-      if (error instanceof Error && error.name === 'TokenExpiredError') {
-        throw new AppError('token_expired', { cause: error });
-      }
-      throw new AppError('token_invalid', { cause: error });
+      if (error instanceof AppError) throw error;
+      const isOver = error instanceof Error && error.name === 'TokenExpiredError';
+      throw new AppError(isOver ? 'token_expired' : 'token_invalid', { cause: error });
     }
   }
-
-  private async requireOwner(userId: string, conversationId: string | undefined): Promise<void> {
-    if (conversationId === undefined) return;
-    if (!(await this.conversations.isOwner(userId, conversationId)))
-      throw new AppError('conversation_not_found');
-  }
-
-  private refused(path: AuthPath, thrown: unknown, userId?: string, address?: string): AppError {
-    const error = toAppError(thrown);
-    this.report.refusal(path, error, userId, address);
-    return error;
-  }
-}
-
-/** A token without `kid` is one of the single key's. */
-function hasKey(keys: JwtKeys, kid: string | undefined): boolean {
-  return kid === undefined ? keys.verifying.size === 1 : keys.verifying.has(kid);
 }
 
 function toContext(session: SessionRecord, expiresAtMs: number, method: AuthMethod): UserContext {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { isUuid } from '../../protocol/messages.js';
 import { AppError } from '../errors/app-error.js';
 import type { TicketClaims } from '../ticket/ticket-claims.js';
 
@@ -58,6 +59,28 @@ export function requireBindings(
   }
   const clientId = query.get('client_id');
   if (clientId !== null && clientId !== claims.client_id) throw new AppError('ticket_binding_client');
+}
+
+/**
+ * Where an upgrade wants to go, once its first frame has named a conversation too.
+ * @throws {AppError} `conversation_not_found` for a name that is none, or another than the path's.
+ */
+export function placeOf(request: UpgradeRequest, named: string | undefined): UpgradeRequest {
+  const conversationId = named?.toLowerCase() ?? request.conversationId;
+  const isUsable = conversationId === undefined || isUuid(conversationId);
+  if (!isUsable || (request.conversationId ?? conversationId) !== conversationId)
+    throw new AppError('conversation_not_found');
+  return { ...request, conversationId };
+}
+
+/** A socket is renewed by a refresh ticket of its own session, and of its own client if it names one. */
+export function requireRenewal(claims: TicketClaims, sessionId: string, clientId: string): void {
+  if (claims.purpose !== 'refresh')
+    throw new AppError('ticket_binding_path', { detail: 'not a refresh ticket' });
+  if (claims.session_id !== sessionId)
+    throw new AppError('forbidden', { detail: 'another session’s ticket' });
+  if (claims.client_id !== undefined && claims.client_id !== clientId)
+    throw new AppError('ticket_binding_client');
 }
 
 /** Credentials that are not tickets. */

@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { Role } from '../../protocol/resources.js';
+import type { Role, User } from '../../protocol/resources.js';
 
 @Entity('users')
 export class UserEntity {
@@ -25,4 +25,9 @@ export class UserEntity {
 
   @Column('timestamptz', { name: 'created_at', default: () => 'now()' })
   createdAt!: Date;
+}
+
+/** The account as clients see it. */
+export function toUser(account: Pick<UserEntity, 'id' | 'email' | 'role' | 'displayName'>): User {
+  return { id: account.id, email: account.email, role: account.role, display_name: account.displayName };
 }

@@ -1,17 +1,20 @@
-import type { AccessTokenClaims } from './access-token.js';
+import { type AccessTokenClaims, CLOCK_TOLERANCE_SECONDS } from './access-token.js';
 
 /** About 8 MiB of tokens. */
 const MAX_ENTRIES = 10_000;
 
 /**
  * Claims of tokens whose signature was verified, so that a client's next request costs a look-up instead of a
- * verification. It remembers arithmetic, never a right: time and session are checked at every use.
+ * verification. It remembers arithmetic, never a right: its time is checked here and its session at every use.
  */
 export class VerifiedTokens {
   private readonly claims = new Map<string, AccessTokenClaims>();
 
   get(token: string): AccessTokenClaims | undefined {
-    return this.claims.get(token);
+    const known = this.claims.get(token);
+    if (known === undefined || Date.now() / 1000 < known.exp + CLOCK_TOLERANCE_SECONDS) return known;
+    this.claims.delete(token);
+    return undefined;
   }
 
   add(token: string, claims: AccessTokenClaims): void {
@@ -20,9 +23,5 @@ export class VerifiedTokens {
       if (oldest.done !== true) this.claims.delete(oldest.value);
     }
     this.claims.set(token, claims);
-  }
-
-  delete(token: string): void {
-    this.claims.delete(token);
   }
 }

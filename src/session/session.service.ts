@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { isUuid } from '../../protocol/messages.js';
 import type { Role, User } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
@@ -68,8 +69,9 @@ export class SessionService {
     return this.live(userId, sessionId, this.config.sessionTtlSeconds);
   }
 
-  /** As `touch`, for a session that is known by its id alone. */
+  /** As `touch`, for a session that is known by its id alone. @throws {AppError} `token_malformed` for what is no id */
   async touchById(sessionId: string): Promise<SessionRecord> {
+    if (!isUuid(sessionId)) throw new AppError('token_malformed', { detail: 'not a session id' });
     const userId = await this.store.ownerOf(sessionId);
     if (userId === undefined) throw new AppError('session_expired');
     return this.touch(userId, sessionId);

@@ -7,11 +7,8 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { AbstractWsAdapter } from '@nestjs/websockets';
 import { WebSocketServer } from 'ws';
 import { LIMITS, SUBPROTOCOL } from '../../protocol/messages.js';
-import {
-  type Admission,
-  type TakePlace,
-  UnifiedAuthenticationService,
-} from '../auth/unified-authentication.service.js';
+import type { Admission, TakePlace } from '../auth/admission.js';
+import { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';
 import { requireOneCredential, type UpgradeRequest } from '../auth/upgrade-credentials.js';
 import type { AppError } from '../errors/app-error.js';
 import { toAppError } from '../errors/problem.js';

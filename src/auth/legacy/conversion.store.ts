@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { redisKeys } from '../../redis/redis-keys.js';
 import { RedisService } from '../../redis/redis.service.js';
-import type { Conversion } from '../other-credentials.js';
+
+export interface Conversion {
+  userId: string;
+  sessionId: string;
+}
 
 /**
  * Which session an old token was turned into. Without it, a token whose session was ended would open the next one for as

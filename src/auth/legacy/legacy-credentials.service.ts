@@ -1,27 +1,23 @@
 import { Injectable } from '@nestjs/common';
-import { isUuid } from '../../../protocol/messages.js';
 import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
 import type { LegacyMethod } from '../../identity/user-context.js';
 import { AuditLog } from '../../observability/audit-log.service.js';
 import { Metrics } from '../../observability/metrics.js';
+import { type OpenedSession, SessionService } from '../../session/session.service.js';
 import { FeatureFlags } from '../../rollout/feature-flags.service.js';
-import { CLOCK_TOLERANCE_SECONDS } from '../access-token.js';
 import {
-  type Conversion,
   type FirstMessage,
-  type OldTokenOwner,
+  type FoundSession,
   type OtherCredential,
   OtherCredentials,
 } from '../other-credentials.js';
 import { hasCredential, type UpgradeRequest } from '../upgrade-credentials.js';
-import type { UserEntity } from '../user.entity.js';
-import { UserStore } from '../user.store.js';
 import { clientName } from './client-name.js';
 import { ConversionStore } from './conversion.store.js';
 import { CREDENTIAL_ROWS, type CredentialRow } from './credential-rows.js';
 import { readFirstMessage, readGreeting } from './first-message.js';
-import { type OldClaims, readOldClaims } from './old-claims.js';
+import { OldTokens } from './old-tokens.service.js';
 import { SUNSET_HEADERS } from './sunset.js';
 
 /** The old ways in, each behind its flag. It extracts and converts; whether somebody may come in it does not say. */
@@ -33,8 +29,8 @@ export class LegacyCredentials extends OtherCredentials {
 
   constructor(
     private readonly flags: FeatureFlags,
-    private readonly users: UserStore,
-    private readonly conversions: ConversionStore,
+    private readonly sessions: SessionService,
+    private readonly oldTokens: OldTokens,
     private readonly config: Config,
     private readonly audit: AuditLog,
     private readonly metrics: Metrics,
@@ -75,28 +71,30 @@ export class LegacyCredentials extends OtherCredentials {
     throw new AppError('forbidden', { detail: '"user_id" is not the user of the credential' });
   }
 
-  override takesOldTokens(): boolean {
-    return this.flags.isEnabled('legacy_token_formats');
+  override async sessionOf(
+    { kind, value }: OtherCredential,
+    verify: () => unknown,
+  ): Promise<FoundSession | undefined> {
+    if (kind === 'session_id') {
+      const session = await this.sessions.touchById(value);
+      return { session, expiresAtMs: Date.now() + this.config.accessTokenTtlSeconds * 1000 };
+    }
+    if (!this.takesOldTokens()) return undefined;
+    const old = await this.oldTokens.read(value, verify());
+    return old && this.oldTokens.sessionOf(old);
   }
 
-  override async ownerOf(payload: unknown): Promise<OldTokenOwner | undefined> {
-    const claims = readOldClaims(payload, this.config.jwt);
-    if (claims === undefined) return undefined;
-    const user = await this.findUser(claims);
-    if (user === undefined)
-      throw new AppError('token_invalid', { detail: 'the token names no user of ours' });
-    if (user.disabledAt !== null) throw new AppError('user_disabled');
-    const { id, email, role, displayName } = user;
-    return { user: { id, email, role, display_name: displayName }, expiresAtMs: claims.exp * 1000 };
-  }
-
-  override conversionOf(token: string): Promise<Conversion | undefined> {
-    return this.conversions.find(token);
-  }
-
-  override rememberConversion(token: string, conversion: Conversion, expiresAtMs: number): Promise<void> {
-    // As long as the token can be used: a verifier forgives it some seconds of another clock.
-    return this.conversions.remember(token, conversion, expiresAtMs + CLOCK_TOLERANCE_SECONDS * 1000);
+  override async exchange(
+    token: string,
+    verify: () => unknown,
+    userAgent: string,
+    countFor: (email: string) => Promise<unknown>,
+  ): Promise<OpenedSession> {
+    if (!this.takesOldTokens()) throw new AppError('auth_method_disabled');
+    const old = await this.oldTokens.read(token, verify());
+    if (old === undefined) throw new AppError('token_invalid', { detail: 'not a token of an old format' });
+    await countFor(old.user.email);
+    return this.oldTokens.exchange(old, userAgent);
   }
 
   override count(method: LegacyMethod | 'token_format', headers: UpgradeRequest['headers']): void {
@@ -113,11 +111,8 @@ export class LegacyCredentials extends OtherCredentials {
     });
   }
 
-  /** By address, where the token has one, and it must not contradict the subject; else by the subject. */
-  private async findUser({ sub, email }: OldClaims): Promise<UserEntity | undefined> {
-    if (email === undefined && isUuid(sub)) return this.users.findById(sub.toLowerCase());
-    const user = await this.users.findByEmail((email ?? sub).toLowerCase());
-    return isUuid(sub) && user?.id !== sub.toLowerCase() ? undefined : user;
+  private takesOldTokens(): boolean {
+    return this.flags.isEnabled('legacy_token_formats');
   }
 }
 
@@ -126,4 +121,8 @@ function toCredential({ row, value }: { row: CredentialRow; value: string }): Ot
 }
 
 /** What `auth.module.ts` registers. */
-export const LEGACY_PROVIDERS = [ConversionStore, { provide: OtherCredentials, useClass: LegacyCredentials }];
+export const LEGACY_PROVIDERS = [
+  ConversionStore,
+  OldTokens,
+  { provide: OtherCredentials, useClass: LegacyCredentials },
+];
