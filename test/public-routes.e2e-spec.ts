@@ -218,5 +218,20 @@ describe('a route', () => {
     expect(headers.get('ratelimit')).toMatch(/r=0/);
     expect((await from('192.0.2.2')).status).toBe(200);
     expect((await from('192.0.2.1', '/health/live')).status).toBe(200);
+    const registrations = [];
+    for (let count = 0; count <= REQUEST_LIMIT / 5; count++) {
+      registrations.push(
+        await request('POST', `${strict.url}/auth/register`, {
+          body: { email: `one-of-${count}@example.test`, password: 'a long enough passphrase' },
+          headers: { 'x-forwarded-for': '192.0.2.3' },
+        }),
+      );
+    }
+    const last = registrations.pop();
+    expect(registrations.every((answer) => answer.status === 201)).toBe(true);
+    expect([last?.status, last?.headers.get('ratelimit-policy')]).toEqual([
+      429,
+      `"registrations";q=${REQUEST_LIMIT / 5};w=60`,
+    ]);
   });
 });

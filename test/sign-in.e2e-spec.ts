@@ -9,12 +9,14 @@ import { rawUpgrade } from './support/raw-upgrade.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, mintTicket, register, remembered, signIn } from './support/user.js';
 
-const LOGIN_LIMIT = 3;
+const LOGIN_LIMIT = 2;
+/** Wrong passwords of one address, over all accounts. */
+const FAILURE_LIMIT = 10 * LOGIN_LIMIT;
 
 describe('signing in and out', () => {
   let cluster: Cluster;
   let node: TestNode;
-  /** Closed for registration, and patient with three wrong passwords only. */
+  /** Closed for registration, patient with two wrong passwords only, and behind a proxy that says who dials. */
   let strict: TestNode;
 
   beforeAll(async () => {
@@ -22,6 +24,7 @@ describe('signing in and out', () => {
     node = cluster.node;
     strict = await cluster.addNode({
       REGISTRATION: 'closed',
+      TRUST_PROXY: '1',
       LIMIT_LOGINS_PER_ACCOUNT_PER_MINUTE: String(LOGIN_LIMIT),
     });
   });
@@ -30,6 +33,12 @@ describe('signing in and out', () => {
 
   const post = <Body = Problem>(path: string, body: unknown, on = node) =>
     request<Body>('POST', `${on.url}${path}`, { body });
+  /** A sign-in to the strict node from somewhere else. */
+  const loginFrom = (address: string, email: string, password: string, userAgent = 'phone') =>
+    request<SignIn & Problem>('POST', `${strict.url}/auth/login`, {
+      body: { email, password },
+      headers: { 'x-forwarded-for': address, 'user-agent': userAgent },
+    });
   const refresh = <Body = Problem>(refreshToken: string, on = node) =>
     post<Body>('/auth/refresh', { refresh_token: refreshToken }, on);
   const me = (accessToken: string, on = node) =>
@@ -115,7 +124,8 @@ describe('signing in and out', () => {
         times[kind].push(performance.now() - start);
         expect(answer.status).toBe(401);
         const { trace_id: _traceId, ...problem } = answer.body;
-        seen.add(JSON.stringify(problem));
+        const names = [...answer.headers.keys()].filter((name) => name !== 'date');
+        seen.add(JSON.stringify([problem, names, answer.headers.get('ratelimit-policy')]));
       }
     }
     expect([...seen]).toEqual([expect.stringContaining('"code":"credentials_invalid"')]);
@@ -125,16 +135,73 @@ describe('signing in and out', () => {
     expect(ratio).toBeLessThan(2.5);
   });
 
-  it('lets nobody guess at one account for long, and the right password wait no less', async () => {
+  it('lets nobody guess at one account for long, and says where the limit stands', async () => {
     const { email, password } = await register(node);
-    for (let count = 0; count < LOGIN_LIMIT; count++) {
-      expect((await post('/auth/login', { email, password: 'a wrong password' }, strict)).status).toBe(401);
+    for (let count = 1; count <= LOGIN_LIMIT; count++) {
+      const { status, headers } = await loginFrom('192.0.2.1', email, 'a wrong password');
+      expect(status).toBe(401);
+      expect(headers.get('ratelimit')).toMatch(`"logins";r=${LOGIN_LIMIT - count};t=`);
+      expect(headers.get('ratelimit-policy')).toBe(`"logins";q=${LOGIN_LIMIT};w=60`);
     }
-    const answer = await post('/auth/login', { email, password }, strict);
+    const answer = await loginFrom('192.0.2.1', email, password);
     expect(answer.status).toBe(429);
     expect(answer.body).toMatchObject({ code: 'rate_limited', retry: 'after' });
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect(answer.headers.get('ratelimit')).toMatch(/r=0/);
+    expect(answer.headers.get('ratelimit')).toMatch(/"logins";r=0/);
+    const unknown = [];
+    for (let count = 0; count <= LOGIN_LIMIT; count++)
+      unknown.push((await loginFrom('192.0.2.1', 'nobody-here@example.test', 'a wrong password')).status);
+    expect(unknown).toEqual([401, 401, 429]);
+  });
+
+  it('keeps nobody out of a known device by wrong passwords from elsewhere', async () => {
+    const { email, password } = await register(node);
+    expect((await loginFrom('192.0.2.10', email, password)).status).toBe(200);
+    const floods = [
+      ['192.0.2.11', 'phone'],
+      ['192.0.2.10', 'another program'],
+    ] as const;
+    for (const [address, userAgent] of floods) {
+      for (let count = 0; count < LOGIN_LIMIT; count++)
+        await loginFrom(address, email, 'a wrong password', userAgent);
+      expect((await loginFrom(address, email, password, userAgent)).status).toBe(429);
+    }
+    expect((await loginFrom('192.0.2.10', email, password)).status).toBe(200);
+  });
+
+  it('lets a known device guess no more often than anybody', async () => {
+    const { email, password } = await register(node);
+    await loginFrom('192.0.2.20', email, password);
+    const statuses = [];
+    for (let count = 0; count <= LOGIN_LIMIT; count++)
+      statuses.push((await loginFrom('192.0.2.20', email, 'a wrong password')).status);
+    expect(statuses).toEqual([401, 401, 429]);
+  });
+
+  it('lets no address try passwords on one account after the other, but for its known devices', async () => {
+    const { email, password } = await register(node);
+    expect((await loginFrom('192.0.2.30', email, password)).status).toBe(200);
+    const spray = async (index: number) =>
+      (await loginFrom('192.0.2.30', `sprayed-${index}@example.test`, 'Summer in 2026')).status;
+    const statuses = await Promise.all(Array.from({ length: FAILURE_LIMIT }, (_, index) => spray(index)));
+    expect(new Set(statuses)).toEqual(new Set([401]));
+    const refused = await loginFrom('192.0.2.30', email, password, 'another program');
+    expect([refused.status, refused.headers.get('ratelimit-policy')]).toEqual([
+      429,
+      `"failed_logins";q=${FAILURE_LIMIT};w=60`,
+    ]);
+    expect((await loginFrom('192.0.2.30', email, password)).status).toBe(200);
+    expect((await loginFrom('192.0.2.31', email, password)).status).toBe(200);
+  });
+
+  it('counts right passwords of an address for no such limit', async () => {
+    const accounts = await Promise.all(
+      Array.from({ length: FAILURE_LIMIT / LOGIN_LIMIT + 1 }, () => register(node)),
+    );
+    const answers = accounts.flatMap(({ email, password }) =>
+      ['one', 'two'].map((userAgent) => loginFrom('192.0.2.40', email, password, userAgent)),
+    );
+    expect(new Set((await Promise.all(answers)).map(({ status }) => status))).toEqual(new Set([200]));
   });
 
   it('signs a disabled user in no more, and says so only to who knows the password', async () => {
@@ -182,6 +249,9 @@ describe('signing in and out', () => {
     const pairs = answers.filter(({ status }) => status === 200).map(({ body }) => remembered(body));
     expect(new Set(pairs.map((pair) => pair.refreshToken)).size).toBeLessThanOrEqual(1);
     expect(answers.filter(({ status }) => status === 401)).toHaveLength(12 - pairs.length);
+    // Eleven of them were a reuse: whoever holds the pair now may be the thief.
+    for (const { accessToken } of [user, ...pairs])
+      expect((await me(accessToken, strict)).body.code).toBe('session_revoked');
   });
 
   it('refuses refresh tokens that it did not make, and leaves the session that they name alone', async () => {

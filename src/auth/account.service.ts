@@ -5,7 +5,7 @@ import type { UserContext } from '../identity/user-context.js';
 import { AuditLog } from '../observability/audit-log.service.js';
 import { SessionService } from '../session/session.service.js';
 import { requireUncommonPassword } from './common-passwords.js';
-import type { PasswordAttempt } from './password.service.js';
+import { type PasswordAttempt, PasswordService } from './password.service.js';
 import { hashPassword } from './password.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 import { toUser } from './user.entity.js';
@@ -23,6 +23,7 @@ export class AccountService {
     private readonly users: UserStore,
     private readonly sessions: SessionService,
     private readonly authentication: UnifiedAuthenticationService,
+    private readonly passwords: PasswordService,
     private readonly audit: AuditLog,
   ) {}
 
@@ -39,6 +40,7 @@ export class AccountService {
       this.users.replacePassword(user.userId, passwordHash, await hashPassword(next)),
     );
     this.audit.record('user.password_changed', user.userId, { session_id: user.sessionId });
+    await this.passwords.rememberOnly(current);
     await this.sessions.endAll(user.userId, 'password_changed', user.sessionId);
   }
 

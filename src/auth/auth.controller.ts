@@ -6,6 +6,7 @@ import type { Me, SignIn, User } from '../../protocol/resources.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import { Public } from '../identity/public.decorator.js';
 import { toUser, type UserContext } from '../identity/user-context.js';
+import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.js';
 import { AccountService } from './account.service.js';
 import { PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH } from './password.js';
 import { RegistrationService } from './registration.service.js';
@@ -56,9 +57,12 @@ export class AuthController {
   @Post('register')
   async register(
     @Body({ schema: registrationSchema }) body: z.infer<typeof registrationSchema>,
+    @Ip() address: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<{ user: User }> {
     const { email, password, display_name: displayName } = body;
-    return { user: await this.registrations.register({ email, password, displayName }) };
+    const registration = { email, password, displayName, address, onLimit: tellLimit(reply) };
+    return { user: await this.registrations.register(registration) };
   }
 
   @Public()
@@ -71,7 +75,8 @@ export class AuthController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SignIn> {
     void reply.header('cache-control', 'no-store');
-    return this.signIn.login({ ...body, address, userAgent });
+    const onLimit = tellLimit(reply);
+    return this.signIn.login({ ...body, device: { address, userAgent }, onLimit });
   }
 
   @Public()
@@ -99,8 +104,10 @@ export class AuthController {
     @Body({ schema: passwordChangeSchema }) body: z.infer<typeof passwordChangeSchema>,
     @Headers('user-agent') userAgent = '',
     @Ip() address: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
-    const current = { email: user.email, password: body.current_password, address, userAgent };
+    const device = { address, userAgent };
+    const current = { email: user.email, password: body.current_password, device, onLimit: tellLimit(reply) };
     return this.accounts.changePassword(user, current, body.new_password);
   }
 
@@ -112,4 +119,9 @@ export class AuthController {
       expires_at: new Date(user.expiresAtMs).toISOString(),
     };
   }
+}
+
+/** Refused or not, an answer says where its own limit stands, in place of the one for all requests. */
+function tellLimit(reply: FastifyReply): (state: LimitState) => void {
+  return (state) => void reply.headers(rateLimitHeaders(state));
 }

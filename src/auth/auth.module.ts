@@ -12,6 +12,8 @@ import { AuthPaths } from './auth-paths.js';
 import { AuthReport } from './auth-report.js';
 import { ExchangeController } from './exchange.controller.js';
 import { HttpAuthGuard } from './http-auth.guard.js';
+import { KnownDevicesStore } from './known-devices.store.js';
+import { LoginLimit } from './login-limit.service.js';
 import { PasswordService } from './password.service.js';
 import { RegistrationService } from './registration.service.js';
 import { SessionController } from './session.controller.js';
@@ -34,6 +36,8 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     AddressLimit,
     AuthPaths,
     AuthReport,
+    KnownDevicesStore,
+    LoginLimit,
     PasswordService,
     RegistrationService,
     UserStore,

@@ -3,7 +3,8 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { SignIn } from '../../protocol/resources.js';
 import { Public } from '../identity/public.decorator.js';
-import { RateLimiter } from '../redis/rate-limiter.js';
+import { rateLimitHeaders } from '../redis/rate-limiter.js';
+import { LoginLimit } from './login-limit.service.js';
 import { OtherCredentials } from './other-credentials.js';
 import { SignInService } from './sign-in.service.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
@@ -17,7 +18,7 @@ export class ExchangeController {
   constructor(
     private readonly authentication: UnifiedAuthenticationService,
     private readonly signIn: SignInService,
-    private readonly rateLimiter: RateLimiter,
+    private readonly limit: LoginLimit,
     @Optional() private readonly others?: OtherCredentials,
   ) {}
 
@@ -31,9 +32,9 @@ export class ExchangeController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SignIn> {
     void reply.headers({ 'cache-control': 'no-store', ...this.others?.answerHeaders });
-    const opened = await this.authentication.exchange(body.token, { headers, address }, (email) =>
-      this.rateLimiter.take('logins', email),
-    );
+    const opened = await this.authentication.exchange(body.token, { headers, address }, async (email) => {
+      void reply.headers(rateLimitHeaders(await this.limit.takeExchange(email)));
+    });
     return this.signIn.toSignIn(opened);
   }
 }

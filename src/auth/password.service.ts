@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { RateLimiter } from '../redis/rate-limiter.js';
+import type { LimitState } from '../redis/rate-limiter.js';
+import type { Device } from './known-devices.store.js';
+import { LoginLimit } from './login-limit.service.js';
 import { isPasswordRight } from './password.js';
 import type { UserEntity } from './user.entity.js';
 import { UserStore } from './user.store.js';
@@ -8,9 +10,9 @@ import { UserStore } from './user.store.js';
 export interface PasswordAttempt {
   email: string;
   password: string;
-  /** Network address of the client. */
-  address: string;
-  userAgent: string;
+  device: Device;
+  /** Told where the limit stands, whatever is decided. */
+  onLimit: (state: LimitState) => void;
 }
 
 /** What a password turned out to be. The account is there for a wrong one too, if there is one. */
@@ -24,18 +26,20 @@ export interface CheckedPassword {
 export class PasswordService {
   constructor(
     private readonly users: UserStore,
-    private readonly rateLimiter: RateLimiter,
+    private readonly limit: LoginLimit,
   ) {}
 
   /**
    * Counts the attempt, then compares. An unknown account costs the same time.
    * @throws {AppError} `rate_limited`, `dependency_unavailable`.
    */
-  async check({ email, password }: PasswordAttempt): Promise<CheckedPassword> {
+  async check({ email, password, device, onLimit }: PasswordAttempt): Promise<CheckedPassword> {
     const address = email.toLowerCase();
-    await this.rateLimiter.take('logins', address);
+    onLimit(await this.limit.take(address, device));
     const account = await this.users.findByEmail(address);
-    return { account, isRight: await isPasswordRight(account?.passwordHash, password) };
+    const isRight = await isPasswordRight(account?.passwordHash, password);
+    if (!isRight) await this.limit.countFailure(address, device);
+    return { account, isRight };
   }
 
   /** Why a check is worth nothing any more: the account was disabled, or got another role or password meanwhile. */
@@ -44,5 +48,15 @@ export class PasswordService {
     if (now?.disabledAt instanceof Date) return 'user_disabled';
     const isSame = now?.role === checked.role && now.passwordHash === checked.passwordHash;
     return isSame ? undefined : 'credentials_invalid';
+  }
+
+  /** Remembers where a right password came from. */
+  async remember({ email, device }: PasswordAttempt): Promise<void> {
+    await this.limit.remember(email.toLowerCase(), device);
+  }
+
+  /** As `remember`, and forgets every other device: the password has changed. */
+  async rememberOnly({ email, device }: PasswordAttempt): Promise<void> {
+    await this.limit.rememberOnly(email.toLowerCase(), device);
   }
 }

@@ -3,7 +3,11 @@ import { Injectable } from '@nestjs/common';
 import type { User } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
+import { toAppError } from '../errors/problem.js';
+import { LimitReport } from '../observability/limit-report.service.js';
+import { type LimitState, RateLimiter } from '../redis/rate-limiter.js';
 import { requireUncommonPassword } from './common-passwords.js';
+import { accountDigest } from './known-devices.store.js';
 import { hashPassword } from './password.js';
 import { toUser } from './user.entity.js';
 import { UserStore } from './user.store.js';
@@ -12,6 +16,10 @@ export interface Registration {
   email: string;
   password: string;
   displayName: string | undefined;
+  /** Network address of the client. */
+  address: string;
+  /** Told where the address's limit stands, whatever comes of it. */
+  onLimit: (state: LimitState) => void;
 }
 
 /** Makes accounts for strangers, where the operator lets them in. */
@@ -20,22 +28,39 @@ export class RegistrationService {
   constructor(
     private readonly config: Config,
     private readonly users: UserStore,
+    private readonly rateLimiter: RateLimiter,
+    private readonly report: LimitReport,
   ) {}
 
-  /** @throws {AppError} `registration_closed`; `validation_failed` for a common password or an address that is taken. */
-  async register({ email, password, displayName }: Registration): Promise<User> {
+  /**
+   * @throws {AppError} `registration_closed`; `validation_failed` for a common password or an e-mail address that is
+   * taken; `rate_limited` by network address and by e-mail address.
+   */
+  async register(registration: Registration): Promise<User> {
+    const { email, password, displayName, address, onLimit } = registration;
     if (this.config.registration !== 'open') throw new AppError('registration_closed');
+    onLimit(await this.rateLimiter.take('registrations', address));
+    await this.rateLimiter.take('registrations_of_email', accountDigest(email.toLowerCase()));
     requireUncommonPassword(password);
     const user = {
       id: randomUUID(),
       email: email.toLowerCase(),
       displayName: displayName ?? email.slice(0, email.indexOf('@')),
       role: 'user' as const,
-      passwordHash: await hashPassword(password),
+      passwordHash: await this.hash(password, address),
     };
     if (!(await this.users.create(user))) {
       throw new AppError('validation_failed', { detail: '"email" has an account already', status: 409 });
     }
     return toUser(user);
+  }
+
+  private async hash(password: string, address: string): Promise<string> {
+    try {
+      return await hashPassword(password);
+    } catch (error) {
+      if (toAppError(error).code === 'rate_limited') this.report.refused('hashes', address);
+      throw error;
+    }
   }
 }

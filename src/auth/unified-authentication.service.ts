@@ -134,18 +134,21 @@ export class UnifiedAuthenticationService {
    * @throws {AppError} `credentials_invalid`, `user_disabled`, `rate_limited`, `dependency_unavailable`.
    */
   async authenticatePassword(login: PasswordAttempt): Promise<OpenedSession> {
-    const attempt: Attempt = { address: login.address };
+    const attempt: Attempt = { address: login.device.address };
     return this.decide('password', attempt, async () => {
       const { account, isRight } = await this.passwords.check(login);
       attempt.userId = account?.id;
       if (account === undefined || !isRight) throw new AppError('credentials_invalid');
       if (account.disabledAt !== null) throw new AppError('user_disabled');
-      const opened = await this.sessions.open(toUser(account), login.userAgent);
+      const opened = await this.sessions.open(toUser(account), login.device.userAgent);
       // Whoever changed the account meanwhile ended the sessions that were there, and could not know of this one.
       const change = await this.passwords.changeSince(account);
-      if (change === undefined) return opened;
-      await this.sessions.end(account.id, opened.session.session_id, 'admin');
-      throw new AppError(change);
+      if (change !== undefined) {
+        await this.sessions.end(account.id, opened.session.session_id, 'admin');
+        throw new AppError(change);
+      }
+      await this.passwords.remember(login);
+      return opened;
     });
   }
 
@@ -159,7 +162,7 @@ export class UnifiedAuthenticationService {
     login: PasswordAttempt,
     use: (account: UserEntity) => Promise<boolean>,
   ): Promise<void> {
-    await this.decide('password', { userId: user.userId, address: login.address }, async () => {
+    await this.decide('password', { userId: user.userId, address: login.device.address }, async () => {
       const { account, isRight } = await this.passwords.check(login);
       if (account?.id !== user.userId || !isRight || !(await use(account)))
         throw new AppError('credentials_invalid', { detail: 'The current password is another one' });

@@ -69,6 +69,11 @@ export class Metrics {
   ]);
   readonly slowConsumers = this.counter('chat_slow_consumers_total', 'Sockets closed for not reading');
   readonly frames = this.counter('chat_frames_total', 'Frames', ['direction', 'type']);
+  readonly rateLimited = this.counter(
+    'chat_rate_limited_total',
+    'Refusals by a limit that stands before a decision',
+    ['limit'],
+  );
   readonly auditDropped = this.counter(
     'chat_audit_dropped_total',
     'Audit rows lost because their buffer was full',

@@ -3,6 +3,7 @@ import { AuditLog } from './audit-log.service.js';
 import { AuditReader } from './audit.reader.js';
 import { AuditRetention } from './audit-retention.service.js';
 import { AuditStore } from './audit.store.js';
+import { LimitReport } from './limit-report.service.js';
 import { AppLogger } from './logger.js';
 import { MetricsController } from './metrics.controller.js';
 import { Metrics } from './metrics.js';
@@ -20,12 +21,13 @@ export class ObservabilityModule {
         { provide: AppLogger, useValue: logger },
         Metrics,
         RefusalLog,
+        LimitReport,
         AuditStore,
         AuditLog,
         AuditReader,
         AuditRetention,
       ],
-      exports: [AppLogger, Metrics, RefusalLog, AuditLog, AuditReader],
+      exports: [AppLogger, Metrics, RefusalLog, LimitReport, AuditLog, AuditReader],
     };
   }
 }

@@ -2,12 +2,25 @@ import { Injectable } from '@nestjs/common';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
+import { LimitReport } from '../observability/limit-report.service.js';
 import { redisKeys } from './redis-keys.js';
 import { RedisService } from './redis.service.js';
 
 const WINDOW_SECONDS = 60;
 
-export type LimitName = 'requests' | 'upgrades' | 'logins' | 'messages';
+/** A failed login is a wrong password of an unknown device: this many times the logins of one account, per address. */
+const FAILED_LOGINS_PER_LOGIN = 10;
+/** A request in so many may be a registration. */
+const REQUESTS_PER_REGISTRATION = 5;
+
+export type LimitName =
+  | 'requests'
+  | 'upgrades'
+  | 'logins'
+  | 'failed_logins'
+  | 'registrations'
+  | 'registrations_of_email'
+  | 'messages';
 
 /** Where a subject stands after one more use; what the `RateLimit` headers say. */
 export interface LimitState {
@@ -30,13 +43,18 @@ export class RateLimiter {
   constructor(
     config: Config,
     private readonly redis: RedisService,
+    private readonly report: LimitReport,
   ) {
-    const { limits } = config;
+    const { requestsPerAddress, upgradesPerAddress, loginsPerAccount, messagesPerUser } = config.limits;
+    const registrations = Math.max(1, Math.floor(requestsPerAddress / REQUESTS_PER_REGISTRATION));
     this.limiters = {
-      requests: this.limiter(redisKeys.limit('address', 'requests'), limits.requestsPerAddress),
-      upgrades: this.limiter(redisKeys.limit('address', 'upgrades'), limits.upgradesPerAddress),
-      logins: this.limiter(redisKeys.limit('user', 'logins'), limits.loginsPerAccount),
-      messages: this.limiter(redisKeys.limit('user', 'messages'), limits.messagesPerUser),
+      requests: this.limiter('address', 'requests', requestsPerAddress),
+      upgrades: this.limiter('address', 'upgrades', upgradesPerAddress),
+      logins: this.limiter('user', 'logins', loginsPerAccount),
+      failed_logins: this.limiter('address', 'failed_logins', loginsPerAccount * FAILED_LOGINS_PER_LOGIN),
+      registrations: this.limiter('address', 'registrations', registrations),
+      registrations_of_email: this.limiter('user', 'registrations', loginsPerAccount),
+      messages: this.limiter('user', 'messages', messagesPerUser),
     };
   }
 
@@ -52,37 +70,58 @@ export class RateLimiter {
    * @throws {AppError} `rate_limited` with the rest of the window; `dependency_unavailable` without Redis.
    */
   async take(name: LimitName, subject: string): Promise<LimitState> {
+    const used = await this.count(name, subject);
+    if (used.isOver) throw this.refusal(name, subject, used.resetMs);
+    return { name, limit: this.limiters[name].points, remaining: used.remaining, resetMs: used.resetMs };
+  }
+
+  /** Refuses a subject that has used up its limit, without counting. @throws {AppError} as `take` */
+  async require(name: LimitName, subject: string): Promise<void> {
     const limiter = this.limiters[name];
+    const state = await this.redis.run(() => limiter.get(subject));
+    if (state !== null && state.consumedPoints >= limiter.points)
+      throw this.refusal(name, subject, state.msBeforeNext);
+  }
+
+  /** Counts one use, also one over the limit. @throws {AppError} `dependency_unavailable` */
+  async count(
+    name: LimitName,
+    subject: string,
+  ): Promise<{ isOver: boolean; remaining: number; resetMs: number }> {
     try {
-      const state = await this.redis.run(() => limiter.consume(subject));
-      return {
-        name,
-        limit: limiter.points,
-        remaining: state.remainingPoints,
-        resetMs: state.msBeforeNext,
-      };
+      const state = await this.redis.run(() => this.limiters[name].consume(subject));
+      return { isOver: false, remaining: state.remainingPoints, resetMs: state.msBeforeNext };
     } catch (error) {
-      if (error instanceof RateLimiterRes) {
-        const resetMs = Math.max(1, error.msBeforeNext);
-        throw new AppError('rate_limited', {
-          detail: `more than ${limiter.points} ${name} in ${WINDOW_SECONDS} s`,
-          retryAfterMs: resetMs,
-          headers: rateLimitHeaders({ name, limit: limiter.points, remaining: 0, resetMs }),
-        });
-      }
+      if (error instanceof RateLimiterRes) return { isOver: true, remaining: 0, resetMs: error.msBeforeNext };
       throw error;
     }
   }
 
-  private limiter(keyPrefix: string, points: number): RateLimiterRedis {
+  private refusal(name: LimitName, subject: string, leftMs: number): AppError {
+    const limit = this.limiters[name].points;
+    const resetMs = Math.max(1, leftMs);
+    if (!isReportedElsewhere(name)) this.report.refused(name, subject);
+    return new AppError('rate_limited', {
+      detail: `more than ${limit} ${name.replaceAll('_', ' ')} in ${WINDOW_SECONDS} s`,
+      retryAfterMs: resetMs,
+      headers: rateLimitHeaders({ name, limit, remaining: 0, resetMs }),
+    });
+  }
+
+  private limiter(subject: 'address' | 'user', name: string, points: number): RateLimiterRedis {
     return new RateLimiterRedis({
       storeClient: this.redis.client,
-      keyPrefix,
+      keyPrefix: redisKeys.limit(subject, name),
       points,
       duration: WINDOW_SECONDS,
       inMemoryBlockOnConsumed: points + 1,
     });
   }
+}
+
+/** Whoever decides about a password or an upgrade reports each refusal, this one as well. */
+function isReportedElsewhere(name: LimitName): name is 'upgrades' | 'logins' | 'failed_logins' {
+  return name === 'upgrades' || name === 'logins' || name === 'failed_logins';
 }
 
 /** The headers of draft-ietf-httpapi-ratelimit-headers: structured fields, seconds. */

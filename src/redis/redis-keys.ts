@@ -31,6 +31,8 @@ export const redisKeys = {
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
   /** What administrators have set the flags to, as a hash of JSON by name. No end; as many fields as there are flags. */
   flags: () => 'node_flags',
+  /** Sorted set of digests of the devices that have signed in to an account, by time (ms); 20 at most. Life: 90 days. */
+  userDevices: (accountDigest: string) => `user_devices:${accountDigest}`,
   /** Counters of `rate-limiter-flexible`. Life: one window. */
   limit: (subject: 'address' | 'user', name: string) =>
     `${subject === 'user' ? 'user' : 'connection'}_limit_${name}`,

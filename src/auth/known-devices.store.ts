@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { redisKeys } from '../redis/redis-keys.js';
+import { RedisService } from '../redis/redis.service.js';
+
+/** Where a password comes from, as far as a request shows it. */
+export interface Device {
+  /** Network address of the client. */
+  address: string;
+  userAgent: string;
+}
+
+/** Of one account; the device that signed in longest ago is forgotten for the next. */
+const MAX_DEVICES = 20;
+const MEMORY_SECONDS = 90 * 86_400;
+
+/** From which devices an account was signed in to, as digests. */
+@Injectable()
+export class KnownDevicesStore {
+  constructor(private readonly redis: RedisService) {}
+
+  async has(account: string, device: Device): Promise<boolean> {
+    const score = await this.redis.run((redis) =>
+      redis.zscore(keyOf(account), deviceDigest(account, device)),
+    );
+    return score !== null && Number(score) > Date.now() - MEMORY_SECONDS * 1000;
+  }
+
+  async remember(account: string, device: Device): Promise<void> {
+    const key = keyOf(account);
+    await this.redis.run((redis) =>
+      Promise.all([
+        redis.zadd(key, Date.now(), deviceDigest(account, device)),
+        redis.zremrangebyrank(key, 0, -MAX_DEVICES - 1),
+        redis.expire(key, MEMORY_SECONDS),
+      ]),
+    );
+  }
+
+  async forgetAll(account: string): Promise<void> {
+    await this.redis.run((redis) => redis.del(keyOf(account)));
+  }
+}
+
+/** Names an account in keys: an address may hold any character. */
+export function accountDigest(account: string): string {
+  return digestOf([account]);
+}
+
+export function deviceDigest(account: string, { address, userAgent }: Device): string {
+  return digestOf([account, address, userAgent]);
+}
+
+function keyOf(account: string): string {
+  return redisKeys.userDevices(accountDigest(account));
+}
+
+/** JSON keeps the parts apart, so that no part can pass for two. */
+function digestOf(parts: string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
+}

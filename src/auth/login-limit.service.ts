@@ -1,0 +1,49 @@
+import { Injectable } from '@nestjs/common';
+import { type LimitState, RateLimiter } from '../redis/rate-limiter.js';
+import { accountDigest, type Device, deviceDigest, KnownDevicesStore } from './known-devices.store.js';
+
+/**
+ * How often a password may be tried. A device that has signed in to the account before has a budget of its own; all
+ * others share the account's. So a flood of wrong passwords keeps nobody out who is on a device of theirs, and no device
+ * may guess without limit.
+ */
+@Injectable()
+export class LoginLimit {
+  constructor(
+    private readonly rateLimiter: RateLimiter,
+    private readonly devices: KnownDevicesStore,
+  ) {}
+
+  /**
+   * Counts an attempt, before anything is known about the password or the account.
+   * @throws {AppError} `rate_limited`, also for an address with too many wrong passwords; `dependency_unavailable`.
+   */
+  async take(account: string, device: Device): Promise<LimitState> {
+    if (await this.devices.has(account, device))
+      return this.rateLimiter.take('logins', deviceDigest(account, device));
+    // First the address: who sprays passwords must not use up the budgets of accounts as well.
+    await this.rateLimiter.require('failed_logins', device.address);
+    return this.rateLimiter.take('logins', accountDigest(account));
+  }
+
+  /** Counts a wrong password for its address, whatever the account. Right ones are free: an office signs in from one. */
+  async countFailure(account: string, device: Device): Promise<void> {
+    if (await this.devices.has(account, device)) return;
+    await this.rateLimiter.count('failed_logins', device.address);
+  }
+
+  /** Counts the exchange of an old token, which has proved its account: strangers cannot use this budget up. */
+  async takeExchange(account: string): Promise<LimitState> {
+    return this.rateLimiter.take('logins', deviceDigest(account, { address: '', userAgent: 'exchange' }));
+  }
+
+  async remember(account: string, device: Device): Promise<void> {
+    await this.devices.remember(account, device);
+  }
+
+  /** After a password change: whoever knew the old one is a stranger now, but for the device that changed it. */
+  async rememberOnly(account: string, device: Device): Promise<void> {
+    await this.devices.forgetAll(account);
+    await this.devices.remember(account, device);
+  }
+}
