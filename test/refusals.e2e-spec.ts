@@ -1,11 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Problem } from '../protocol/errors.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
 import { metric } from './support/metrics.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
 import { TEST_ORIGIN } from './support/node.js';
-import { anAdmin, as, aUser, mintTicket } from './support/user.js';
+import { anAdmin, as, aUser, createConversation, mintTicket } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
 const FLOOD = 500;
@@ -77,6 +79,67 @@ describe('a refusal', () => {
     }
   });
 
+  it('by a limit is one count and one line, whichever limit it is', async () => {
+    const node = await cluster.addNode({
+      TRUST_PROXY: '1',
+      LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE: '5',
+      LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE: '1',
+      LIMIT_LOGINS_PER_ACCOUNT_PER_MINUTE: '1',
+      LIMIT_TICKETS_PER_USER_PER_MINUTE: '1',
+      LIMIT_MESSAGES_PER_USER_PER_MINUTE: '1',
+    });
+    const user = await aUser(cluster);
+    const { id: conversation_id } = await createConversation(cluster.node, user);
+    let host = 0;
+    const post = (path: string, body: unknown, address = `192.0.2.${++host}`) =>
+      as<Problem>(user, 'POST', node.url + path, { body, headers: { 'x-forwarded-for': address } });
+    const twice = async (path: string, body: unknown, address?: string) => {
+      await post(path, body, address);
+      return (await post(path, body, address)).status;
+    };
+    const email = 'one-of-many@example.test';
+    const login = { email, password: 'not-the-password' };
+    const ways: [limit: string, refusal: () => Promise<number>][] = [
+      ['tickets', () => twice('/websocket/ticket', {})],
+      ['registrations', () => twice('/auth/register', login, '192.0.2.100')],
+      ['registrations_of_email', () => twice('/auth/register', { ...login, email: 'two@example.test' })],
+      ['messages', () => twice(`/conversations/${conversation_id}/messages`, aMessage())],
+      [
+        'requests',
+        async () => {
+          for (let count = 0; count < 5; count++) await post('/auth/refresh', {}, '192.0.2.101');
+          return (await post('/auth/refresh', {}, '192.0.2.101')).status;
+        },
+      ],
+    ];
+    for (const [limit, refusal] of ways) {
+      expect([limit, await refusal()]).toEqual([limit, 429]);
+      expect([limit, await metric(node, 'chat_rate_limited_total', { limit })]).toEqual([limit, 1]);
+    }
+    expect(await metric(node, 'chat_tickets_total', { event: 'limited' })).toBe(1);
+
+    expect(await twice('/auth/login', { ...login, email: 'three@example.test' })).toBe(429);
+    const decided = { path: 'password', outcome: 'refused', reason: 'rate_limited' };
+    expect(await metric(node, 'chat_auth_attempts_total', decided)).toBe(1);
+    const ticket = 'A'.repeat(43);
+    const headers = { 'x-forwarded-for': '192.0.2.102' };
+    for (const status of [403, 429])
+      expect((await rawUpgrade(node, { ticket, headers })).status).toBe(status);
+    const refused = { outcome: 'refused', reason: 'rate_limited' };
+    expect(await metric(node, 'chat_ws_upgrades_total', refused)).toBe(1);
+    const linesOn = (event: string) =>
+      node.logged(event).filter((line) => line.reason === 'rate_limited' && line.count === 1);
+    // The last one to be written.
+    await eventually(() => linesOn('upgrade.refused')[0], 'the line of the upgrade');
+    expect(linesOn('upgrade.refused')).toEqual([expect.objectContaining({ address: '192.0.2.102' })]);
+    expect(linesOn('auth.refused')).toEqual([
+      expect.objectContaining({ path: 'password', address: expect.stringMatching(/^192/) }),
+    ]);
+    expect(linesOn('limit.reached').map(({ level, limit }) => [level, limit])).toEqual(
+      ways.map(([limit]) => ['warn', limit]),
+    );
+  });
+
   it('shows in the paths that an administrator sees', async () => {
     const admin = await anAdmin(cluster);
     const url = `${cluster.node.url}/admin/auth/paths`;
@@ -95,3 +158,5 @@ describe('a refusal', () => {
     }
   });
 });
+
+const aMessage = () => ({ client_message_id: randomUUID(), content: 'What time is it?' });

@@ -200,6 +200,8 @@ describe('a socket', () => {
       code: 4529,
       reason: expect.stringMatching(/^rate_limited;retry_after_ms=\d+$/),
     });
+    const line = await eventually(() => hasty.logged('limit.reached')[0], 'a line about it');
+    expect(line).toMatchObject({ limit: 'frames', count: 1 });
   });
 
   it('is closed with 4508 when it does not read, and harms no other', async () => {

@@ -6,6 +6,7 @@ import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import type { UserContext } from '../identity/user-context.js';
 import { AuditLog } from '../observability/audit-log.service.js';
+import { LimitReport } from '../observability/limit-report.service.js';
 import { Metrics } from '../observability/metrics.js';
 import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.js';
 import { SpentTickets } from './spent-tickets.js';
@@ -41,6 +42,7 @@ export class TicketService {
     private readonly store: TicketStore,
     private readonly audit: AuditLog,
     private readonly metrics: Metrics,
+    private readonly report: LimitReport,
   ) {}
 
   /** @throws {AppError} `rate_limited` for too many per minute or too many unused; `dependency_unavailable`. */
@@ -62,7 +64,7 @@ export class TicketService {
       remaining: quota.remaining,
       resetMs: quota.resetMs,
     } as const;
-    if (quota.exceeded !== undefined) throw this.limited(quota, limit);
+    if (quota.exceeded !== undefined) throw this.limited(user.userId, quota, limit);
     this.counted('issued').inc();
     this.audit.record('ticket.issued', user.userId, {
       ticket_id: digest.id,
@@ -229,8 +231,9 @@ export class TicketService {
     return new AppError('ticket_consumed');
   }
 
-  private limited(quota: TicketQuota, limit: LimitState): AppError {
+  private limited(userId: string, quota: TicketQuota, limit: LimitState): AppError {
     this.counted('limited').inc();
+    this.report.refused('tickets', userId);
     const { ticketsOutstandingPerUser, ticketsPerUser } = this.config.limits;
     const detail =
       quota.exceeded === 'per_minute'

@@ -5,6 +5,7 @@ import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { toAppError } from '../errors/problem.js';
 import { background } from '../observability/background.js';
+import { LimitReport } from '../observability/limit-report.service.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
 import type { AuthenticatedSocket } from './authenticated-socket.js';
@@ -52,6 +53,7 @@ export class FrameDispatcher {
     private readonly logger: AppLogger,
     private readonly metrics: Metrics,
     private readonly authentication: UnifiedAuthenticationService,
+    private readonly report: LimitReport,
   ) {
     this.framesPerMinute = config.limits.messagesPerUser * FRAMES_PER_MESSAGE;
   }
@@ -169,6 +171,7 @@ export class FrameDispatcher {
     }
     inbox.frames += 1;
     if (inbox.frames <= this.framesPerMinute) return false;
+    this.report.refused('frames', socket.user.userId);
     const retryAfterMs = MINUTE_MS - (now - inbox.framesSinceMs);
     socket.sendError(
       new AppError('rate_limited', {

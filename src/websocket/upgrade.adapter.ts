@@ -116,6 +116,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     // A client that resets while we ask Redis would end the process if nobody listened.
     socket.on('error', onLateError);
     let pass: UpgradePass | undefined;
+    let isAsked = false;
     try {
       const handshake = parseHandshake(request);
       handshake.address = this.gate.addressOf(request);
@@ -127,14 +128,16 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
         return;
       }
       const { refusal } = pass;
+      isAsked = true;
       const { identity, replaced } = await this.authenticate(address, refusal, (takePlace) =>
         this.authentication.authenticateUpgrade(handshake, takePlace),
       );
       if (identity.ticketId === undefined) this.isOld.add(request);
       if (this.open(request, socket, head, identity)) this.registry.replace(replaced);
     } catch (error) {
-      if (pass === undefined) this.logUndecided(request, toAppError(error));
-      this.refuse(socket, pathOf(request.url), (await pass?.refusal) ?? error);
+      const refusal = (await pass?.refusal) ?? error;
+      if (!isAsked || refusal !== error) this.logUndecided(request, toAppError(refusal));
+      this.refuse(socket, pathOf(request.url), refusal);
     } finally {
       pass?.leave();
     }
@@ -221,7 +224,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     background(this.registry.release(place), this.logger, 'connection.leave_failed');
   }
 
-  /** What was refused before the authentication service was asked, which logs its own refusals. */
+  /** What the authentication service did not refuse, which logs its own refusals. */
   private logUndecided(request: IncomingMessage, { code, detail }: AppError): void {
     const address = this.gate.addressOf(request);
     this.refusals.write(severityOf(code), 'upgrade.refused', code, address, {
