@@ -311,6 +311,20 @@ describe('run.cancel', () => {
     await chat.socket.close();
   });
 
+  it("is forbidden to a socket of another conversation's path, and tells it no more of a stranger's run", async () => {
+    const [chat, second] = [await aChat(cluster.node, alice), await aChat(cluster.node, alice)];
+    const inside = await watch(second, cluster.node);
+    const { run_id } = await ask(chat, 'count to 500');
+    expect((await inside.send('run.cancel', { run_id })).data).toMatchObject({ code: 'cancel_forbidden' });
+    const stranger = await aChat(cluster.node, await aUser(cluster));
+    const theirs = await watch(stranger, cluster.node);
+    for (const socket of [theirs, stranger.socket])
+      expect((await socket.send('run.cancel', { run_id })).data).toMatchObject({ code: 'run_not_found' });
+    expect(await chat.socket.send('run.cancel', { run_id })).toMatchObject({ type: 'run.cancelled' });
+    await Promise.all([chat, second, stranger].map(({ socket }) => socket.close()));
+    await Promise.all([inside.close(), theirs.close()]);
+  });
+
   it("does not find runs that have ended, are unknown or are a stranger's", async () => {
     const chat = await aChat(cluster.node, alice);
     const { run_id } = await ask(chat, 'count to 1');

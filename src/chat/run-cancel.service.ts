@@ -29,16 +29,17 @@ export class RunCancelService {
 
   /**
    * Stops a run and waits for its end. A run that was cancelled before gets the same answer again.
-   * @throws {AppError} `run_not_found` for a run that is a stranger's, unknown or ended otherwise; `dependency_unavailable`
-   * when it does not end within 5 s
+   * @param onlyIn the conversation that the caller was let in to, if it was one alone.
+   * @throws {AppError} `run_not_found` for a run that is a stranger's, unknown or ended otherwise; `cancel_forbidden` for
+   * the user's own in another conversation than `onlyIn`; `dependency_unavailable` when it does not end within 5 s
    */
-  async cancel(
-    userId: string,
-    name: RunName,
-    conversationId?: string,
-  ): Promise<{ run: KnownRun; end: RunEnd }> {
+  async cancel(userId: string, name: RunName, onlyIn?: string): Promise<{ run: KnownRun; end: RunEnd }> {
     const deadline = performance.now() + TIME_LIMIT_MS;
-    let run = await this.request(userId, name, conversationId);
+    const found = await this.find(userId, name);
+    if (onlyIn !== undefined && found.conversationId !== onlyIn) {
+      throw new AppError('cancel_forbidden', { detail: 'this socket was opened for another conversation' });
+    }
+    let run = await this.stop(found);
     while (run.outcome === undefined) {
       if (performance.now() > deadline) {
         throw new AppError('dependency_unavailable', {
@@ -46,34 +47,22 @@ export class RunCancelService {
         });
       }
       await sleep(POLL_INTERVAL_MS);
-      run = await this.find(userId, { runId: run.id }, conversationId);
+      run = await this.find(userId, { runId: run.id });
     }
     if (run.outcome.finish_reason !== 'cancelled') throw hasEnded(run);
     return { run, end: run.outcome };
   }
 
-  /** Asks a run to stop, without waiting for its end. @throws {AppError} as `cancel` */
+  /**
+   * Asks a run to stop, without waiting for its end.
+   * @param conversationId where it must be, if that was said.
+   * @throws {AppError} `run_not_found` for a run that is not there, a stranger's, or ended otherwise.
+   */
   async request(userId: string, name: RunName, conversationId?: string): Promise<KnownRun> {
-    const run = await this.find(userId, name, conversationId);
-    if (run.status === 'cancelled') return run;
-    if (run.status === 'completed' || run.status === 'failed') throw hasEnded(run);
-    if (run.status === 'queued') {
-      const outcome = await this.journal.cancelQueued(run);
-      if (outcome !== undefined) {
-        this.leases.confirmAnnounced(run.id);
-        this.metrics.runs.labels('cancelled').inc();
-        return { ...run, status: 'cancelled', outcome };
-      }
-    }
-    // It runs, or has begun to while we looked.
-    await this.runs.requestCancel(run.id);
-    this.tell(run.id);
-    this.logger.info('run.cancel_requested', {
-      run_id: run.id,
-      conversation_id: run.conversationId,
-      user_id: userId,
-    });
-    return run;
+    const run = await this.find(userId, name);
+    if (conversationId !== undefined && run.conversationId !== conversationId)
+      throw new AppError('run_not_found');
+    return this.stop(run);
   }
 
   /** Asks all runs of a user to stop, without waiting for their ends. */
@@ -94,11 +83,32 @@ export class RunCancelService {
     this.signals.announceCancel(runId);
   }
 
-  private async find(userId: string, name: RunName, conversationId: string | undefined): Promise<KnownRun> {
+  private async stop(run: KnownRun): Promise<KnownRun> {
+    if (run.status === 'cancelled') return run;
+    if (run.status === 'completed' || run.status === 'failed') throw hasEnded(run);
+    if (run.status === 'queued') {
+      const outcome = await this.journal.cancelQueued(run);
+      if (outcome !== undefined) {
+        this.leases.confirmAnnounced(run.id);
+        this.metrics.runs.labels('cancelled').inc();
+        return { ...run, status: 'cancelled', outcome };
+      }
+    }
+    // It runs, or has begun to while we looked.
+    await this.runs.requestCancel(run.id);
+    this.tell(run.id);
+    this.logger.info('run.cancel_requested', {
+      run_id: run.id,
+      conversation_id: run.conversationId,
+      user_id: run.userId,
+    });
+    return run;
+  }
+
+  private async find(userId: string, name: RunName): Promise<KnownRun> {
     const run = await this.runs.find(userId, name);
-    if (run !== undefined && (conversationId === undefined || run.conversationId === conversationId))
-      return run;
-    throw new AppError('run_not_found');
+    if (run === undefined) throw new AppError('run_not_found');
+    return run;
   }
 }
 
