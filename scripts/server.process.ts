@@ -10,6 +10,8 @@ export interface ServerOptions {
   name: string;
   /** All settings of the node; `PORT=0` lets it choose. */
   env: NodeJS.ProcessEnv;
+  /** Arguments of Node itself. */
+  nodeArgs?: string[];
   logFile: string;
   ledger: ProcessLedger;
 }
@@ -24,14 +26,15 @@ const READY_LIMIT_MS = 60_000;
 const READY_EVENT = 'server.listening';
 
 /** Starts a node and waits until it says that it listens. */
-export async function startServer({ name, env, logFile, ledger }: ServerOptions): Promise<ServerProcess> {
+export async function startServer(options: ServerOptions): Promise<ServerProcess> {
+  const { name, env, nodeArgs = [], logFile, ledger } = options;
   if (!existsSync(SERVER_ENTRY)) throw new LaunchError(`${SERVER_ENTRY} is missing: run npm run build.`);
   const logStart = existsSync(logFile) ? statSync(logFile).size : 0;
   const settings = { ...env, NODE_NAME: name };
   const child = await startChild({
     name,
     command: process.execPath,
-    args: ['--enable-source-maps', SERVER_ENTRY],
+    args: ['--enable-source-maps', ...nodeArgs, SERVER_ENTRY],
     env: settings,
     logFile,
     ledger,

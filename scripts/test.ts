@@ -13,6 +13,7 @@ import { searchLeaks } from './test.leaks.js';
 import { clearEarlierRuns, RUN_VARIABLE, TestRun } from './test.run.js';
 import { bringNeeds, specFiles, SUITES } from './test.suites.js';
 import type { Suite } from './test.suites.js';
+import { judge, readSightings } from './test.witness.js';
 
 /**
  * Runs the check and every suite, or with `--only [suite] [pattern]` a part of them, on engines that it starts and ends.
@@ -30,7 +31,7 @@ class TestRunner {
     private readonly state: StateFolder,
     private readonly suites: Suite[],
     private readonly patterns: string[],
-    private readonly withCheck: boolean,
+    private readonly isWhole: boolean,
   ) {
     this.run = new TestRun(state);
   }
@@ -38,7 +39,7 @@ class TestRunner {
   /** Answers the exit code. */
   async work(): Promise<number> {
     try {
-      if (this.withCheck) await this.measure('check', () => this.check());
+      if (this.isWhole) await this.measure('check', () => this.check());
       for (const suite of this.suites) await this.suite(suite);
     } finally {
       await this.finish();
@@ -138,6 +139,17 @@ class TestRunner {
       for (const leak of leaks) say(`A log holds a credential: ${leak}`);
       return leaks.length === 0 ? PASSED_ONE : FAILED_ONE;
     });
+    if (this.isWhole) await this.proveWhole();
+  }
+
+  /** What only a run of everything can show. */
+  private async proveWhole(): Promise<void> {
+    await this.measure('witness', () => {
+      const { table, faults } = judge(readSightings(this.run.folder));
+      for (const line of table) say(line);
+      for (const fault of faults) say(`Authentication is not decided in one place: ${fault}`);
+      return faults.length === 0 ? PASSED_ONE : FAILED_ONE;
+    });
   }
 
   private async measure(name: string, work: () => Promise<Counts> | Counts): Promise<void> {
@@ -170,17 +182,17 @@ class TestRunner {
 }
 
 /** `--only e2e tickets` runs the files of one suite that match; `--only tickets` looks in all suites. */
-function chosen(args: string[]): { suites: Suite[]; patterns: string[]; withCheck: boolean } {
-  if (args[0] !== '--only') return { suites: SUITES, patterns: args, withCheck: args.length === 0 };
+function chosen(args: string[]): { suites: Suite[]; patterns: string[]; isWhole: boolean } {
+  if (args[0] !== '--only') return { suites: SUITES, patterns: args, isWhole: args.length === 0 };
   const [, first, ...rest] = args;
   const suite = SUITES.find((candidate) => candidate.name === first);
-  if (suite !== undefined) return { suites: [suite], patterns: rest, withCheck: false };
-  return { suites: SUITES, patterns: args.slice(1), withCheck: false };
+  if (suite !== undefined) return { suites: [suite], patterns: rest, isWhole: false };
+  return { suites: SUITES, patterns: args.slice(1), isWhole: false };
 }
 
 const state = new StateFolder(PROJECT_ROOT);
-const { suites, patterns, withCheck } = chosen(process.argv.slice(2));
+const { suites, patterns, isWhole } = chosen(process.argv.slice(2));
 await clearEarlierRuns(state);
-const runner = new TestRunner(state, suites, patterns, withCheck);
+const runner = new TestRunner(state, suites, patterns, isWhole);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => runner.interrupt());
 process.exitCode = await runner.work();

@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Exit } from '../../scripts/child.process.js';
 import { startServer } from '../../scripts/server.process.js';
 import { currentRun, runLedger } from '../../scripts/test.run.js';
+import { WITNESS_FOLDER } from '../../scripts/test.witness.js';
 import { logFile } from './engines.js';
 
 /** Where a node, or a front before nodes, is dialled. */
@@ -60,6 +64,7 @@ export async function startNode({ name = 'node', env }: NodeOptions): Promise<Te
   const { child, port } = await startServer({
     name: unique,
     env: { PATH, HOME, PORT: '0', ...TEST_SETTINGS, ...env },
+    nodeArgs: ['--import', witness(unique)],
     logFile: logFile(unique),
     ledger: runLedger(currentRun().folder),
   });
@@ -77,6 +82,15 @@ export async function startNode({ name = 'node', env }: NodeOptions): Promise<Te
     },
     signal: (signal) => child.kill(signal),
   };
+}
+
+/** Where Node finds the witness, and with it where the witness writes. */
+function witness(name: string): string {
+  const folder = join(currentRun().folder, WITNESS_FOLDER);
+  mkdirSync(folder, { recursive: true });
+  const url = pathToFileURL(join(import.meta.dirname, 'witness.mjs'));
+  url.searchParams.set('into', join(folder, `${name}.jsonl`));
+  return url.href;
 }
 
 export function addressOf(port: number): NodeAddress {
