@@ -91,6 +91,12 @@ export function runLedger(folder: string): ProcessLedger {
   return new ProcessLedger(join(folder, LEDGER));
 }
 
+/** False in the unit suite, which has no engines and no servers. */
+export function hasRun(): boolean {
+  const file = process.env[RUN_VARIABLE];
+  return file !== undefined && existsSync(file);
+}
+
 /** The run that this process belongs to. */
 export function currentRun(): RunFacts {
   const file = process.env[RUN_VARIABLE];

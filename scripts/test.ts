@@ -9,6 +9,7 @@ import { signalProcess } from './process.ledger.js';
 import { StateFolder } from './state.folder.js';
 import { FAILED_ONE, inWords, jestCounts, PASSED_ONE, sum } from './test.counts.js';
 import type { Counts } from './test.counts.js';
+import { unreachedCodes } from './test.codes.js';
 import { searchLeaks } from './test.leaks.js';
 import { clearEarlierRuns, RUN_VARIABLE, TestRun } from './test.run.js';
 import { bringNeeds, specFiles, SUITES } from './test.suites.js';
@@ -149,6 +150,11 @@ class TestRunner {
       for (const line of table) say(line);
       for (const fault of faults) say(`Authentication is not decided in one place: ${fault}`);
       return faults.length === 0 ? PASSED_ONE : FAILED_ONE;
+    });
+    await this.measure('codes', () => {
+      const codes = unreachedCodes(this.run.folder);
+      if (codes.length > 0) say(`No test was answered with: ${codes.join(', ')}`);
+      return codes.length === 0 ? PASSED_ONE : FAILED_ONE;
     });
   }
 

@@ -6,6 +6,7 @@ import { request } from './support/http.js';
 import { TEST_ORIGIN } from './support/node.js';
 import type { TestNode } from './support/node.js';
 import { rawRequest } from './support/raw-upgrade.js';
+import { rememberCode } from './support/seen-codes.js';
 import { as, aUser } from './support/user.js';
 import type { TestUser } from './support/user.js';
 
@@ -156,6 +157,7 @@ describe('a route', () => {
       body,
     });
     const problem = (await answer.json()) as Problem;
+    rememberCode(problem);
     expect([answer.status, problem.code]).toEqual([status, code]);
     expect(answer.headers.get('content-type')).toMatch('application/problem+json');
     expect(problem.detail).not.toMatch(/node_modules|\.js|at /);

@@ -1,4 +1,5 @@
 import type { Problem } from '../../protocol/errors.js';
+import { rememberCode } from './seen-codes.js';
 
 export interface Answer<Body> {
   status: number;
@@ -38,7 +39,9 @@ export async function request<Body = Problem>(
   if (options.expect !== undefined && response.status !== options.expect) {
     throw new Error(`${method} ${url}: expected ${options.expect}, got ${response.status} ${text}`);
   }
-  return { status: response.status, headers: response.headers, body: parse(text, response) as Body };
+  const body = parse(text, response);
+  rememberCode(body);
+  return { status: response.status, headers: response.headers, body: body as Body };
 }
 
 function parse(text: string, response: Response): unknown {

@@ -1,5 +1,6 @@
 import { request } from './http.js';
 import type { TestNode } from './node.js';
+import { rememberReason } from './seen-codes.js';
 
 /** What a node exports now. */
 export async function scrape(node: TestNode): Promise<string> {
@@ -19,5 +20,6 @@ export async function metric(
     if (match?.[1] !== name || !wanted.every((label) => match[2]?.includes(label) === true)) continue;
     sum += Number(match[3]);
   }
+  if (sum > 0) rememberReason(labels.reason);
   return sum;
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import type { ServerFrame } from '../../protocol/messages.js';
+import { rememberFrame } from './seen-codes.js';
 import type { Closed } from './socket.js';
 import { dialPath } from './socket.js';
 import type { ConnectOptions } from './socket.js';
@@ -123,7 +124,11 @@ export class RawSocket {
   }
 
   private keep(opcode: number, payload: Buffer): void {
-    if (opcode === 1) this.frames.push(JSON.parse(payload.toString('utf8')) as ServerFrame);
+    if (opcode === 1) {
+      const frame = JSON.parse(payload.toString('utf8')) as ServerFrame;
+      rememberFrame(frame);
+      this.frames.push(frame);
+    }
     if (opcode === 9) this.pings += 1;
     if (opcode === 8) this.close = { code: payload.readUInt16BE(0), reason: payload.toString('utf8', 2) };
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Problem } from '../../protocol/errors.js';
+import { rememberCode } from './seen-codes.js';
 import { dialPath } from './socket.js';
 import type { ConnectOptions } from './socket.js';
 import { within } from './waiting.js';
@@ -51,6 +52,7 @@ export async function rawRequest(node: { port: number }, text: string): Promise<
   answer ??= parseAnswer(received, true);
   if (answer === undefined)
     throw new Error(`no HTTP answer, but ${received.length} bytes and the end of the stream`);
+  if (isProblem(answer)) rememberCode(answer.problem());
   return answer;
 }
 
@@ -83,6 +85,10 @@ function parseAnswer(bytes: Buffer, ended: boolean): RawAnswer | undefined {
   if (body === undefined) return undefined;
   const text = body.toString('utf8');
   return { statusLine, status, headers, body: text, problem: () => parseProblem(statusLine, text) };
+}
+
+function isProblem({ headers }: RawAnswer): boolean {
+  return headers['content-type']?.startsWith('application/problem+json') === true;
 }
 
 function parseProblem(statusLine: string, text: string): Problem {

@@ -10,6 +10,7 @@ import type {
 } from '../../protocol/messages.js';
 import { SUBPROTOCOL } from '../../protocol/messages.js';
 import type { NodeAddress } from './node.js';
+import { rememberCode, rememberFrame } from './seen-codes.js';
 import { mintTicket } from './user.js';
 import type { TestUser } from './user.js';
 import { WAIT_MS, within } from './waiting.js';
@@ -61,7 +62,9 @@ export class TestSocket {
       });
     });
     ws.on('message', (data) => {
-      this.frames.push(JSON.parse((data as Buffer).toString('utf8')) as ServerFrame);
+      const frame = JSON.parse((data as Buffer).toString('utf8')) as ServerFrame;
+      rememberFrame(frame);
+      this.frames.push(frame);
       this.wake();
     });
   }
@@ -74,6 +77,7 @@ export class TestSocket {
     const refused = new Promise<never>((_, reject) => {
       ws.once('unexpected-response', (_request, response) => {
         void readAll(response).then((body) => {
+          if (body.startsWith('{')) rememberCode(JSON.parse(body));
           reject(new UpgradeRefused(response.statusCode ?? 0, response.headers, body));
         }, reject);
       });
