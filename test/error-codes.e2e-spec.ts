@@ -1,0 +1,75 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Problem } from '../protocol/errors.js';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import { metric } from './support/metrics.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { TestSocket } from './support/socket.js';
+import { as, aUser, createConversation, mintTicket } from './support/user.js';
+import type { TestUser } from './support/user.js';
+import { eventually } from './support/waiting.js';
+
+// Codes that are easy to promise and hard to reach; all others are reached where their own promise is shown.
+describe('the code of an error', () => {
+  let cluster: Cluster;
+  let user: TestUser;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ nodes: 1 });
+    user = await aUser(cluster);
+  });
+
+  afterAll(() => cluster.stop());
+
+  it.each<[string, () => Promise<string> | string]>([
+    ['ticket_malformed', () => 'not-a-ticket'],
+    ['ticket_unknown', () => 'A'.repeat(43)],
+    ['ticket_consumed', usedTicket],
+  ])('%s is what a socket hears that would renew itself with such a ticket', async (code, make) => {
+    const socket = await TestSocket.open(cluster.node, user);
+    const answer = await socket.send('auth.refresh', { ticket: await make() });
+    expect([answer.type, (answer.data as Problem).code]).toEqual(['error', code]);
+    expect(await socket.closes()).toEqual({ code: 4403, reason: 'forbidden' });
+  });
+
+  async function usedTicket(): Promise<string> {
+    const { ticket } = await mintTicket(cluster.node, user);
+    expect((await rawUpgrade(cluster.node, { ticket })).status).toBe(101);
+    return ticket;
+  }
+
+  it('ticket_missing is counted, and whoever dials without a ticket is told what all are told', async () => {
+    const answer = await rawUpgrade(cluster.node);
+    expect([answer.status, answer.problem().code]).toEqual([403, 'ticket_rejected']);
+    const labels = { path: 'upgrade', outcome: 'refused', reason: 'ticket_missing' };
+    expect(await metric(cluster.node, 'chat_auth_attempts_total', labels)).toBe(1);
+  });
+
+  describe('internal', () => {
+    const HIDDEN = 'conversations_elsewhere';
+
+    afterEach(() => cluster.sql(`ALTER TABLE IF EXISTS ${HIDDEN} RENAME TO conversations`));
+
+    it('is what HTTP and a socket answer to a fault of ours, which the log explains and the answer does not', async () => {
+      const { id } = await createConversation(cluster.node, user);
+      const socket = await TestSocket.open(cluster.node, user);
+      await cluster.sql(`ALTER TABLE conversations RENAME TO ${HIDDEN}`);
+      const { status, body } = await as<Problem>(user, 'GET', `${cluster.node.url}/conversations/${id}`);
+      const frame = await socket.send('subscribe', { conversation_id: id });
+      expect(status).toBe(500);
+      for (const problem of [body, frame.data as Problem]) {
+        expect(problem).toMatchObject({ code: 'internal', status: 500, retry: 'backoff' });
+        expect(JSON.stringify(problem)).not.toMatch(/conversations"|relation|SELECT|\.js/);
+      }
+      const line = await eventually(
+        () => cluster.node.logged('request.broken').find(({ trace_id }) => trace_id === body.trace_id),
+        'the line of the request',
+      );
+      expect(line).toMatchObject({ severity: 'CRITICAL', error: expect.stringContaining('relation') });
+      await cluster.sql(`ALTER TABLE ${HIDDEN} RENAME TO conversations`);
+      expect((await socket.send('subscribe', { conversation_id: id })).type).toBe('subscribed');
+      await as(user, 'GET', `${cluster.node.url}/conversations/${id}`, { expect: 200 });
+      await socket.close();
+    });
+  });
+});
