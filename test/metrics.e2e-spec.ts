@@ -66,6 +66,42 @@ describe('the metrics', () => {
     expect(await scrape(node)).toMatch(new RegExp(`^# TYPE ${name} (counter|gauge|histogram)$`, 'm'));
   });
 
+  /** How often each path decided so far, by `path outcome`. */
+  async function decisions(): Promise<Map<string, number>> {
+    const sample = /^chat_auth_attempts_total\{path="(\w+)",outcome="(\w+)",reason="\w+"\} (\d+)$/gm;
+    const counts = new Map<string, number>();
+    for (const [, path, outcome, count] of (await scrape(node)).matchAll(sample)) {
+      const key = `${path} ${outcome}`;
+      counts.set(key, (counts.get(key) ?? 0) + Number(count));
+    }
+    return counts;
+  }
+
+  /** The decisions that something led to, each as often as it was made. */
+  async function decidedBy(work: () => Promise<unknown>): Promise<string[]> {
+    const before = await decisions();
+    await work();
+    const after = [...(await decisions())];
+    return after.flatMap(([key, count]) => Array<string>(count - (before.get(key) ?? 0)).fill(key));
+  }
+
+  it('count one decision for each request, upgrade and frame: REST and sockets are asked about in one place', async () => {
+    const { id } = await createConversation(node, user);
+    const { ticket } = await mintTicket(node, user);
+    const me = `${node.url}/auth/me`;
+    expect(await decidedBy(() => as(user, 'GET', me, { expect: 200 }))).toEqual(['http accepted']);
+    expect(await decidedBy(() => request('GET', me, { expect: 401 }))).toEqual(['http refused']);
+    const connect = () => TestSocket.connect(node, { ticket });
+    let socket: TestSocket | undefined;
+    expect(await decidedBy(async () => (socket = await connect()))).toEqual(['upgrade accepted']);
+    expect(await decidedBy(() => rawUpgrade(node, { ticket }))).toEqual(['upgrade refused']);
+    const subscribe = async () => socket?.send('subscribe', { conversation_id: id });
+    expect(await decidedBy(subscribe)).toEqual(['frame accepted']);
+    await as(user, 'POST', `${node.url}/auth/logout`, { expect: 204 });
+    await socket?.closes();
+    user = await aUser(cluster);
+  });
+
   it('count what happens to upgrades, tickets and sockets', async () => {
     const opened = await growth('chat_ws_upgrades_total', { outcome: 'accepted' }, async () => {
       const socket = await TestSocket.open(node, user);
