@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Me, SignIn } from '../protocol/resources.js';
-import type { FlagName } from '../src/rollout/flags.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
+import { variable, WAYS } from './support/legacy-ways.js';
 import { metric } from './support/metrics.js';
 import { TEST_ORIGIN } from './support/node.js';
 import type { TestNode } from './support/node.js';
@@ -16,62 +16,6 @@ import { as, aUser, createConversation, mintTicket, remembered } from './support
 import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
-interface Way {
-  name: string;
-  method: string;
-  flag: FlagName;
-  dial: (user: TestUser) => RawUpgrade;
-}
-
-const WAYS: Way[] = [
-  {
-    name: '?token=',
-    method: 'query_token',
-    flag: 'legacy_query_token',
-    dial: ({ accessToken }) => ({ path: `/ws?token=${accessToken}` }),
-  },
-  {
-    name: 'a subprotocol',
-    method: 'subprotocol',
-    flag: 'legacy_subprotocol',
-    dial: ({ accessToken }) => ({ headers: { 'Sec-WebSocket-Protocol': `chat.v1, Bearer.${accessToken}` } }),
-  },
-  {
-    name: 'Authorization',
-    method: 'authorization_header',
-    flag: 'legacy_authorization_header',
-    dial: ({ accessToken }) => ({ headers: { Authorization: `Bearer ${accessToken}` } }),
-  },
-  {
-    name: 'x-auth-token',
-    method: 'authorization_header',
-    flag: 'legacy_authorization_header',
-    dial: ({ accessToken }) => ({ headers: { 'X-Auth-Token': accessToken } }),
-  },
-  {
-    name: 'the cookie access_token',
-    method: 'cookie',
-    flag: 'legacy_cookie',
-    dial: ({ accessToken }) => ({
-      origin: TEST_ORIGIN,
-      headers: { Cookie: `theme=dark; access_token=${accessToken}` },
-    }),
-  },
-  {
-    name: '?session_token=',
-    method: 'session_id',
-    flag: 'legacy_session_id',
-    dial: ({ sessionId }) => ({ path: `/ws?session_token=${sessionId}` }),
-  },
-  {
-    name: 'the cookie session_id',
-    method: 'session_id',
-    flag: 'legacy_session_id',
-    dial: ({ sessionId }) => ({ origin: TEST_ORIGIN, headers: { Cookie: `session_id=${sessionId}` } }),
-  },
-];
-
-const variable = (flag: FlagName) => `FLAG_${flag.toUpperCase()}`;
 const ALL_FLAGS = Object.fromEntries(
   [...WAYS.map(({ flag }) => flag)].map((flag) => [variable(flag), 'true']),
 );
