@@ -11,11 +11,21 @@ const THE_ONE = {
 };
 const PATHS = ['http', 'upgrade', 'first_message', 'frame', 'password', 'refresh', 'exchange'];
 
-/** Every path decided, both ways, by the one service. */
-const COMPLETE: Sighting[] = PATHS.flatMap((path) => [
-  { primitive: 'AuthReport.success', path, outcome: 'accepted' as const, ...THE_ONE, count: 2 },
-  { primitive: 'AuthReport.refusal', path, outcome: 'refused' as const, ...THE_ONE, count: 1 },
-]);
+const PRIMITIVES = [
+  'argon2.verify',
+  'JwtService.verify',
+  ...['check', 'rotate', 'touch', 'touchById'].map((method) => `SessionService.${method}`),
+  'TicketService.consume',
+];
+
+/** Every path decided, both ways, by the one service, which asked for all that it needs. */
+const COMPLETE: Sighting[] = [
+  ...PATHS.flatMap((path) => [
+    { primitive: 'AuthReport.success', path, outcome: 'accepted' as const, ...THE_ONE, count: 2 },
+    { primitive: 'AuthReport.refusal', path, outcome: 'refused' as const, ...THE_ONE, count: 1 },
+  ]),
+  ...PRIMITIVES.map((primitive) => ({ primitive, ...THE_ONE, count: 1 })),
+];
 
 const faultsWith = (...more: Sighting[]) => judge([...COMPLETE, ...more]).faults;
 
@@ -49,7 +59,12 @@ describe('judge', () => {
   it('names each path that was not decided, and which way', () => {
     const rest = COMPLETE.filter(({ path, outcome }) => path !== 'frame' || outcome !== 'refused');
     expect(judge(rest).faults).toEqual(['no test made the path "frame" decide: refused']);
-    expect(judge([]).faults).toHaveLength(PATHS.length * 2);
+    expect(judge([]).faults).toHaveLength(PATHS.length * 2 + PRIMITIVES.length);
+  });
+
+  it('says when it did not see what is always called', () => {
+    const rest = COMPLETE.filter(({ primitive }) => primitive !== 'argon2.verify');
+    expect(judge(rest).faults).toEqual(['nobody was seen to call argon2.verify: is it still watched?']);
   });
 
   it('prints who decided how often by path', () => {

@@ -40,6 +40,17 @@ const PATHS: Record<AuthPath, true> = {
   exchange: true,
 };
 
+/** What the product calls by design: when one is never seen, it is the witness that is broken. */
+const WATCHED = [
+  'argon2.verify',
+  'JwtService.verify',
+  'SessionService.check',
+  'SessionService.rotate',
+  'SessionService.touch',
+  'SessionService.touchById',
+  'TicketService.consume',
+];
+
 /** Who else may call, because what follows lets nobody in. Closed: a new row needs as good a reason. */
 const OTHERS = [
   {
@@ -79,7 +90,14 @@ export function judge(sightings: Sighting[]): Verdict {
   }
   for (const [primitive, calls] of byPrimitive(sightings))
     table.push(`${primitive.padEnd(26)}${String(total(calls)).padStart(10)}  ${names(calls)}`);
-  return { table, faults: [...faults, ...strangers(sightings)] };
+  return { table, faults: [...faults, ...unwatched(sightings), ...strangers(sightings)] };
+}
+
+function unwatched(sightings: Sighting[]): string[] {
+  const seen = new Set(sightings.map(({ primitive }) => primitive));
+  return WATCHED.filter((primitive) => !seen.has(primitive)).map(
+    (primitive) => `nobody was seen to call ${primitive}: is it still watched?`,
+  );
 }
 
 function strangers(sightings: Sighting[]): string[] {
