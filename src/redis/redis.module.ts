@@ -1,7 +1,8 @@
 import { Global, Module } from '@nestjs/common';
+import { ConnectionWatch } from './connection-watch.js';
 import { RateLimiter } from './rate-limiter.js';
 import { RedisService } from './redis.service.js';
 
 @Global()
-@Module({ providers: [RedisService, RateLimiter], exports: [RedisService, RateLimiter] })
+@Module({ providers: [RedisService, RateLimiter, ConnectionWatch], exports: [RedisService, RateLimiter] })
 export class RedisModule {}

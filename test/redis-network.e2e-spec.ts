@@ -1,0 +1,125 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { subscriberFlow, TcpProxy } from '../scripts/tcp.proxy.js';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import type { TestNode } from './support/node.js';
+import { TestSocket } from './support/socket.js';
+import { as, aUser, createConversation } from './support/user.js';
+import type { TestUser } from './support/user.js';
+import { eventually } from './support/waiting.js';
+
+const HEARTBEAT_SECONDS = 2;
+/** One interval, one tick of the timer, and a busy machine. */
+const HEARTBEAT_LIMIT_MS = HEARTBEAT_SECONDS * 1000 + 1000 + 500;
+/** Until a node gives up a connection that is silent, and has another one. */
+const RETURN_LIMIT_MS = 6000;
+
+describe('a node whose network to Redis fails without a word', () => {
+  let cluster: Cluster;
+  let proxy: TcpProxy;
+  let cutOff: TestNode;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ nodes: 1 });
+    proxy = await TcpProxy.start(Number(new URL(cluster.redisUrl).port));
+    cutOff = await cluster.addNode({
+      REDIS_URL: `redis://127.0.0.1:${proxy.port}`,
+      WS_HEARTBEAT_SECONDS: String(HEARTBEAT_SECONDS),
+    });
+  });
+
+  afterEach(() => proxy.heal());
+
+  afterAll(async () => {
+    await cluster.stop();
+    await proxy.stop();
+  });
+
+  const logout = (user: TestUser) => as(user, 'POST', `${cluster.node.url}/auth/logout`, { expect: 204 });
+
+  /** Two sockets of one user on one conversation: the first on the healthy node, the second on the other. */
+  async function aPair() {
+    const user = await aUser(cluster);
+    const { id: conversation_id } = await createConversation(cluster.node, user);
+    const sockets = await Promise.all([cluster.node, cutOff].map((node) => TestSocket.open(node, user)));
+    const [near, far] = sockets as [TestSocket, TestSocket];
+    for (const socket of sockets) {
+      expect((await socket.send('subscribe', { conversation_id })).type).toBe('subscribed');
+    }
+    return { user, conversation_id, near, far };
+  }
+
+  type Pair = Awaited<ReturnType<typeof aPair>>;
+
+  const say = (socket: TestSocket, { conversation_id }: Pair, client_message_id: string = randomUUID()) =>
+    socket.send('message.send', {
+      conversation_id,
+      client_message_id,
+      content: 'Am I heard?',
+      on_busy: 'queue',
+    });
+
+  /** Until what is said on the healthy node reaches the socket on the other one. */
+  async function expectLiveTraffic(pair: Pair): Promise<void> {
+    await eventually(
+      async () => {
+        const from = pair.far.frames.length;
+        const accepted = await say(pair.near, pair);
+        expect(accepted.type).toBe('message.accepted');
+        const { message_id } = accepted.data as { message_id: string };
+        return eventually(
+          () => pair.far.frames.slice(from).some((frame) => JSON.stringify(frame).includes(message_id)),
+          'the message',
+          500,
+        ).catch(() => false);
+      },
+      'live traffic',
+      RETURN_LIMIT_MS,
+    );
+  }
+
+  it('finds by its heartbeat that a session has ended of which it was not told, and answers no message of it', async () => {
+    const pair = await aPair();
+    const { user, far, conversation_id } = pair;
+    const others = await Promise.all([1, 2, 3].map(() => TestSocket.open(cutOff, user)));
+    proxy.hold(subscriberFlow);
+    const client_message_id = randomUUID();
+    await logout(user);
+    const ended = performance.now();
+    const answer = await say(far, pair, client_message_id);
+    expect(answer).toMatchObject({ type: 'error', data: { code: 'session_revoked' } });
+    for (const socket of [far, ...others]) {
+      expect(await socket.closes(HEARTBEAT_LIMIT_MS)).toEqual({ code: 4410, reason: 'session_revoked' });
+    }
+    for (const socket of others) expect(socket.all('session.revoked')).toHaveLength(1);
+    expect(performance.now() - ended).toBeLessThan(HEARTBEAT_LIMIT_MS);
+    const stored = 'SELECT 1 FROM messages WHERE conversation_id = $1 AND client_message_id = $2';
+    expect(await cluster.sql(stored, [conversation_id, client_message_id])).toEqual([]);
+  });
+
+  it('hears again by itself once the network is back, without a socket being closed', async () => {
+    const pair = await aPair();
+    proxy.hold(subscriberFlow);
+    await eventually(() => cutOff.logged('redis.silent').length > 0, 'the node to notice', RETURN_LIMIT_MS);
+    proxy.heal();
+    await expectLiveTraffic(pair);
+    expect((await pair.far.send('ping', {})).type).toBe('pong');
+  });
+
+  it('leaves connections behind that the network has forgotten, and works on others', async () => {
+    const pair = await aPair();
+    expect(proxy.drop()).toBe(2);
+    await eventually(
+      async () => (await mint(pair.user)) === 201,
+      'tickets over another connection',
+      RETURN_LIMIT_MS,
+    );
+    await expectLiveTraffic(pair);
+    await logout(pair.user);
+    expect((await pair.far.closes(1000)).code).toBe(4410);
+  });
+
+  const mint = async (user: TestUser) =>
+    (await as(user, 'POST', `${cutOff.url}/websocket/ticket`, { body: {} })).status;
+});
