@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Problem } from '../protocol/errors.js';
@@ -8,10 +8,12 @@ import type { Cluster } from './support/cluster.js';
 import type { PrivateEngine } from './support/engines.js';
 import { request } from './support/http.js';
 import type { Answer } from './support/http.js';
+import { metric } from './support/metrics.js';
 import type { TestNode } from './support/node.js';
 import { signalTree } from './support/process-tree.js';
 import { handshake } from './support/raw-socket.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
+import type { RawAnswer } from './support/raw-upgrade.js';
 import { withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, createConversation, mintTicket } from './support/user.js';
@@ -173,6 +175,35 @@ describe('while a dependency is away', () => {
       expect(await cluster.sql(count, [unanswered])).toEqual([{ count: unanswered.length }]);
     },
   );
+
+  it('refuses each of a thousand upgrades with 503 while Redis is stopped, and keeps nothing of them', async () => {
+    const good = await Promise.all(Array.from({ length: 50 }, () => mintTicket(node, user)));
+    const tickets = good.map(({ ticket }) => ticket);
+    while (tickets.length < 1000) tickets.push(randomBytes(32).toString('base64url'));
+    const handles = () => metric(node, 'nodejs_active_handles_total');
+    const refusals = () => metric(node, 'chat_ws_upgrades_total', { reason: 'dependency_unavailable' });
+    const before = { handles: await handles(), refusals: await refusals() };
+    await cluster.redis.stop();
+    const answers: RawAnswer[] = [];
+    try {
+      const next = tickets[Symbol.iterator]();
+      const dialler = async () => {
+        for (const ticket of next) answers.push(await rawUpgrade(node, { ticket }));
+      };
+      await Promise.all(Array.from({ length: 50 }, dialler));
+    } finally {
+      await cluster.redis.restart();
+    }
+    const seen = answers.map(
+      (answer) => `${answer.status} ${answer.problem().code} ${answer.headers['retry-after']}`,
+    );
+    expect(seen).toHaveLength(1000);
+    expect(new Set(seen)).toEqual(new Set(['503 dependency_unavailable 1']));
+    await expectRecovery();
+    await expectOpenSocket();
+    expect((await refusals()) - before.refusals).toBe(1000);
+    await eventually(async () => (await handles()) <= before.handles + 5, 'their sockets to be gone');
+  });
 
   it('survives clients that hang up or reset while their upgrade waits for Redis, and keeps no place for them', async () => {
     const minted = await Promise.all(Array.from({ length: 40 }, () => mintTicket(node, user)));
