@@ -1,0 +1,96 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import pg from 'pg';
+import { findPostgres } from '../scripts/postgres.binaries.js';
+import { ensureDatabase } from '../scripts/postgres.database.js';
+import { startPostgres } from '../scripts/postgres.service.js';
+import { findRedis } from '../scripts/redis.binaries.js';
+import { startRedis } from '../scripts/redis.service.js';
+import { startServer } from '../scripts/server.process.js';
+import { TcpProxy } from '../scripts/tcp.proxy.js';
+import { hashPassword } from '../src/auth/password.js';
+import type { BenchFolder } from './bench.program.js';
+
+/** Engines of our own, and the settings that lead a node to them. */
+export interface BenchEngines {
+  readonly settings: Record<string, string>;
+  readonly databaseUrl: string;
+  /** Past the proxy. */
+  readonly redisUrl: string;
+  /** Stands between every node and Redis. */
+  readonly redisProxy: TcpProxy;
+}
+
+/** Every account of a program has the same one: a hash costs more than all the rest of a sign-in. */
+export const PASSWORD = randomBytes(12).toString('base64url');
+
+/** Limits out of the way: here the same address is everybody. */
+const UNLIMITED = {
+  LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE: '1000000',
+  LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE: '1000000',
+  LIMIT_LOGINS_PER_ACCOUNT_PER_MINUTE: '1000000',
+  LIMIT_TICKETS_PER_USER_PER_MINUTE: '1000000',
+};
+
+export async function startEngines({ state, path, ledger }: BenchFolder): Promise<BenchEngines> {
+  const postgres = await startPostgres({
+    binaries: findPostgres(),
+    folder: join(path, 'postgres'),
+    password: randomBytes(12).toString('hex'),
+    logFile: join(path, 'postgres.log'),
+    ledger,
+    durable: false,
+  });
+  const databaseUrl = await ensureDatabase(postgres.url, 'bench');
+  const redis = await startRedis({
+    program: findRedis(state),
+    folder: join(path, 'redis'),
+    logFile: join(path, 'redis.log'),
+    ledger,
+    durable: false,
+  });
+  const redisProxy = await TcpProxy.start(redis.port);
+  const settings = {
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: `redis://127.0.0.1:${redisProxy.port}`,
+    JWT_SECRET: randomBytes(32).toString('hex'),
+    ...UNLIMITED,
+  };
+  return { settings, databaseUrl, redisUrl: redis.url, redisProxy };
+}
+
+/** Starts nodes one after the other, because the first one migrates. Answers their ports. */
+export async function startNodes(
+  { path, ledger }: BenchFolder,
+  { settings }: BenchEngines,
+  count: number,
+  more: Record<string, string>,
+): Promise<number[]> {
+  const { PATH = '', HOME = '/' } = process.env;
+  const ports: number[] = [];
+  for (let index = 1; index <= count; index++) {
+    const name = `node-${index}`;
+    const env = { PATH, HOME, PORT: '0', DRAIN_SECONDS: '0', ...settings, ...more };
+    ports.push((await startServer({ name, env, logFile: join(path, `${name}.log`), ledger })).port);
+  }
+  return ports;
+}
+
+/** Accounts with `PASSWORD`. Answers their e-mail addresses. */
+export async function createAccounts({ databaseUrl }: BenchEngines, count: number): Promise<string[]> {
+  const passwordHash = await hashPassword(PASSWORD);
+  const emails = Array.from({ length: count }, (_, index) => `bench-${index}@example.test`);
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    for (const email of emails) {
+      await client.query(
+        'INSERT INTO users (id, email, display_name, role, password_hash) VALUES ($1, $2, $2, $3, $4)',
+        [randomUUID(), email, 'user', passwordHash],
+      );
+    }
+  } finally {
+    await client.end();
+  }
+  return emails;
+}
