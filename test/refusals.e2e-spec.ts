@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Problem } from '../protocol/errors.js';
+import { MIN_ATTEMPTS } from '../src/observability/failure-objectives.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
@@ -138,6 +139,21 @@ describe('a refusal', () => {
     expect(linesOn('limit.reached').map(({ level, limit }) => [level, limit])).toEqual(
       ways.map(([limit]) => ['warn', limit]),
     );
+  });
+
+  it('of a credential of ours is raised once when too many attempts of its path fail', async () => {
+    const raised = () => cluster.node.logged('auth.failure_rate');
+    // Five hundred tickets that a stranger made up are no sign of anything wrong here.
+    expect(raised()).toEqual([]);
+    const { ticket } = await mintTicket(cluster.node, await aUser(cluster));
+    for (let sent = 0; sent < MIN_ATTEMPTS + 20; sent += 20) {
+      await Promise.all(Array.from({ length: 20 }, () => rawUpgrade(cluster.node, { ticket, path: '/ws' })));
+    }
+    const line = await eventually(() => raised()[0], 'a line about the rate');
+    expect(line).toMatchObject({ level: 'error', severity: 'CRITICAL', path: 'upgrade', objective: 0.01 });
+    expect(line.rate).toBeGreaterThan(0.9);
+    expect(line.attempts).toBeGreaterThanOrEqual(MIN_ATTEMPTS);
+    expect(raised()).toHaveLength(1);
   });
 
   it('shows in the paths that an administrator sees', async () => {

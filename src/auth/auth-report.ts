@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { AppError } from '../errors/app-error.js';
+import { FailureRate } from '../observability/failure-rate.service.js';
 import { Metrics } from '../observability/metrics.js';
 import { isFault, severityOf } from '../observability/refusal-severity.js';
 import { RefusalLog } from '../observability/refusal-log.service.js';
@@ -17,6 +18,7 @@ export class AuthReport {
     private readonly metrics: Metrics,
     private readonly refusals: RefusalLog,
     private readonly paths: AuthPaths,
+    private readonly failureRate: FailureRate,
   ) {
     const bind = (path: AuthPath) => metrics.authAttempts.labels(path, 'accepted', 'none');
     this.accepted = new Map(AUTH_PATHS.map((path) => [path, bind(path)]));
@@ -25,12 +27,14 @@ export class AuthReport {
   success(path: AuthPath): void {
     this.accepted.get(path)?.inc();
     this.paths.count(path, 'accepted');
+    this.failureRate.accepted(path);
   }
 
   /** @param address network address of whoever was refused, where it is known */
   refusal(path: AuthPath, error: AppError, userId?: string, address?: string): void {
     this.metrics.authAttempts.labels(path, 'refused', error.code).inc();
     this.paths.count(path, 'refused');
+    this.failureRate.refused(path, error.code);
     const fields = { path, reason: error.code, detail: error.detail, user_id: userId, address };
     const event = isFault(error.code) ? 'auth.failed' : 'auth.refused';
     this.refusals.write(severityOf(error.code), event, `${path} ${error.code}`, address ?? userId, fields);

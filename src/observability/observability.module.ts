@@ -4,6 +4,7 @@ import { AuditReader } from './audit.reader.js';
 import { AuditRetention } from './audit-retention.service.js';
 import { AuditStore } from './audit.store.js';
 import { LimitReport } from './limit-report.service.js';
+import { FailureRate } from './failure-rate.service.js';
 import { AppLogger } from './logger.js';
 import { MetricsController } from './metrics.controller.js';
 import { Metrics } from './metrics.js';
@@ -22,12 +23,13 @@ export class ObservabilityModule {
         Metrics,
         RefusalLog,
         LimitReport,
+        FailureRate,
         AuditStore,
         AuditLog,
         AuditReader,
         AuditRetention,
       ],
-      exports: [AppLogger, Metrics, RefusalLog, LimitReport, AuditLog, AuditReader],
+      exports: [AppLogger, Metrics, RefusalLog, LimitReport, FailureRate, AuditLog, AuditReader],
     };
   }
 }
