@@ -35,6 +35,7 @@ const LABELS: Record<string, string[]> = {
   chat_legacy_auth_total: ['method', 'client'],
   chat_slow_consumers_total: [],
   chat_frames_total: ['direction', 'type'],
+  chat_rate_limited_total: ['limit'],
 };
 
 const TOKEN = 'metrics-token-of-this-test';

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { AppError } from '../errors/app-error.js';
 import { FailureRate } from '../observability/failure-rate.service.js';
+import { REFUSAL_REASONS } from '../observability/label-values.js';
 import { Metrics } from '../observability/metrics.js';
 import { isFault, severityOf } from '../observability/refusal-severity.js';
 import { RefusalLog } from '../observability/refusal-log.service.js';
@@ -22,6 +23,9 @@ export class AuthReport {
   ) {
     const bind = (path: AuthPath) => metrics.authAttempts.labels(path, 'accepted', 'none');
     this.accepted = new Map(AUTH_PATHS.map((path) => [path, bind(path)]));
+    for (const path of AUTH_PATHS) {
+      for (const reason of REFUSAL_REASONS) metrics.authAttempts.inc({ path, outcome: 'refused', reason }, 0);
+    }
   }
 
   success(path: AuthPath): void {

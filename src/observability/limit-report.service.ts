@@ -1,10 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { LimitLabel } from './label-values.js';
 import { Metrics } from './metrics.js';
 import { RefusalLog } from './refusal-log.service.js';
-
-/** Limits whose refusals are reported here; those of a credential are reported with the decision about it. */
-export type ReportedLimit =
-  'requests' | 'messages' | 'registrations' | 'registrations_of_email' | 'hashes' | 'tickets' | 'frames';
 
 /** Counts each refusal by a limit, and logs it in bounded lines. */
 @Injectable()
@@ -15,7 +12,7 @@ export class LimitReport {
   ) {}
 
   /** @param subject whose limit it is: an address, a user id or a digest */
-  refused(limit: ReportedLimit, subject: string): void {
+  refused(limit: LimitLabel, subject: string): void {
     this.metrics.rateLimited.labels(limit).inc();
     this.refusals.write('warn', 'limit.reached', limit, subject, { reason: 'rate_limited', limit, subject });
   }

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { Injectable } from '@nestjs/common';
+import { KNOWN_CLOSE_CODES, LIMIT_LABELS, REFUSAL_REASONS, TICKET_EVENTS } from './label-values.js';
 import type { BreakerState, Dependency } from '../resilience/dependency.js';
 
 const BREAKER_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, open: 2 };
@@ -81,6 +82,18 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+    this.beginAtZero();
+  }
+
+  /** A counter that first appears as 1 has not increased for whoever reads it: the first replay would raise nothing. */
+  private beginAtZero(): void {
+    for (const reason of REFUSAL_REASONS) this.upgrades.inc({ outcome: 'refused', reason }, 0);
+    for (const event of TICKET_EVENTS) this.tickets.inc({ event }, 0);
+    for (const limit of LIMIT_LABELS) this.rateLimited.inc({ limit }, 0);
+    for (const outcome of ['completed', 'failed', 'cancelled']) this.runs.inc({ outcome }, 0);
+    for (const code of KNOWN_CLOSE_CODES) {
+      for (const initiator of ['client', 'server']) this.closes.inc({ code: String(code), initiator }, 0);
+    }
   }
 
   watchBreaker(dependency: Dependency): void {

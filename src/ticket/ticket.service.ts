@@ -6,6 +6,7 @@ import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import type { UserContext } from '../identity/user-context.js';
 import { AuditLog } from '../observability/audit-log.service.js';
+import type { TicketEvent } from '../observability/label-values.js';
 import { LimitReport } from '../observability/limit-report.service.js';
 import { Metrics } from '../observability/metrics.js';
 import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.js';
@@ -35,7 +36,7 @@ export interface ConsumedTicket {
 @Injectable()
 export class TicketService {
   private readonly spent = new SpentTickets();
-  private readonly counted = (event: string) => this.metrics.tickets.labels(event);
+  private readonly counted = (event: TicketEvent) => this.metrics.tickets.labels(event);
 
   constructor(
     private readonly config: Config,

@@ -1,8 +1,8 @@
 import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
-import { CLOSE_CODES, REPORTED_CODES } from '../../protocol/close-codes.js';
 import { AppError } from '../errors/app-error.js';
 import { AuditLog } from '../observability/audit-log.service.js';
 import { background } from '../observability/background.js';
+import { KNOWN_CLOSE_CODES } from '../observability/label-values.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
 import type { ChangedSession, EndedSession } from '../session/session-record.js';
@@ -13,9 +13,6 @@ import { ConnectionStore } from './connection.store.js';
 import type { Place } from './place.js';
 
 type Listener = (socket: AuthenticatedSocket) => void | Promise<void>;
-
-/** Close codes that can be a label; a client may send any other. */
-const KNOWN_CODES = new Set<number>([...Object.values(CLOSE_CODES), ...Object.values(REPORTED_CODES)]);
 
 /** The open sockets of this node, and what must happen to them when a session ends or a newer socket takes over. */
 @Injectable()
@@ -120,7 +117,7 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
     this.metrics.connections.dec();
     this.metrics.sessionsActive.set(this.bySession.size);
     this.metrics.connectionDuration.observe((Date.now() - socket.openedAtMs) / 1000);
-    const label = KNOWN_CODES.has(code) ? String(code) : 'other';
+    const label = KNOWN_CLOSE_CODES.has(code) ? String(code) : 'other';
     this.metrics.closes.labels(label, socket.sentClose === undefined ? 'client' : 'server').inc();
     this.tell(this.closedListeners, socket);
     const { ticketId, connectionId, user } = socket.identity;

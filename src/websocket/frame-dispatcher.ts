@@ -7,6 +7,7 @@ import { toAppError } from '../errors/problem.js';
 import { background } from '../observability/background.js';
 import { LimitReport } from '../observability/limit-report.service.js';
 import { AppLogger } from '../observability/logger.js';
+import { RefusalLog } from '../observability/refusal-log.service.js';
 import { Metrics } from '../observability/metrics.js';
 import type { AuthenticatedSocket } from './authenticated-socket.js';
 import type { FrameReply } from './frame-reply.js';
@@ -54,6 +55,7 @@ export class FrameDispatcher {
     private readonly metrics: Metrics,
     private readonly authentication: UnifiedAuthenticationService,
     private readonly report: LimitReport,
+    private readonly refusals: RefusalLog,
   ) {
     this.framesPerMinute = config.limits.messagesPerUser * FRAMES_PER_MESSAGE;
   }
@@ -152,6 +154,7 @@ export class FrameDispatcher {
     id: string | undefined,
   ): void {
     this.metrics.frames.labels('in', 'unusable').inc();
+    this.logRefusal(socket, fault);
     socket.sendError(fault, id);
     if (fault.row.close !== 'bad_frame') return;
     const now = Date.now();
@@ -161,6 +164,14 @@ export class FrameDispatcher {
     }
     inbox.badFrames += 1;
     if (inbox.badFrames > MAX_BAD_FRAMES) socket.endWith('bad_frame');
+  }
+
+  private logRefusal(
+    { user: { userId }, connectionId }: AuthenticatedSocket,
+    { code, detail }: AppError,
+  ): void {
+    const fields = { reason: code, detail, user_id: userId, connection_id: connectionId };
+    this.refusals.write('warn', 'frame.refused', code, userId, fields);
   }
 
   private isOverLimit(socket: AuthenticatedSocket, inbox: Inbox): boolean {

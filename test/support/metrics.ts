@@ -7,6 +7,25 @@ export async function scrape(node: TestNode): Promise<string> {
   return (await request<string>('GET', `${node.url}/metrics`, { expect: 200 })).body;
 }
 
+export interface Sample {
+  name: string;
+  labels: Record<string, string>;
+  value: number;
+}
+
+/** Every sample that a node exports now. */
+export async function samples(node: TestNode): Promise<Sample[]> {
+  return [...(await scrape(node)).matchAll(/^([a-z_]+)(?:\{(.*)\})? (\S+)$/gm)].map(
+    ([, name = '', inner = '', value]) => ({
+      name,
+      labels: Object.fromEntries(
+        [...inner.matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, label = '', text = '']) => [label, text]),
+      ),
+      value: Number(value),
+    }),
+  );
+}
+
 /** The sum of a metric's samples that carry all these labels; 0 when there is none yet. */
 export async function metric(
   node: TestNode,

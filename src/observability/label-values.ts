@@ -1,0 +1,84 @@
+import { CLOSE_CODES, REPORTED_CODES } from '../../protocol/close-codes.js';
+import type { ErrorCode } from '../../protocol/errors.js';
+
+/** What can happen to a ticket. `unknown` is one that cannot be one of ours, `replayed` one that was used before. */
+export const TICKET_EVENTS = [
+  'issued',
+  'consumed',
+  'rejected',
+  'expired',
+  'revoked',
+  'unknown',
+  'replayed',
+  'limited',
+] as const;
+export type TicketEvent = (typeof TICKET_EVENTS)[number];
+
+/** Why a credential or an upgrade is refused. */
+export const REFUSAL_REASONS = [
+  'token_missing',
+  'token_malformed',
+  'token_invalid',
+  'token_expired',
+  'session_revoked',
+  'session_expired',
+  'user_disabled',
+  'credentials_invalid',
+  'refresh_reused',
+  'multiple_credentials',
+  'auth_method_disabled',
+  'ticket_missing',
+  'ticket_malformed',
+  'ticket_unknown',
+  'ticket_expired',
+  'ticket_consumed',
+  'ticket_revoked',
+  'ticket_binding_origin',
+  'ticket_binding_path',
+  'ticket_binding_conversation',
+  'ticket_binding_client',
+  'origin_not_allowed',
+  'protocol_unsupported',
+  'conversation_not_found',
+  'forbidden',
+  'rate_limited',
+  'connection_limit',
+  'frame_invalid',
+  'draining',
+  'dependency_unavailable',
+  'not_found',
+  'internal',
+] as const satisfies readonly ErrorCode[];
+
+/** Close codes that are labels of their own; a client may send any other. */
+export const KNOWN_CLOSE_CODES: ReadonlySet<number> = new Set([
+  ...Object.values(CLOSE_CODES),
+  ...Object.values(REPORTED_CODES),
+]);
+
+/** Limits whose refusals are reported by themselves; those of a credential are reported with the decision about it. */
+export const LIMIT_LABELS = [
+  'requests',
+  'messages',
+  'registrations',
+  'registrations_of_email',
+  'hashes',
+  'tickets',
+  'frames',
+] as const;
+export type LimitLabel = (typeof LIMIT_LABELS)[number];
+
+/**
+ * Every value that a label can have, where the list is closed here; paths are those of `AuthReport`, flags and legacy
+ * methods those of the flags, frame types those of the protocol.
+ */
+export const LABEL_VALUES: Readonly<Record<string, readonly string[]>> = {
+  outcome: ['accepted', 'refused', 'completed', 'failed', 'cancelled'],
+  reason: ['none', ...REFUSAL_REASONS],
+  event: TICKET_EVENTS,
+  code: ['other', ...[...KNOWN_CLOSE_CODES].map(String)],
+  initiator: ['client', 'server'],
+  dependency: ['redis', 'postgres', 'responder'],
+  limit: LIMIT_LABELS,
+  result: ['recovered', 'reload'],
+};
