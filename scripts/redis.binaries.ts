@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { APT_LIMIT_MS, run, unpackDebian } from './debian.copy.js';
 import { isExecutable, onPath } from './executable.js';
 import { LaunchError, say } from './launch-error.js';
 import type { StateFolder } from './state.folder.js';
@@ -13,7 +14,6 @@ const NAMES = ['redis-server', 'valkey-server'];
 const PACKAGE = 'redis-server';
 /** What Debian 12 and Ubuntu need beside a base system. */
 const USUAL_PACKAGES = ['redis-server', 'redis-tools', 'liblzf1', 'libjemalloc2', 'libatomic1'];
-const APT_LIMIT_MS = 180_000;
 
 /** PATH first, then a private copy of the distribution's package, then Docker. Asks `state` for the copy made before. */
 export function findRedis(state: StateFolder): RedisProgram {
@@ -52,23 +52,11 @@ function libraryFolders(root: string): string[] {
 /** Downloads and unpacks, installs nothing: works for an ordinary user too. Undefined where there is no apt. */
 function fetchCopy(state: StateFolder): RedisProgram | undefined {
   const apt = onPath('apt-get');
-  const dpkg = onPath('dpkg');
-  if (apt === undefined || dpkg === undefined) return undefined;
+  if (apt === undefined) return undefined;
   const names = packagesToFetch(apt);
   if (names === undefined) return undefined;
   say(`Redis: fetching a private copy of ${names.join(', ')} into ${state.in('redis')}`);
-  const staging = state.in(`redis.${process.pid}`);
-  mkdirSync(staging, { recursive: true });
-  try {
-    if (!run(apt, ['download', ...names], staging)) return undefined;
-    const archives = readdirSync(staging).filter((name) => name.endsWith('.deb'));
-    const root = join(staging, 'root');
-    if (!archives.every((archive) => run(dpkg, ['-x', archive, root], staging))) return undefined;
-    rmSync(state.in('redis'), { recursive: true, force: true });
-    renameSync(root, state.in('redis'));
-  } finally {
-    rmSync(staging, { recursive: true, force: true });
-  }
+  if (!unpackDebian(state, 'redis', names)) return undefined;
   return unpackedCopy(state);
 }
 
@@ -88,10 +76,6 @@ function resolve(apt: string): string[] | undefined {
   // apt resolves nothing while any package of the system is half installed; what it can still do is download.
   const known = spawnSync(apt, ['download', '--print-uris', ...USUAL_PACKAGES], { timeout: APT_LIMIT_MS });
   return known.status === 0 ? USUAL_PACKAGES : undefined;
-}
-
-function run(command: string, args: string[], cwd: string): boolean {
-  return spawnSync(command, args, { cwd, stdio: 'ignore', timeout: APT_LIMIT_MS }).status === 0;
 }
 
 function dockerAnswers(docker: string): boolean {
