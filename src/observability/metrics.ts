@@ -68,6 +68,10 @@ export class Metrics {
     'method',
     'client',
   ]);
+  readonly legacySunset = this.gauge(
+    'chat_legacy_sunset_timestamp_seconds',
+    'When the old methods were to be deleted, in seconds since 1970',
+  );
   readonly slowConsumers = this.counter('chat_slow_consumers_total', 'Sockets closed for not reading');
   readonly frames = this.counter('chat_frames_total', 'Frames', ['direction', 'type']);
   readonly rateLimited = this.counter(

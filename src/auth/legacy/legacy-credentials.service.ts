@@ -36,6 +36,7 @@ export class LegacyCredentials extends OtherCredentials {
     private readonly metrics: Metrics,
   ) {
     super();
+    this.metrics.legacySunset.set(Date.parse(SUNSET_HEADERS.sunset) / 1000);
   }
 
   override find(request: UpgradeRequest): OtherCredential | undefined {
