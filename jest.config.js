@@ -1,5 +1,5 @@
 /**
- * Four projects, one per kind of suite. `unit` needs nothing; the others run on private engines that
+ * Five projects, one per kind of suite. `unit` and `rules` need no engines; the others run on private engines that
  * `node dist/scripts/test.js` starts, and on the built server in dist/.
  */
 
@@ -41,6 +41,7 @@ export default {
       testMatch: ['<rootDir>/{src,client,protocol,web,scripts}/**/*.spec.{ts,tsx}'],
     },
     { ...withServers, displayName: 'e2e', testMatch: ['<rootDir>/test/*.e2e-spec.ts'] },
+    { ...base, displayName: 'rules', testMatch: ['<rootDir>/test/rules/*.rules-spec.ts'] },
     { ...withServers, displayName: 'interop', testMatch: ['<rootDir>/test/interop/*.interop-spec.ts'] },
     { ...withServers, displayName: 'browser', testMatch: ['<rootDir>/test/browser/*.browser-spec.{ts,tsx}'] },
   ],

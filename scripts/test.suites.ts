@@ -4,16 +4,20 @@ import { join } from 'node:path';
 import { onPath } from './executable.js';
 import { say } from './launch-error.js';
 import { PROJECT_ROOT } from './project.js';
+import { fetchPromtool, findPromtool } from './promtool.binaries.js';
+import { StateFolder } from './state.folder.js';
 
 /** Something of Debian's that a suite cannot do without. */
 interface Need {
   debianPackage: string;
   isThere(): boolean;
+  /** Brings it without installing the package. */
+  fetch?(): void;
 }
 
 export interface Suite {
   /** Also the name of the Jest project. */
-  name: 'unit' | 'e2e' | 'interop' | 'browser';
+  name: 'unit' | 'e2e' | 'rules' | 'interop' | 'browser';
   /** Folder of its specs when they are few enough to be absent or not runnable as a whole. */
   folder?: string;
   needsEngines: boolean;
@@ -23,10 +27,16 @@ export interface Suite {
 
 const CHROMIUM: Need = { debianPackage: 'chromium', isThere: () => onPath('chromium') !== undefined };
 const PYTHON: Need = { debianPackage: 'python3-websockets', isThere: hasPythonWebsockets };
+const PROMTOOL: Need = {
+  debianPackage: 'prometheus',
+  isThere: () => findPromtool(state()) !== undefined,
+  fetch: () => fetchPromtool(state()),
+};
 
 export const SUITES: Suite[] = [
   { name: 'unit', needsEngines: false, needs: [], limitMinutes: 3 },
   { name: 'e2e', needsEngines: true, needs: [], limitMinutes: 8 },
+  { name: 'rules', folder: 'test/rules', needsEngines: false, needs: [PROMTOOL], limitMinutes: 1 },
   { name: 'interop', folder: 'test/interop', needsEngines: true, needs: [PYTHON], limitMinutes: 2 },
   { name: 'browser', folder: 'test/browser', needsEngines: true, needs: [CHROMIUM], limitMinutes: 3 },
 ];
@@ -40,15 +50,16 @@ export function specFiles(suite: Suite): string[] {
 
 /** Installs what a suite lacks where we may. Answers the Debian packages that are still missing. */
 export function bringNeeds(suite: Suite): string[] {
-  const lacking = suite.needs.filter((need) => !need.isThere());
-  if (lacking.length === 0) return [];
+  const absent = suite.needs.filter((need) => !need.isThere());
+  for (const need of absent) need.fetch?.();
+  const lacking = absent.filter((need) => need.fetch === undefined);
   const apt = onPath('apt-get');
-  if (apt !== undefined && process.getuid?.() === 0) {
+  if (lacking.length > 0 && apt !== undefined && process.getuid?.() === 0) {
     const packages = lacking.map((need) => need.debianPackage);
     say(`Installing ${packages.join(', ')} for the ${suite.name} suite`);
     if (!install(apt, packages) && aptGet(apt, ['update'])) install(apt, packages);
   }
-  return lacking.filter((need) => !need.isThere()).map((need) => need.debianPackage);
+  return absent.filter((need) => !need.isThere()).map((need) => need.debianPackage);
 }
 
 function install(apt: string, packages: string[]): boolean {
@@ -59,6 +70,10 @@ function aptGet(apt: string, args: string[]): boolean {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const options = ['-o', 'DPkg::Lock::Timeout=120'];
   return spawnSync(apt, [...options, ...args], { env, stdio: 'ignore', timeout: 300_000 }).status === 0;
+}
+
+function state(): StateFolder {
+  return new StateFolder(PROJECT_ROOT);
 }
 
 /** Debian's own interpreter: another python3 earlier on PATH does not see Debian's modules. */

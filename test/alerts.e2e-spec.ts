@@ -1,0 +1,131 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+import { ERRORS, type ErrorCode } from '../protocol/errors.js';
+import { isFailure } from '../src/observability/failure-objectives.js';
+import { LABEL_VALUES } from '../src/observability/label-values.js';
+import { Metrics } from '../src/observability/metrics.js';
+
+const ROOT = join(import.meta.dirname, '..');
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+
+interface Rule {
+  record?: string;
+  alert?: string;
+  expr: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+}
+
+const rules = (parse(read('ops/alerts.yml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
+  (group) => group.rules,
+);
+const alerts = rules.filter((rule) => rule.alert !== undefined);
+const names = alerts.map(({ alert = '' }) => alert);
+const recorded = new Set(rules.flatMap(({ record }) => record ?? []));
+const tested = (parse(read('ops/alerts.test.yml')) as { tests: { name: string }[] }).tests;
+const pages = readdirSync(join(ROOT, 'docs/runbooks')).filter((name) => name !== 'README.md');
+
+/** Every series that a node exports, with its labels; a histogram is three. */
+const exported = new Map<string, Set<string>>([['up', new Set()]]);
+for (const metric of new Metrics().registry.getMetricsAsArray()) {
+  const { name, labelNames = [] } = metric as unknown as { name: string; labelNames?: string[] };
+  exported.set(name, new Set(labelNames));
+  if (!('buckets' in metric)) continue;
+  exported.set(`${name}_bucket`, new Set([...labelNames, 'le']));
+  for (const part of ['sum', 'count']) exported.set(`${name}_${part}`, new Set(labelNames));
+}
+/** Set by Prometheus itself when it scrapes. */
+const TARGET_LABELS = ['job', 'instance'];
+
+/** `name{label="value"}` and bare names as they stand in an expression or a text. */
+function selectors(text: string): { name: string; matchers: { label: string; value: string }[] }[] {
+  const found = text.matchAll(/\b((?:chat|nodejs|process)_[a-z0-9_]+|up\b(?=\{))(?:\{([^}]*)\})?/g);
+  return [...found].map(([, name = '', inside = '']) => ({
+    name,
+    matchers: [...inside.matchAll(/([a-z_]+)\s*(?:=~|!=|!~|=)\s*"([^"]*)"/g)].map(
+      ([, label = '', value = '']) => ({ label, value }),
+    ),
+  }));
+}
+
+/** What of a text no node exports: a metric, a label, or a value of a closed list. */
+function unknowns(text: string): string[] {
+  return selectors(text).flatMap(({ name, matchers }) => {
+    const labels = exported.get(name);
+    if (labels === undefined) return [name];
+    return matchers.flatMap(({ label, value }) => {
+      if (!labels.has(label) && !TARGET_LABELS.includes(label)) return [`${name}{${label}}`];
+      const closed = LABEL_VALUES[label];
+      const strange = value.split('|').filter((one) => closed !== undefined && !closed.includes(one));
+      return strange.map((one) => `${name}{${label}="${one}"}`);
+    });
+  });
+}
+
+/** Labels that an expression groups by. */
+function groupings(text: string): string[] {
+  const lists = text.matchAll(/\b(?:by|on)\s*\(([a-z_, ]*)\)/g);
+  return [...lists].flatMap(([, list = '']) => list.split(',').map((label) => label.trim())).filter(Boolean);
+}
+
+describe('ops/alerts.yml', () => {
+  it.each(rules.map((rule) => [rule.alert ?? rule.record ?? '', rule.expr]))(
+    '%s asks for what a node exports',
+    (_name, expr) => {
+      const own = expr.match(/\badmit_one:[a-z_0-9:]+/g) ?? [];
+      expect(selectors(expr).length + own.length).toBeGreaterThan(0);
+      expect(unknowns(expr)).toEqual([]);
+      expect(own.filter((name) => !recorded.has(name))).toEqual([]);
+      const labels = new Set([...exported.values()].flatMap((set) => [...set]));
+      expect(groupings(expr).filter((label) => !labels.has(label) && !TARGET_LABELS.includes(label))).toEqual(
+        [],
+      );
+    },
+  );
+
+  it.each(names)('%s has a severity and a runbook', (name) => {
+    const rule = alerts.find(({ alert }) => alert === name);
+    expect(['page', 'ticket']).toContain(rule?.labels?.severity);
+    expect(rule?.annotations?.summary).toMatch(/^[A-Z].{10,}/);
+    expect(rule?.annotations?.runbook).toBe(`docs/runbooks/${name}.md`);
+    expect(existsSync(join(ROOT, `docs/runbooks/${name}.md`))).toBe(true);
+  });
+
+  it('has a test for each alert, and names none twice', () => {
+    expect(tested.map(({ name }) => name).sort()).toEqual([...names].sort());
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('counts as failures what the nodes count as failures', () => {
+    const failures = (Object.keys(ERRORS) as ErrorCode[]).filter(isFailure).sort();
+    const ratios = rules.filter(({ record }) => record?.startsWith('admit_one:auth_failures'));
+    expect(ratios).toHaveLength(2);
+    for (const { expr } of ratios) {
+      const [failed, all] = [...expr.matchAll(/reason=~"([^"]*)"/g)].map(([, list = '']) =>
+        list.split('|').sort(),
+      );
+      expect(failed).toEqual(failures);
+      expect(all).toEqual(['none', ...failures].sort());
+    }
+  });
+});
+
+describe('the runbooks', () => {
+  it('are one for each alert, listed on their first page', () => {
+    expect(pages.map((page) => page.replace('.md', '')).sort()).toEqual([...names].sort());
+    const list = read('docs/runbooks/README.md');
+    expect(names.filter((name) => !list.includes(`[${name}](${name}.md)`))).toEqual([]);
+  });
+
+  it.each(pages)('%s says what it means, what to do and when it is over', (page) => {
+    const text = read(`docs/runbooks/${page}`);
+    for (const part of ['**Means.**', '**Users see.**', '## Check', '## Do', '## Over when']) {
+      expect(text).toContain(part);
+    }
+    expect(unknowns(text)).toEqual([]);
+    const own = text.match(/\badmit_one:[a-z_0-9:]+/g) ?? [];
+    expect(own.filter((name) => !recorded.has(name))).toEqual([]);
+  });
+});
