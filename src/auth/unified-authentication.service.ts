@@ -59,7 +59,18 @@ export class UnifiedAuthenticationService {
    * `session_expired`, `user_disabled`, `dependency_unavailable`.
    */
   async authenticateRequest(authorization: string | undefined, address?: string): Promise<UserContext> {
-    return this.decide('http', { address }, () => this.userOfToken(bearerToken(authorization), 'bearer'));
+    return this.decide('http', { address }, () => this.validateToken(bearerToken(authorization)));
+  }
+
+  /**
+   * Whose an access token is, as long as its session lives. Using it keeps the session alive.
+   * @param method how it came.
+   * @throws {AppError} as `authenticateRequest`.
+   */
+  async validateToken(token: string, method: AuthMethod = 'bearer'): Promise<UserContext> {
+    const claims = this.verify(token);
+    const session = await this.sessions.touch(claims.sub, claims.session_id);
+    return toContext(session, claims.exp * 1000, method);
   }
 
   /** Whether an upgrade has no credential yet, and may send it with its first frame: see `authenticateFirstMessage`. */
@@ -254,16 +265,9 @@ export class UnifiedAuthenticationService {
   private async userOfOther(other: OtherCredential): Promise<UserContext> {
     const { value, method } = other;
     const found = await this.others?.sessionOf(other, () => this.readOldToken(value));
-    if (found === undefined) return this.userOfToken(value, method);
+    if (found === undefined) return this.validateToken(value, method);
     const { session, expiresAtMs } = found;
     return toContext(session, Math.min(expiresAtMs, session.absolute_expires_at), method);
-  }
-
-  /** Whose an access token is, as long as its session lives. Using it keeps the session alive. */
-  private async userOfToken(token: string, method: AuthMethod): Promise<UserContext> {
-    const claims = this.verify(token);
-    const session = await this.sessions.touch(claims.sub, claims.session_id);
-    return toContext(session, claims.exp * 1000, method);
   }
 
   private verify(token: string): AccessTokenClaims {
