@@ -24,6 +24,9 @@ export interface RunFacts {
 /** Names the file with the facts of the run. */
 export const RUN_VARIABLE = 'ADMIT_ONE_TEST_RUN';
 
+/** Names the folder in which the nodes of a run leave their coverage; see `coverage.ts`. */
+export const COVERAGE_VARIABLE = 'ADMIT_ONE_TEST_COVERAGE';
+
 const KEPT_RUNS = 5;
 const LEDGER = 'processes.jsonl';
 const RUNNER_LEDGER = 'runner.jsonl';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Exit } from '../../scripts/child.process.js';
 import { startServer } from '../../scripts/server.process.js';
-import { currentRun, runLedger } from '../../scripts/test.run.js';
+import { COVERAGE_VARIABLE, currentRun, runLedger } from '../../scripts/test.run.js';
 import { WITNESS_FOLDER } from '../../scripts/test.witness.js';
 import { logFile } from './engines.js';
 
@@ -57,13 +57,17 @@ export interface NodeOptions {
   env: Record<string, string>;
 }
 
-/** Starts a node. Nothing but PATH and HOME of our own environment reaches it. */
+/**
+ * Starts a node. Nothing but PATH and HOME of our own environment reaches it, and the folder in which a node that ends in
+ * order leaves its coverage, where somebody asks for it.
+ */
 export async function startNode({ name = 'node', env }: NodeOptions): Promise<TestNode> {
   const unique = `${name}-${randomBytes(3).toString('hex')}`;
-  const { PATH = '', HOME = '/' } = process.env;
+  const { PATH = '', HOME = '/', [COVERAGE_VARIABLE]: coverage } = process.env;
+  const own = { PATH, HOME, PORT: '0', ...(coverage !== undefined && { NODE_V8_COVERAGE: coverage }) };
   const { child, port } = await startServer({
     name: unique,
-    env: { PATH, HOME, PORT: '0', ...TEST_SETTINGS, ...env },
+    env: { ...own, ...TEST_SETTINGS, ...env },
     nodeArgs: ['--import', witness(unique)],
     logFile: logFile(unique),
     ledger: runLedger(currentRun().folder),
