@@ -37,6 +37,9 @@ describe('ConversationFeed', () => {
     feed.accept(frame(2));
     expect(feed.accept(frame(1))).toEqual([]);
     expect(feed.accept(frame(2))).toEqual([]);
+    feed.accept(frame(4));
+    expect(feed.accept(frame(2))).toEqual([]);
+    expect(seqs(feed.accept(frame(3)))).toEqual([3, 4]);
   });
 
   it('gives up on what never comes, and goes on behind it', () => {

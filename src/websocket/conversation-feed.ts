@@ -26,14 +26,15 @@ export function parseFeedMessage(message: Buffer): FeedFrame {
  * may publish them the other way round; whatever comes after a missing event waits for it.
  */
 export class ConversationFeed {
-  private lastSeq: number | undefined;
+  /** Of the last durable event that went out; no number is one more than it before the first. */
+  private lastSeq = Number.NEGATIVE_INFINITY;
   private waiting: FeedFrame[] = [];
 
   /** Takes a frame and returns those that may go out now, in order. */
   accept(frame: FeedFrame): FeedFrame[] {
     if (this.waiting.length > 0) return this.acceptBehindGap(frame);
     if (frame.seq === undefined) return [frame];
-    if (this.lastSeq === undefined || frame.seq === this.lastSeq + 1) {
+    if (!this.hasBegun || frame.seq === this.lastSeq + 1) {
       this.lastSeq = frame.seq;
       return [frame];
     }
@@ -44,7 +45,7 @@ export class ConversationFeed {
 
   /** Says which event was the last before the feed began, so that the first one can be missed. */
   beginAfter(seq: number): void {
-    this.lastSeq ??= seq;
+    if (!this.hasBegun) this.lastSeq = seq;
   }
 
   get isWaiting(): boolean {
@@ -55,13 +56,17 @@ export class ConversationFeed {
   giveUp(): FeedFrame[] {
     const frames = this.waiting;
     this.waiting = [];
-    for (const { seq } of frames) if (seq !== undefined) this.lastSeq = Math.max(this.lastSeq ?? 0, seq);
+    for (const { seq } of frames) if (seq !== undefined) this.lastSeq = Math.max(this.lastSeq, seq);
     return frames;
   }
 
+  private get hasBegun(): boolean {
+    return Number.isFinite(this.lastSeq);
+  }
+
   private acceptBehindGap(frame: FeedFrame): FeedFrame[] {
-    if (frame.seq === undefined || frame.seq !== (this.lastSeq ?? 0) + 1) {
-      if (frame.seq === undefined || frame.seq > (this.lastSeq ?? 0)) this.waiting.push(frame);
+    if (frame.seq === undefined || frame.seq !== this.lastSeq + 1) {
+      if (frame.seq === undefined || frame.seq > this.lastSeq) this.waiting.push(frame);
       return [];
     }
     this.lastSeq = frame.seq;

@@ -75,8 +75,8 @@ export class SocketLifecycle {
     });
   }
 
+  /** Called by an open socket, which is not open any more afterwards. */
   private readonly endSlow = (socket: AuthenticatedSocket): void => {
-    if (socket.readyState !== socket.OPEN) return;
     this.metrics.slowConsumers.inc();
     this.logger.warn('socket.slow', { connection_id: socket.connectionId, unsent_bytes: socket.unsentBytes });
     socket.endWith('slow_consumer');

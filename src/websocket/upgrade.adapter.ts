@@ -54,7 +54,6 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     closeTimeout: CLOSE_TIMEOUT_MS,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   } as ConstructorParameters<typeof WebSocketServer<typeof AuthenticatedSocket>>[0]);
-  private isListening = false;
   /** Upgrades that came by an old way, whose answers say until when it is open. */
   private readonly isOld = new WeakSet<IncomingMessage>();
 
@@ -81,13 +80,10 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
 
   /** Called by Nest once for all gateways, because they name no port and no path of their own. */
   create(): WebSocketServer {
-    if (!this.isListening) {
-      this.isListening = true;
-      const server = this.http.httpAdapter.getHttpServer() as Server;
-      server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-        background(this.upgrade(request, socket, head), this.logger, 'upgrade.failed');
-      });
-    }
+    const server = this.http.httpAdapter.getHttpServer() as Server;
+    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      background(this.upgrade(request, socket, head), this.logger, 'upgrade.failed');
+    });
     return this.server;
   }
 
