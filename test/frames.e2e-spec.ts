@@ -196,6 +196,12 @@ describe('a frame', () => {
       ],
     ],
     ['is binary', 1003, 'unsupported_data', () => odd({ opcode: 2 }, ping('binary'))],
+    [
+      'is binary, with a ping behind it',
+      1003,
+      'unsupported_data',
+      () => [...odd({ opcode: 2 }, 'x'), ...odd({ opcode: 9 })],
+    ],
     ['is no UTF-8', 1007, 'invalid_payload', () => odd({}, Buffer.from([0x22, 0xff, 0xfe, 0x22]))],
     ['ends in half a character', 1007, 'invalid_payload', () => odd({}, Buffer.from([0x22, 0xe2, 0x82]))],
     ['is not masked', 1002, 'protocol_error', () => odd({ masked: false }, ping('bare'))],
@@ -230,6 +236,8 @@ describe('a frame', () => {
   it('of the protocol itself is answered: ping with pong, close with the same close', async () => {
     const socket = await TestSocket.open(node, user);
     const pong = new Promise<string>((resolve) => socket.ws.once('pong', (data) => resolve(data.toString())));
+    // RFC 6455 section 5.5.3: a pong that nobody asked for is no fault.
+    socket.ws.pong('unasked');
     socket.ws.ping('beat');
     expect(await pong).toBe('beat');
     expect((await socket.close()).code).toBe(1000);

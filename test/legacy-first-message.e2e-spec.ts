@@ -5,6 +5,7 @@ import type { Cluster } from './support/cluster.js';
 import { metric } from './support/metrics.js';
 import type { TestNode } from './support/node.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
+import { withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, createConversation, mintTicket } from './support/user.js';
 import type { TestUser } from './support/user.js';
@@ -142,6 +143,23 @@ describe('a credential in the first message', () => {
     await eventually(async () => (await rows()).length === 3, 'the audited spoofs');
   });
 
+  it('is text, and nothing counts that comes behind a binary one', async () => {
+    const socket = await TestSocket.connect(open);
+    socket.sendRaw(Buffer.from('{}'));
+    socket.sendRaw(JSON.stringify({ type: 'initial', token: user.accessToken }));
+    expect((await socket.closes()).code).toBe(1003);
+    expect(socket.frames).toEqual([]);
+  });
+
+  it('takes no place for a client that leaves while it is decided about', async () => {
+    const owner = await aUser(cluster);
+    const first = { type: 'initial', token: owner.accessToken };
+    for (let count = 0; count < 3; count++) await (await say(open, first)).cut();
+    const places = () => withRedis(cluster, (redis) => redis.zcard(`connection_index:${owner.user.id}`));
+    await eventually(async () => (await places()) === 0, 'no place taken');
+    await (await say(open, first)).next('ready');
+  });
+
   it('has five seconds', async () => {
     const started = Date.now();
     const socket = await say(open);
@@ -185,6 +203,12 @@ describe('a credential in the first message', () => {
       await socket.close();
     });
 
+    it('is the only frame of its kind: others are answered as on any socket', async () => {
+      const socket = await say(open, { type: 'initial', token: user.accessToken }, { type: 'message' });
+      expect((await socket.next('error')).data.code).toMatch(/^frame_/);
+      await socket.close();
+    });
+
     it('is a spoof when it says that it is somebody else', async () => {
       const first = { type: 'initial', token: user.accessToken };
       const socket = await say(open, first, greeting(randomUUID()));
@@ -206,9 +230,12 @@ describe('a credential in the first message', () => {
     });
   });
 
-  it('lets a node stop with a close frame for who has said nothing yet', async () => {
-    const node = await cluster.addNode({ FLAG_LEGACY_FIRST_MESSAGE: 'true' });
-    const socket = await say(node);
+  it('counts among the upgrades of its address, and a node that stops says so to who has said nothing yet', async () => {
+    const limit = { LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE: '1', TRUST_PROXY: '1' };
+    const node = await cluster.addNode({ FLAG_LEGACY_FIRST_MESSAGE: 'true', ...limit });
+    const headers = { 'X-Forwarded-For': '192.0.2.1' };
+    const socket = await TestSocket.connect(node, { headers });
+    expect((await rawUpgrade(node, { headers })).status).toBe(429);
     const stopped = node.stop();
     expect((await socket.closes()).code).toBe(1012);
     expect((await stopped).code).toBe(0);

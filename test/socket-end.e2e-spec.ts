@@ -151,6 +151,7 @@ describe('a socket', () => {
       (await mintTicket(node, stranger, { purpose: 'refresh' })).ticket,
       (await mintTicket(node, user, { purpose: 'connect' })).ticket,
       (await mintTicket(node, await signIn(node, user.email, user.password), { purpose: 'refresh' })).ticket,
+      (await mintTicket(node, user, { purpose: 'refresh', client_id: 'another-tab' })).ticket,
       'A'.repeat(43),
       user.accessToken.slice(0, 200),
     ];
@@ -202,6 +203,14 @@ describe('a socket', () => {
     });
     const line = await eventually(() => hasty.logged('limit.reached')[0], 'a line about it');
     expect(line).toMatchObject({ limit: 'frames', count: 1 });
+  });
+
+  it('is told rate_limited for pings as for any frame', async () => {
+    const socket = await TestSocket.open(hasty, await aUser(cluster));
+    const limit = socket.all('ready')[0]?.data.limits.frames_per_minute ?? 0;
+    for (let count = 0; count <= limit; count++) socket.ws.ping();
+    expect((await socket.next('error')).data.code).toBe('rate_limited');
+    await socket.close();
   });
 
   it('is closed with 4508 when it does not read, and harms no other', async () => {

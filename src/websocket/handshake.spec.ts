@@ -42,6 +42,7 @@ describe('parseHandshake', () => {
     expect(statusOf('/ws', old)).toBe(400);
     expect(statusOf('/ws', { headers: { ...headers, 'sec-websocket-key': 'short' } })).toBe(400);
     expect(statusOf('/ws')).toBe(101);
+    expect(statusOf('/ws', { url: undefined })).toBe(404);
   });
 
   it('takes what is no id for a conversation that is missing', () => {
@@ -56,7 +57,7 @@ describe('toPublicRefusal', () => {
       /^(ticket|session|user|token|auth|conversation|connection|forbidden)/.test(code),
     );
     for (const code of credentials) expect(toPublicRefusal(new AppError(code)).code).toBe('ticket_rejected');
-    for (const code of [...UPGRADE_PUBLIC_CODES, ...requestFaults])
+    for (const code of [...UPGRADE_PUBLIC_CODES, ...requestFaults, 'internal' as const])
       expect(toPublicRefusal(new AppError(code)).code).toBe(code);
   });
 });
@@ -78,6 +79,12 @@ describe('refuseUpgrade', () => {
       retry_after_ms: 1500,
     });
     expect(socket.writableEnded).toBe(true);
+  });
+
+  it('has a word for a status that has no name', () => {
+    const socket = new PassThrough();
+    refuseUpgrade(socket, '/ws', new AppError('internal', { status: 599 }));
+    expect((socket.read() as Buffer).toString()).toMatch(/^HTTP\/1\.1 599 Error\r\n/);
   });
 
   it('writes nothing to a client that has gone', () => {
