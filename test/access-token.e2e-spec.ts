@@ -11,6 +11,7 @@ import { claimsOf, encode, forge, headerOf, newSigningSecret } from './support/t
 import type { Claims } from './support/token.js';
 import { aUser, signIn } from './support/user.js';
 import type { TestUser } from './support/user.js';
+import { eventually } from './support/waiting.js';
 
 const secret = newSigningSecret();
 const seconds = () => Math.floor(Date.now() / 1000);
@@ -140,6 +141,16 @@ describe('an access token', () => {
     await expectRefusal(signed({ exp: seconds() - 61 }), ['token_expired']);
     expect((await me(`Bearer ${signed({ exp: seconds() - 55 })}`)).status).toBe(200);
     expect((await me(`Bearer ${signed({ iat: seconds() + 50, nbf: seconds() + 50 })}`)).status).toBe(200);
+  });
+
+  it('is refused after its end by a node that has accepted it before', async () => {
+    const token = signed({ exp: seconds() - 56 });
+    expect((await me(`Bearer ${token}`)).status).toBe(200);
+    const refused = await eventually(async () => {
+      const answer = await me(`Bearer ${token}`);
+      return answer.status !== 200 && answer;
+    }, 'the end of a token');
+    expect(refused.body.code).toBe('token_expired');
   });
 
   it('never makes the server ask for a key that the token points to', async () => {

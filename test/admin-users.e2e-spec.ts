@@ -6,6 +6,7 @@ import type { ConnectionPage } from '../src/websocket/connection-entry.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
+import { withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
 import { anAdmin, as, aUser, createConversation, signIn } from './support/user.js';
 import type { TestUser } from './support/user.js';
@@ -100,6 +101,11 @@ describe('an administrator', () => {
       async () => !JSON.stringify(await pages(200)).includes(opened[0]?.connection_id ?? ''),
       'the end of one in the list',
     );
+    // As when a node died and its heartbeats with it.
+    await withRedis(cluster, (redis) => redis.del(`connection_entry:${opened[1]?.connection_id}`));
+    expect(JSON.stringify(await pages(200))).not.toContain(opened[1]?.connection_id);
+    const beyond = await as(admin, 'GET', `${url}/admin/connections?cursor=con_z`, { expect: 200 });
+    expect(beyond.body).toEqual({ connections: [] });
   });
 
   it('closes a connection on whichever node, and its client may come back', async () => {
@@ -144,9 +150,16 @@ describe('an administrator', () => {
 
   it('changes a role at once: sockets come back with it, and tokens of before have it', async () => {
     const user = await aUser(cluster);
+    const gone = await signIn(cluster.node, user.email, user.password);
+    const keyOf = ({ sessionId }: TestUser) => `chat_session:${user.user.id}:${sessionId}`;
+    await withRedis(cluster, (redis) => redis.del(keyOf(gone)));
     const socket = await TestSocket.open(cluster.other, user);
     expect((await change(admin, user.user.id, { role: 'admin' })).body.user.role).toBe('admin');
     expect(await socket.closes(1000)).toEqual({ code: 4100, reason: 'auth_expired' });
+    await withRedis(cluster, async (redis) => {
+      expect(await redis.ttl(keyOf(user))).toBeGreaterThan(0);
+      expect(await redis.exists(keyOf(gone))).toBe(0);
+    });
     const back = await TestSocket.open(cluster.other, user);
     expect(back.all('ready')[0]?.data.user.role).toBe('admin');
     await as(user, 'GET', `${url}/admin/connections`, { expect: 200 });

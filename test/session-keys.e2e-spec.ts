@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Problem } from '../protocol/errors.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
+import { request } from './support/http.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
 import { dump, withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
@@ -76,6 +77,25 @@ describe('in Redis', () => {
     expect(answer.body.code).toBe('session_expired');
   });
 
+  it('a session lives on while a socket of it is open', async () => {
+    const brief = await cluster.addNode({ SESSION_TTL_SECONDS: '10' });
+    const quiet = await aUser(cluster, brief);
+    const socket = await TestSocket.open(brief, quiet);
+    await withRedis(cluster, async (redis) => {
+      await redis.pexpire(sessionKey(quiet), 6000);
+      await eventually(async () => (await redis.pttl(sessionKey(quiet))) > 6000, 'a longer life', 6000);
+    });
+    await socket.close();
+  });
+
+  it('a session without its refresh tokens is over for who comes with one', async () => {
+    const robbed = await aUser(cluster);
+    await withRedis(cluster, (redis) => redis.del(`session_refresh:${robbed.user.id}:${robbed.sessionId}`));
+    const body = { refresh_token: robbed.refreshToken };
+    const answer = await request('POST', `${cluster.node.url}/auth/refresh`, { body, expect: 401 });
+    expect(answer.body.code).toBe('session_expired');
+  });
+
   it('a session ends at its absolute end, however active it is', async () => {
     const tireless = await aUser(cluster);
     await withRedis(cluster, async (redis) => {
@@ -121,6 +141,7 @@ describe('in Redis', () => {
       expect(await redis.keys(`chat_session:${left.user.id}:*`)).toEqual([]);
       const keys = await redis.keys(`*${left.sessionId}*`);
       for (const key of keys) expect(await redis.get(key)).toBe('logout');
+      expect([...(await dump(redis))].filter(([, text]) => text.includes(left.sessionId))).toEqual([]);
     });
   });
 });

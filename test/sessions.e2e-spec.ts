@@ -56,7 +56,13 @@ describe('a user', () => {
     const ended = await again(user);
     const over = await again(user);
     await as(ended, 'POST', `${url}/auth/logout`, { expect: 204 });
-    await withRedis(cluster, (redis) => redis.del(`chat_session:${user.user.id}:${over.sessionId}`));
+    const old = await again(user);
+    await withRedis(cluster, async (redis) => {
+      await redis.del(`chat_session:${user.user.id}:${over.sessionId}`);
+      const key = `chat_session:${user.user.id}:${old.sessionId}`;
+      const record = JSON.parse((await redis.get(key)) ?? '') as object;
+      await redis.set(key, JSON.stringify({ ...record, absolute_expires_at: Date.now() - 1 }), 'KEEPTTL');
+    });
     expect((await listOf(user)).map(({ id }) => id)).toEqual([user.sessionId]);
   });
 
@@ -77,6 +83,8 @@ describe('a user', () => {
     expect((await kept.send('ping', {})).type).toBe('pong');
     const second = await as<Problem>(user, 'DELETE', `${url}/auth/sessions/${other.sessionId}`);
     expect([second.status, second.body.code]).toEqual([404, 'not_found']);
+    await as(user, 'DELETE', `${url}/auth/sessions/${user.sessionId}`, { expect: 204 });
+    expect((await kept.next('session.revoked')).data.reason).toBe('logout');
   });
 
   it('cannot end, nor tell from none, a session of somebody else', async () => {

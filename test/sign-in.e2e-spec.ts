@@ -6,6 +6,7 @@ import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
 import type { TestNode } from './support/node.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
+import { withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, mintTicket, register, remembered, signIn } from './support/user.js';
 
@@ -245,6 +246,8 @@ describe('signing in and out', () => {
 
   it('gives at most one pair for 12 simultaneous uses of one refresh token', async () => {
     const user = await aUser(cluster);
+    // Redis lets all of them wait and then answers one after the other.
+    await withRedis(cluster, (redis) => redis.client('PAUSE', 200, 'ALL'));
     const uses = Array.from({ length: 12 }, (_, index) =>
       refresh<SignIn>(user.refreshToken, index % 2 === 0 ? node : strict),
     );
@@ -260,10 +263,13 @@ describe('signing in and out', () => {
   it('refuses refresh tokens that it did not make, and leaves the session that they name alone', async () => {
     const user = await aUser(cluster);
     const { refreshToken } = user;
-    const middle = 40;
-    const changed = refreshToken[middle] === 'A' ? 'B' : 'A';
+    // In the user's id, in the session's, and in what is random.
+    const altered = [10, 40, 60].map((at) => {
+      const changed = refreshToken[at] === 'A' ? 'B' : 'A';
+      return `${refreshToken.slice(0, at)}${changed}${refreshToken.slice(at + 1)}`;
+    });
     const invented = [
-      `${refreshToken.slice(0, middle)}${changed}${refreshToken.slice(middle + 1)}`,
+      ...altered,
       refreshToken.slice(0, -1),
       `${refreshToken}A`,
       user.accessToken,
