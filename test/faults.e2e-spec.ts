@@ -39,6 +39,8 @@ describe('while a dependency is away', () => {
         WS_MAX_CONNECTIONS_PER_SESSION: '100',
         WS_MAX_CONNECTIONS_PER_USER: '100',
         WS_TICKET_TTL_SECONDS: '120',
+        // Often enough that the heartbeat, too, asks engines that are away.
+        WS_HEARTBEAT_SECONDS: '1',
       },
     });
     node = cluster.node;
@@ -141,6 +143,8 @@ describe('while a dependency is away', () => {
         }
         const { data } = await send(randomUUID());
         expect((data as Problem).code).toBe('dependency_unavailable');
+        const renewal = await socket.send('auth.refresh', { ticket });
+        expect((renewal.data as Problem).code).toBe('dependency_unavailable');
         await expectOnlyLife();
       } finally {
         await heal(cluster.redis);

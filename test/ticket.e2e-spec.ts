@@ -11,7 +11,7 @@ import type { RawUpgrade } from './support/raw-upgrade.js';
 import { dump, withRedis } from './support/redis.js';
 import { rememberSecret } from './support/secrets.js';
 import { TestSocket } from './support/socket.js';
-import { as, aUser, createConversation, mintTicket } from './support/user.js';
+import { as, aUser, createConversation, mintTicket, signIn } from './support/user.js';
 import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
@@ -129,6 +129,9 @@ describe('a ticket', () => {
       'the close in the receipt',
     );
     expect(closed.code).toBe(1000);
+    const rest = await withRedis(cluster, (redis) => redis.ttl(`ws_ticket_receipt:${minted.ticket_id}`));
+    expect(rest).toBeGreaterThan(0);
+    expect(rest).toBeLessThanOrEqual(life);
   });
 
   it('is refused a second time on any node, and the honest socket lives on', async () => {
@@ -143,6 +146,17 @@ describe('a ticket', () => {
     expect((await socket.send('ping', {})).type).toBe('pong');
     expect((await receiptOf(minted.ticket_id)).state).toBe('consumed');
     await socket.close();
+  });
+
+  it('is refused by the node that saw it used, even when it came back in Redis', async () => {
+    const minted = await mintTicket(node, user);
+    const key = `ws_ticket:${digestOf(minted.ticket)}`;
+    const record = await withRedis(cluster, (redis) => redis.get(key));
+    expect((await rawUpgrade(node, { ticket: minted.ticket })).status).toBe(101);
+    // As after a failover to a copy that had not heard of the use.
+    await withRedis(cluster, (redis) => redis.set(key, record ?? '', 'EX', 30));
+    expect((await rawUpgrade(node, { ticket: minted.ticket })).status).toBe(403);
+    expect((await receiptOf(minted.ticket_id)).state).toBe('consumed');
   });
 
   it('is bound to the origin of its mint, if there was one', async () => {
@@ -206,6 +220,16 @@ describe('a ticket', () => {
     expect([answer.status, answer.problem().code]).toEqual([403, 'ticket_rejected']);
   });
 
+  it('opens nothing when its session is gone and nobody burnt it', async () => {
+    const brief = await aUser(cluster);
+    const minted = await mintTicket(node, brief);
+    await withRedis(cluster, (redis) => redis.del(`chat_session:${brief.user.id}:${brief.sessionId}`));
+    expect((await rawUpgrade(node, { ticket: minted.ticket })).status).toBe(403);
+    const owner = await signIn(node, brief.email, brief.password);
+    const receipt = await receiptOf(minted.ticket_id, owner);
+    expect(receipt).toMatchObject({ state: 'rejected', code: 'session_expired' });
+  });
+
   it('is refused after its own end, whatever Redis makes of its life', async () => {
     const minted = await mintTicket(node, user);
     await withRedis(cluster, async (redis) => {
@@ -238,6 +262,7 @@ describe('a ticket', () => {
     await as(user, 'DELETE', path, { expect: 204 });
     expect((await rawUpgrade(node, { ticket: minted.ticket })).status).toBe(403);
     expect(await receiptOf(minted.ticket_id)).toMatchObject({ state: 'revoked' });
+    expect((await as(stranger, 'GET', path)).status).toBe(404);
     for (const id of ['tkt_', 'tkt_AAAAAAAAAAAAAAAAAAAA', '..%2Fauth', '%00', 'x'.repeat(90)]) {
       expect((await as(user, 'GET', `${node.url}/websocket/tickets/${id}`)).status).toBe(404);
     }
@@ -271,7 +296,10 @@ describe('a ticket', () => {
       const { ticket_id } = await mintTicket(strict, eager);
       await as(eager, 'DELETE', `${strict.url}/websocket/tickets/${ticket_id}`, { expect: 204 });
     }
+    const held = () => withRedis(cluster, async (redis) => (await redis.keys('ws_ticket:*')).length);
+    const before = await held();
     const answer = await as<{ code: string }>(eager, 'POST', `${strict.url}/websocket/ticket`);
+    expect(await held()).toBeLessThanOrEqual(before);
     expect([answer.status, answer.body.code]).toEqual([429, 'rate_limited']);
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(answer.headers.get('ratelimit')).toMatch(/^"tickets";r=0;t=\d+$/);
