@@ -72,12 +72,17 @@ describe('a refusal', () => {
 
   it('of a ticket that was used, or stolen from another origin, is for somebody to look at', async () => {
     const user = await aUser(cluster);
-    const { ticket } = await mintTicket(cluster.node, user, { origin: TEST_ORIGIN });
+    const { ticket, ticket_id } = await mintTicket(cluster.node, user, { origin: TEST_ORIGIN });
     await rawUpgrade(cluster.node, { ticket, path: '/ws' });
     await rawUpgrade(cluster.node, { ticket, path: '/ws' });
     for (const reason of ['ticket_binding_origin', 'ticket_consumed']) {
       expect(await firstLine('auth.refused', reason)).toMatchObject({ severity: 'CRITICAL' });
     }
+    const replayed = await eventually(
+      () => cluster.node.logged('ticket.replayed').find((line) => line.ticket_id === ticket_id),
+      'the audit of a second use',
+    );
+    expect(replayed).toMatchObject({ severity: 'CRITICAL', user_id: user.user.id });
   });
 
   it('by a limit is one count and one line, whichever limit it is', async () => {
