@@ -123,6 +123,15 @@ describe('a socket', () => {
     await Promise.all([socket.close(), after.close()]);
   });
 
+  it('takes no place when its upgrade is refused', async () => {
+    const owner = await aUser(cluster);
+    const { id } = await createConversation(node, await aUser(cluster));
+    const { ticket } = await mintTicket(node, owner);
+    expect((await rawUpgrade(node, { ticket, path: `/ws/conversations/${id}` })).status).toBe(403);
+    const places = () => withRedis(cluster, (redis) => redis.zcard(`connection_index:${owner.user.id}`));
+    await eventually(async () => (await places()) === 0, 'no place taken');
+  });
+
   it('is one of a limited number per session and per user, over all nodes', async () => {
     const owner = await aUser(cluster);
     const second = await signIn(node, owner.email, owner.password);
