@@ -37,6 +37,10 @@ export class MutantCopy {
     symlinkSync(join(PROJECT_ROOT, 'node_modules'), join(folder, 'node_modules'));
   }
 
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
   /** Plants a fault in source and build. Answers what takes it out again. */
   plant(mutant: Mutant): () => void {
     const source = join(this.folder, mutant.file);

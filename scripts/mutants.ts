@@ -38,7 +38,8 @@ class MutantRunner {
     state: StateFolder,
     private readonly mutants: Mutant[],
   ) {
-    this.copy = new MutantCopy(state.in('mutants'));
+    // A folder of its own, so that two may run side by side.
+    this.copy = new MutantCopy(state.in('mutants', String(process.pid)));
     this.run = new TestRun(state);
   }
 
@@ -51,6 +52,7 @@ class MutantRunner {
       for (const mutant of this.mutants) outcomes.push(await this.judge(mutant));
     } finally {
       await this.run.end();
+      this.copy.remove();
     }
     return report(outcomes);
   }
@@ -68,8 +70,9 @@ class MutantRunner {
       : names.map((name) => `(?:${name})`).join('|');
     say(`== ${specs.length} files without a fault ==`);
     const answer = await this.jest(specs, tests, BASELINE_LIMIT_MS);
-    for (const { message } of answer?.testResults ?? []) if (message !== '') say(message);
-    return answer !== undefined && answer.numFailedTests === 0 && answer.numPassedTests > 0;
+    const isGreen = answer !== undefined && answer.numFailedTests === 0 && answer.numPassedTests > 0;
+    if (!isGreen) for (const { message } of answer?.testResults ?? []) say(message);
+    return isGreen;
   }
 
   private async judge(mutant: Mutant): Promise<Outcome> {
