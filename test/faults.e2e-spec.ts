@@ -23,6 +23,10 @@ import { eventually } from './support/waiting.js';
 const ANSWER_LIMIT_MS = 1500;
 const RECOVERY_LIMIT_MS = 3000;
 
+interface HealthPage {
+  details: Record<string, { status: string; breaker?: string }>;
+}
+
 describe('while a dependency is away', () => {
   let cluster: Cluster;
   let node: TestNode;
@@ -208,6 +212,44 @@ describe('while a dependency is away', () => {
     expect((await refusals()) - before.refusals).toBe(1000);
     await eventually(async () => (await handles()) <= before.handles + 5, 'their sockets to be gone');
   });
+  it.each([
+    ['redis', 'chat_redis_up', () => cluster.redis],
+    ['postgres', 'chat_postgres_up', postgres],
+  ] as [string, string, () => PrivateEngine][])(
+    'shows the breaker of a hanging %s open, half-open and closed, in metrics and on the health page',
+    async (dependency, gauge, engine) => {
+      const value = () => metric(node, 'chat_breaker_state', { dependency });
+      const seen = [await value()];
+      const sees = (wanted: number) =>
+        eventually(async () => {
+          const state = await value();
+          if (state !== seen.at(-1)) seen.push(state);
+          return state === wanted;
+        }, `the breaker of ${dependency} to be ${wanted}`);
+      const part = async () => {
+        const { status, body } = await request<HealthPage>('GET', `${node.url}/health/full`);
+        return { page: status, ...body.details[dependency] };
+      };
+      expect(await part()).toMatchObject({ page: 200, status: 'up', breaker: 'closed' });
+      const told = node.logged(`${dependency}.lost`).length;
+      signalTree(engine().pid, 'SIGSTOP');
+      try {
+        await Promise.all(Array.from({ length: 5 }, () => mint({ conversation_id: conversationId })));
+        await sees(2);
+        expect(await part()).toMatchObject({ page: 503, status: 'down', breaker: 'open' });
+        expect(await metric(node, gauge)).toBe(0);
+        await sees(1);
+      } finally {
+        signalTree(engine().pid, 'SIGCONT');
+      }
+      await sees(0);
+      expect(seen.filter((state, index) => state !== seen[index - 1]).slice(0, 3)).toEqual([0, 2, 1]);
+      expect(await part()).toMatchObject({ page: 200, status: 'up', breaker: 'closed' });
+      expect(await metric(node, gauge)).toBe(1);
+      expect(node.logged(`${dependency}.lost`)).toHaveLength(told + 1);
+      await expectRecovery();
+    },
+  );
 
   it('survives clients that hang up or reset while their upgrade waits for Redis, and keeps no place for them', async () => {
     const minted = await Promise.all(Array.from({ length: 40 }, () => mintTicket(node, user)));

@@ -38,10 +38,10 @@ export class DatabaseService implements OnApplicationShutdown {
     this.dataSource = createDataSource(config.databaseUrl);
     metrics.watchBreaker(this.dependency);
     metrics.postgresUp.set(1);
-    this.dependency.onStateChange((state) => {
-      metrics.postgresUp.set(state === 'closed' ? 1 : 0);
-      if (state === 'open') this.logger.critical('postgres.lost');
-      if (state === 'closed') this.logger.info('postgres.connected');
+    this.dependency.onAvailabilityChange((isUp) => {
+      metrics.postgresUp.set(isUp ? 1 : 0);
+      if (isUp) this.logger.info('postgres.connected');
+      else this.logger.critical('postgres.lost');
     });
   }
 

@@ -2,8 +2,10 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import { DatabaseService } from '../database/database.service.js';
 import { AppError } from '../errors/app-error.js';
 import { background } from '../observability/background.js';
+import { Metrics } from '../observability/metrics.js';
 import { AppLogger } from '../observability/logger.js';
 import { RedisService } from '../redis/redis.service.js';
+import type { BreakerState, DependencyName } from '../resilience/dependency.js';
 
 const PROBE_INTERVAL_MS = 1000;
 
@@ -19,6 +21,7 @@ export class DependencyProbe implements OnModuleInit, OnModuleDestroy {
     private readonly redis: RedisService,
     private readonly database: DatabaseService,
     private readonly logger: AppLogger,
+    private readonly metrics: Metrics,
   ) {}
 
   onModuleInit(): void {
@@ -28,6 +31,11 @@ export class DependencyProbe implements OnModuleInit, OnModuleDestroy {
 
   onModuleDestroy(): void {
     clearInterval(this.timer);
+  }
+
+  /** What the one breaker of a dependency lets through now. */
+  breakerOf(name: DependencyName): BreakerState | undefined {
+    return this.metrics.breakerOf(name);
   }
 
   private probe(): void {

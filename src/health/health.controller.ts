@@ -12,7 +12,7 @@ import { ConnectionRegistry } from '../websocket/connection-registry.js';
 import { UpgradeGate } from '../websocket/upgrade-gate.js';
 import { DependencyProbe } from './dependency-probe.js';
 
-/** What orchestrators and people ask. Says what is up and how fast it answers, and nothing about the inside. */
+/** What orchestrators and people ask. Says what is up, how fast it answers and what its breaker does, no more. */
 @Controller('health')
 @Public()
 @Unlimited()
@@ -98,16 +98,17 @@ export class HealthController {
       () => true,
       () => false,
     );
-    return indicator.up({ id, label, available: isUp });
+    return indicator.up({ id, label, available: isUp, breaker: this.probe.breakerOf('responder') });
   }
 
-  private async timed(name: string, ping: () => Promise<number>) {
+  private async timed(name: 'redis' | 'postgres', ping: () => Promise<number>) {
     const indicator = this.indicators.check(name);
     try {
-      return indicator.up({ latency_ms: Math.round((await ping()) * 100) / 100 });
+      const latency_ms = Math.round((await ping()) * 100) / 100;
+      return indicator.up({ latency_ms, breaker: this.probe.breakerOf(name) });
     } catch {
       // The breaker has counted and logged it.
-      return indicator.down('no answer');
+      return indicator.down({ message: 'no answer', breaker: this.probe.breakerOf(name) });
     }
   }
 }

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { Injectable } from '@nestjs/common';
 import { KNOWN_CLOSE_CODES, LIMIT_LABELS, REFUSAL_REASONS, TICKET_EVENTS } from './label-values.js';
-import type { BreakerState, Dependency } from '../resilience/dependency.js';
+import type { BreakerState, Dependency, DependencyName } from '../resilience/dependency.js';
 
 const BREAKER_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, open: 2 };
 
@@ -12,6 +12,7 @@ const BREAKER_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, 
 @Injectable()
 export class Metrics {
   readonly registry = new Registry();
+  private readonly dependencies = new Map<DependencyName, Dependency>();
 
   readonly connections = this.gauge('chat_ws_connections', 'Open sockets of this node');
   readonly upgrades = this.counter('chat_ws_upgrades_total', 'WebSocket upgrades', ['outcome', 'reason']);
@@ -100,7 +101,13 @@ export class Metrics {
     }
   }
 
+  /** The state of a dependency's breaker; `undefined` for one that this node does not have. */
+  breakerOf(name: DependencyName): BreakerState | undefined {
+    return this.dependencies.get(name)?.state;
+  }
+
   watchBreaker(dependency: Dependency): void {
+    this.dependencies.set(dependency.name, dependency);
     const gauge = this.breakerState.labels(dependency.name);
     gauge.set(BREAKER_VALUES[dependency.state]);
     dependency.onStateChange((state) => gauge.set(BREAKER_VALUES[state]));

@@ -47,6 +47,7 @@ export class RedisService implements OnApplicationShutdown {
     this.subscriptions.setMaxListeners(0);
     this.watch(this.commands, 'commands', logger, metrics);
     this.watch(this.subscriptions, 'subscriptions', logger, metrics);
+    this.watchSilence(logger, metrics);
     metrics.watchBreaker(this.dependency);
   }
 
@@ -87,6 +88,19 @@ export class RedisService implements OnApplicationShutdown {
     setImmediate(() => {
       this.isCorked = false;
       stream.uncork();
+    });
+  }
+
+  /** A Redis that hangs keeps its connection: only the breaker tells that it is gone. */
+  private watchSilence(logger: AppLogger, metrics: Metrics): void {
+    let isSilent = false;
+    this.dependency.onAvailabilityChange((isUp) => {
+      const isConnected = this.commands.status === 'ready';
+      metrics.redisUp.set(isUp && isConnected ? 1 : 0);
+      if (isUp && isSilent) logger.info('redis.connected', { connection: 'commands' });
+      isSilent = !isUp && isConnected;
+      if (isSilent)
+        logger.critical('redis.lost', { connection: 'commands', error: 'connected, but no answer' });
     });
   }
 

@@ -50,6 +50,38 @@ describe('Dependency', () => {
     expect(redis.state).toBe('open');
   });
 
+  it('lets nobody else through while that one call hangs', async () => {
+    const redis = dependency();
+    for (let count = 0; count < 3; count++) await fail(redis);
+    jest.setSystemTime(1001);
+    let giveUp: (error: Error) => void = () => undefined;
+    const hanging = redis.run(() => new Promise<never>((_, reject) => (giveUp = reject)));
+    const call = jest.fn(() => Promise.resolve('up'));
+    const waiting = redis.run(call);
+    expect(redis.state).toBe('half_open');
+    giveUp(new Fault('no answer in time'));
+    for (const refused of [hanging, waiting]) {
+      await expect(refused).rejects.toMatchObject({ code: 'dependency_unavailable' });
+    }
+    expect(call).not.toHaveBeenCalled();
+    expect(redis.state).toBe('open');
+  });
+
+  it('says once that it is gone and once that it is back, however often it was tried', async () => {
+    const redis = dependency();
+    const said: boolean[] = [];
+    redis.onAvailabilityChange((isUp) => said.push(isUp));
+    for (let count = 0; count < 3; count++) await fail(redis);
+    for (const now of [1001, 2002, 3003]) {
+      jest.setSystemTime(now);
+      await fail(redis);
+    }
+    expect(said).toEqual([false]);
+    jest.setSystemTime(4004);
+    await redis.run(() => Promise.resolve());
+    expect(said).toEqual([false, true]);
+  });
+
   it('forgives failures that a success came between', async () => {
     const redis = dependency();
     for (let count = 0; count < 4; count++) {

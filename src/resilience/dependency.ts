@@ -52,6 +52,17 @@ export class Dependency {
     }
   }
 
+  /** Calls `listener` when the dependency is gone, and when it is back; not for the tries in between. */
+  onAvailabilityChange(listener: (isUp: boolean) => void): void {
+    let wasUp = true;
+    this.onStateChange((state) => {
+      const isUp = state === 'closed';
+      if (isUp === wasUp) return;
+      wasUp = isUp;
+      listener(isUp);
+    });
+  }
+
   onStateChange(listener: (state: BreakerState) => void): void {
     this.listeners.push(listener);
   }
