@@ -18,6 +18,10 @@ interface Rule {
   annotations?: Record<string, string>;
 }
 
+interface Dashboard {
+  panels: { id: number; title: string; datasource: { uid: string }; targets: { expr: string }[] }[];
+}
+
 const rules = (parse(read('ops/alerts.yml')) as { groups: { rules: Rule[] }[] }).groups.flatMap(
   (group) => group.rules,
 );
@@ -38,6 +42,7 @@ for (const metric of new Metrics().registry.getMetricsAsArray()) {
 }
 /** Set by Prometheus itself when it scrapes. */
 const TARGET_LABELS = ['job', 'instance'];
+const LABELS = new Set([...TARGET_LABELS, ...[...exported.values()].flatMap((labels) => [...labels])]);
 
 /** `name{label="value"}` and bare names as they stand in an expression or a text. */
 function selectors(text: string): { name: string; matchers: { label: string; value: string }[] }[] {
@@ -50,8 +55,12 @@ function selectors(text: string): { name: string; matchers: { label: string; val
   }));
 }
 
-/** What of a text no node exports: a metric, a label, or a value of a closed list. */
+/** What of a text no node exports: a metric, a label, a value of a closed list, or what is grouped by. */
 function unknowns(text: string): string[] {
+  return [...unknownSelectors(text), ...groupings(text).filter((label) => !LABELS.has(label))];
+}
+
+function unknownSelectors(text: string): string[] {
   return selectors(text).flatMap(({ name, matchers }) => {
     const labels = exported.get(name);
     if (labels === undefined) return [name];
@@ -64,6 +73,11 @@ function unknowns(text: string): string[] {
   });
 }
 
+/** Recorded series that a text asks for. */
+function recordsIn(text: string): string[] {
+  return text.match(/\badmit_one:[a-z_0-9:]+/g) ?? [];
+}
+
 /** Labels that an expression groups by. */
 function groupings(text: string): string[] {
   const lists = text.matchAll(/\b(?:by|on)\s*\(([a-z_, ]*)\)/g);
@@ -74,14 +88,10 @@ describe('ops/alerts.yml', () => {
   it.each(rules.map((rule) => [rule.alert ?? rule.record ?? '', rule.expr]))(
     '%s asks for what a node exports',
     (_name, expr) => {
-      const own = expr.match(/\badmit_one:[a-z_0-9:]+/g) ?? [];
+      const own = recordsIn(expr);
       expect(selectors(expr).length + own.length).toBeGreaterThan(0);
       expect(unknowns(expr)).toEqual([]);
       expect(own.filter((name) => !recorded.has(name))).toEqual([]);
-      const labels = new Set([...exported.values()].flatMap((set) => [...set]));
-      expect(groupings(expr).filter((label) => !labels.has(label) && !TARGET_LABELS.includes(label))).toEqual(
-        [],
-      );
     },
   );
 
@@ -112,6 +122,33 @@ describe('ops/alerts.yml', () => {
   });
 });
 
+describe('ops/grafana/admit-one.json', () => {
+  const dashboard = JSON.parse(read('ops/grafana/admit-one.json')) as Dashboard;
+
+  it.each(dashboard.panels.map(({ title, targets }) => [title, targets.map(({ expr }) => expr)] as const))(
+    'shows under "%s" what a node exports',
+    (_title, exprs) => {
+      expect(exprs.length).toBeGreaterThan(0);
+      for (const expr of exprs) {
+        expect(unknowns(expr)).toEqual([]);
+        expect(recordsIn(expr).filter((name) => !recorded.has(name))).toEqual([]);
+      }
+    },
+  );
+
+  it('leaves no metric of ours out, gives each panel a number, and names no server', () => {
+    const shown = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)).join(' ');
+    const ours = new Metrics().registry.getMetricsAsArray().map(({ name }) => name);
+    // How long sockets are open is for a question about one gateway, and the end of the old ways is a day.
+    const asked = ['chat_ws_connection_duration_seconds', 'chat_legacy_sunset_timestamp_seconds'];
+    const missing = ours.filter((name) => name.startsWith('chat_') && !shown.includes(name));
+    expect(missing.sort()).toEqual(asked.sort());
+    const ids = dashboard.panels.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { datasource } of dashboard.panels) expect(datasource.uid).toBe('${datasource}');
+  });
+});
+
 describe('the runbooks', () => {
   it('are one for each alert, listed on their first page', () => {
     expect(pages.map((page) => page.replace('.md', '')).sort()).toEqual([...names].sort());
@@ -125,7 +162,6 @@ describe('the runbooks', () => {
       expect(text).toContain(part);
     }
     expect(unknowns(text)).toEqual([]);
-    const own = text.match(/\badmit_one:[a-z_0-9:]+/g) ?? [];
-    expect(own.filter((name) => !recorded.has(name))).toEqual([]);
+    expect(recordsIn(text).filter((name) => !recorded.has(name))).toEqual([]);
   });
 });

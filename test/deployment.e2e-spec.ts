@@ -9,6 +9,7 @@ interface Service {
   build?: string;
   command?: string[];
   ports?: string[];
+  volumes?: string[];
   profiles?: string[];
   environment?: Record<string, string>;
   depends_on?: Record<string, { condition: string; required?: boolean }>;
@@ -80,6 +81,23 @@ describe('docker-compose.yml', () => {
     expect(service('ollama').profiles).toEqual(['llm']);
     const always = Object.entries(composition.services).filter(([, { profiles }]) => profiles === undefined);
     expect(always.map(([name]) => name).sort()).toEqual(['caddy', 'chat-service', 'postgres', 'redis']);
+  });
+
+  test('brings Prometheus and Grafana only when asked to, for this machine alone', () => {
+    for (const name of ['prometheus', 'grafana']) {
+      const { profiles, ports = [], networks, volumes = [] } = service(name);
+      expect(profiles).toEqual(['observability']);
+      expect(ports).toHaveLength(1);
+      expect(ports[0]).toMatch(/^127\.0\.0\.1:/);
+      expect(networks).toEqual(['edge']);
+      for (const [, file = ''] of volumes.join('\n').matchAll(/^\.\/([^:]+):/gm))
+        expect(read(file)).not.toBe('');
+    }
+    expect(service('grafana').environment).toMatchObject({
+      GF_AUTH_ANONYMOUS_ORG_ROLE: 'Viewer',
+      GF_AUTH_BASIC_ENABLED: 'false',
+      GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION: 'true',
+    });
   });
 
   test('demands its secrets and has no default for them', () => {
