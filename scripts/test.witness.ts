@@ -63,6 +63,21 @@ const OTHERS = [
     primitives: ['argon2.verify'],
     reason: 'a check that waited for its turn has lost its caller; the decision that follows has one',
   },
+  {
+    caller: 'PasswordService',
+    primitives: ['argon2.verify'],
+    reason: 'compares for the one service, which decides',
+  },
+  {
+    caller: 'OldTokens',
+    primitives: ['SessionService.check', 'SessionService.touch'],
+    reason: 'finds the session of an old token for the one service, which decides',
+  },
+  {
+    caller: 'LegacyCredentials',
+    primitives: ['SessionService.touch', 'SessionService.touchById'],
+    reason: 'finds the session of an old credential for the one service, which decides',
+  },
 ];
 
 export function readSightings(runFolder: string): Sighting[] {

@@ -131,8 +131,10 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
       if (identity.ticketId === undefined) this.isOld.add(request);
       if (this.open(request, socket, head, identity)) this.registry.replace(replaced);
     } catch (error) {
-      const refusal = (await pass?.refusal) ?? error;
-      if (!isAsked || refusal !== error) this.logUndecided(request, toAppError(refusal));
+      const decided = toAppError(error);
+      const refusal = (await pass?.refusal) ?? decided;
+      // What the authentication service has decided, it has reported.
+      if (!isAsked || refusal.code !== decided.code) this.logUndecided(request, refusal);
       this.refuse(socket, pathOf(request.url), refusal);
     } finally {
       pass?.leave();
