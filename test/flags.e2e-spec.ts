@@ -187,7 +187,12 @@ describe('a flag', () => {
         { ...about, fields: { flag, old: on, new: DEFAULT, reason } },
       ]),
     );
-    expect(other.logged('flag.changed')).toEqual([
+    // Lines are written a moment after their rows may be.
+    const lines = await eventually(() => {
+      const found = other.logged('flag.changed');
+      return found.length > 0 && found;
+    }, 'the line');
+    expect(lines).toEqual([
       expect.objectContaining({ flag, user_id: admin.user.id, old: on, new: DEFAULT, reason }),
     ]);
   });

@@ -51,7 +51,7 @@ beforeAll(async () => {
     (faults) => Object.assign({}, CLEAN, ...faults.map(filesOf)) as Tree,
   );
   findings = await Promise.all(trees.map((tree, index) => check(join(folder, String(index)), tree)));
-}, 60_000);
+}, 180_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
