@@ -60,18 +60,52 @@ test('drops events that it has seen', () => {
   expect(seen).toEqual([5, 6]);
 });
 
-test('reports a gap once, and delivers nothing out of order after it', () => {
+function resumed(fromSeq: number, toSeq: number): void {
+  const re = server.socket.sentOf('resume').at(-1)?.id;
+  const replayed = toSeq - fromSeq;
+  const data = {
+    conversation_id: CONVERSATION,
+    recovered: true,
+    from_seq: fromSeq,
+    to_seq: toSeq,
+    replayed,
+  };
+  server.socket.deliver('resumed', data, { re });
+}
+
+test('asks once for what is missing, and delivers nothing out of order meanwhile', () => {
   const seen: (number | undefined)[] = [];
   const stale: string[] = [];
-  client.on('frame', (frame) => seen.push(frame.seq));
+  client.on('frame', (frame) => frame.seq !== undefined && seen.push(frame.seq));
   client.on('stale', (id) => stale.push(id));
   client.subscribe(CONVERSATION, 4);
+  resumed(4, 4);
   for (const seq of [5, 8, 9]) event(seq);
   expect(seen).toEqual([5]);
+  expect(server.socket.sentOf('resume').map((frame) => frame.data)).toEqual(
+    [4, 5].map((seq) => ({ cursors: [{ conversation_id: CONVERSATION, seq }] })),
+  );
+  resumed(5, 9);
+  for (const seq of [6, 7, 8, 9, 10]) event(seq);
+  expect(seen).toEqual([5, 6, 7, 8, 9, 10]);
+  expect(stale).toEqual([]);
+});
+
+test('reports a gap that stays after it has asked, once, and does not ask again', () => {
+  const seen: (number | undefined)[] = [];
+  const stale: string[] = [];
+  client.on('frame', (frame) => frame.seq !== undefined && seen.push(frame.seq));
+  client.on('stale', (id) => stale.push(id));
+  client.subscribe(CONVERSATION, 4);
+  event(6);
+  resumed(4, 8);
+  for (const seq of [6, 7, 8]) event(seq);
   expect(stale).toEqual([CONVERSATION]);
+  expect(seen).toEqual([]);
+  expect(server.socket.sentOf('resume')).toHaveLength(2);
   client.subscribe(CONVERSATION, 9);
   event(10);
-  expect(seen).toEqual([5, 10]);
+  expect(seen).toEqual([10]);
 });
 
 test('reports a conversation that is too far behind to be replayed', () => {

@@ -1,4 +1,9 @@
-import type { ClientFrameData, ClientFrameType, ServerFrame } from '../../protocol/messages.js';
+import type {
+  ClientFrameData,
+  ClientFrameType,
+  ServerFrame,
+  ServerFrameData,
+} from '../../protocol/messages.js';
 import type { AcceptedMessage } from '../../protocol/resources.js';
 import { networkError, problemError, toApiError, type ApiError } from './errors.js';
 import type { Link } from './link.js';
@@ -86,10 +91,18 @@ export class Exchange {
   receive(frame: ServerFrame): void {
     const isAnswer = this.requests.settle(frame) || this.outbox.settle(frame);
     if (frame.type === 'error' && !isAnswer) this.handlers.error(problemError(frame.data));
-    if (frame.type === 'resumed' && !frame.data.recovered) this.miss(frame.data.conversation_id);
+    if (frame.type === 'resumed') this.resumed(frame.data);
     const verdict = this.subscriptions.accept(frame);
     if (verdict === 'fresh') this.handlers.frame(frame);
-    if (verdict === 'gap' && frame.conversation_id !== undefined) this.miss(frame.conversation_id);
+    if (frame.conversation_id === undefined) return;
+    // Asked for once, then loaded over HTTP: what the server does not have cannot be had by asking again.
+    if (verdict === 'gap') this.resume(frame.conversation_id);
+    if (verdict === 'lost') this.miss(frame.conversation_id);
+  }
+
+  private resumed({ conversation_id: id, recovered }: ServerFrameData['resumed']): void {
+    if (recovered) this.subscriptions.markAsked(id);
+    else this.miss(id);
   }
 
   private resumeLater(id: string, waitMs: number): void {

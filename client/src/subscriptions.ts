@@ -1,13 +1,19 @@
 import type { ServerFrame } from '../../protocol/messages.js';
 
-/** `fresh` deliver it, `seen` drop it, `gap` something before it is missing. */
-export type Verdict = 'fresh' | 'seen' | 'gap';
+/**
+ * `fresh` deliver it, `seen` drop it; something before it is missing: `gap` ask for it, `lost` it was asked for in vain,
+ * so the conversation has to be loaded again.
+ */
+export type Verdict = 'fresh' | 'seen' | 'gap' | 'lost';
 
 interface Subscription {
   /** `seq` of the last durable event that was delivered. */
   seq: number;
-  /** True from a gap until the owner subscribes again: what comes meanwhile would be out of order. */
-  isStale: boolean;
+  /**
+   * `asking` from a gap until the answer to `resume`, since what comes meanwhile comes again behind it; `asked` from then
+   * until the next event in order; `stale` until the owner subscribes again.
+   */
+  phase: 'live' | 'asking' | 'asked' | 'stale';
 }
 
 /** What the client has seen of each conversation it listens to; the place to resume from. */
@@ -15,7 +21,7 @@ export class Subscriptions {
   private readonly entries = new Map<string, Subscription>();
 
   set(conversationId: string, seq: number): void {
-    this.entries.set(conversationId, { seq, isStale: false });
+    this.entries.set(conversationId, { seq, phase: 'live' });
   }
 
   remove(conversationId: string): boolean {
@@ -33,9 +39,15 @@ export class Subscriptions {
   /** @returns false when it was known already, so that a gap is reported once. */
   markStale(conversationId: string): boolean {
     const entry = this.entries.get(conversationId);
-    if (entry === undefined || entry.isStale) return false;
-    entry.isStale = true;
+    if (entry === undefined || entry.phase === 'stale') return false;
+    entry.phase = 'stale';
     return true;
+  }
+
+  /** The answer to a `resume` came: what was missing follows it. */
+  markAsked(conversationId: string): void {
+    const entry = this.entries.get(conversationId);
+    if (entry?.phase === 'asking') entry.phase = 'asked';
   }
 
   /** Judges a frame, and moves the cursor over a durable event that may be delivered. */
@@ -43,10 +55,17 @@ export class Subscriptions {
     const { conversation_id: id, seq } = frame;
     if (id === undefined || seq === undefined) return 'fresh';
     const entry = this.entries.get(id);
-    if (entry === undefined || entry.isStale || seq <= entry.seq) return 'seen';
+    if (entry === undefined || entry.phase === 'stale' || entry.phase === 'asking' || seq <= entry.seq) {
+      return 'seen';
+    }
+    if (seq === entry.seq + 1) {
+      entry.seq = seq;
+      entry.phase = 'live';
+      return 'fresh';
+    }
     // Events are numbered without holes, so a jump means that this socket missed some.
-    if (seq > entry.seq + 1) return 'gap';
-    entry.seq = seq;
-    return 'fresh';
+    if (entry.phase === 'asked') return 'lost';
+    entry.phase = 'asking';
+    return 'gap';
   }
 }
