@@ -25,6 +25,7 @@ export class CatchUpService implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
+    this.fanOut.mendWith((conversationId, missed) => this.replay.missed(conversationId, missed));
     this.registry.onReady((socket) => {
       if (socket.conversationId === undefined) return undefined;
       const opening = this.open(socket, socket.conversationId);

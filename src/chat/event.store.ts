@@ -36,6 +36,17 @@ export class EventStore {
     return rows.map(toEvent);
   }
 
+  /** Those of the newest `limit` events that were stored at `time` or later, by the clock of the node that stored them. */
+  async since(conversationId: string, time: Date, limit: number): Promise<DurableEvent[]> {
+    const rows = await this.query(
+      `SELECT * FROM (
+         SELECT ${COLUMNS} FROM events WHERE conversation_id = $1 ORDER BY seq DESC LIMIT $3
+       ) newest WHERE ts >= $2 ORDER BY seq`,
+      [conversationId, time, limit],
+    );
+    return rows.map(toEvent);
+  }
+
   /** What the tools of a run did, oldest first. */
   async toolEventsOf(runId: string): Promise<DurableEvent[]> {
     const rows = await this.query(

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { PartialMessage } from '../../protocol/messages.js';
+import type { DurableEvent, PartialMessage } from '../../protocol/messages.js';
 import type { AuthenticatedSocket } from '../websocket/authenticated-socket.js';
+import type { Missed } from '../websocket/conversation-channel.js';
+import type { FrameReply } from '../websocket/frame-reply.js';
 import { EventStore } from './event.store.js';
 import { MessageStore } from './message.store.js';
 import { roomToSend } from './paced-sending.js';
@@ -8,6 +10,10 @@ import { RunCheckpointStore } from './run-checkpoint.store.js';
 import { RunStore } from './run.store.js';
 
 const PAGE = 100;
+/** Events that are read for sockets of which nobody knows how far they are. */
+const MAX_MISSED = 1000;
+/** By how much the clocks of two nodes may differ. */
+const CLOCK_MARGIN_MS = 5000;
 
 /** Sends one socket what it has missed. */
 @Injectable()
@@ -18,6 +24,30 @@ export class ReplayService {
     private readonly runs: RunStore,
     private readonly checkpoints: RunCheckpointStore,
   ) {}
+
+  /**
+   * What no message has brought to any socket of this node: the events, before each end of an answer its whole text, and
+   * at last the text of the answer in progress.
+   */
+  async missed(conversationId: string, missed: Missed): Promise<FrameReply[]> {
+    const events =
+      'sinceMs' in missed
+        ? await this.log.since(conversationId, new Date(missed.sinceMs - CLOCK_MARGIN_MS), MAX_MISSED)
+        : await this.log.after(conversationId, missed.fromSeq - 1, missed.toSeq - missed.fromSeq + 1);
+    const texts = new Map<string, FrameReply>();
+    for (const answer of await this.messages.endedAnswers(conversationId, endedIn(events))) {
+      texts.set(
+        answer.id,
+        toSnapshot(conversationId, answer.run_id ?? '', answer.id, answer.content, answer.status),
+      );
+    }
+    const frames = events.flatMap((event): FrameReply[] => {
+      const text = texts.get(endOf(event) ?? '');
+      return text === undefined ? [event] : [text, event];
+    });
+    const running = await this.inProgress(conversationId);
+    return running === undefined ? frames : [...frames, running.frame];
+  }
 
   /** The events after `afterSeq` up to `lastSeq`, in order. */
   async events(
@@ -40,29 +70,48 @@ export class ReplayService {
     conversationId: string,
     partials: readonly PartialMessage[],
   ): Promise<void> {
-    const running = await this.runs.findRunning(conversationId);
-    if (running !== undefined) {
-      const text = await this.checkpoints.read(running.runId);
-      send(socket, conversationId, running.runId, { id: running.messageId, text, status: 'streaming' });
-    }
+    const running = await this.inProgress(conversationId);
+    if (running !== undefined) socket.sendFrame(running.frame);
     const ended = partials.map(({ message_id }) => message_id).filter((id) => id !== running?.messageId);
     if (ended.length === 0) return;
-    for (const { id, run_id = '', content: text, status } of await this.messages.endedAnswers(
+    for (const { id, run_id = '', content, status } of await this.messages.endedAnswers(
       conversationId,
       ended,
     )) {
       await roomToSend(socket);
-      send(socket, conversationId, run_id, { id, text, status });
+      socket.sendFrame(toSnapshot(conversationId, run_id, id, content, status));
     }
+  }
+
+  private async inProgress(
+    conversationId: string,
+  ): Promise<{ messageId: string; frame: FrameReply } | undefined> {
+    const running = await this.runs.findRunning(conversationId);
+    if (running === undefined) return undefined;
+    const { runId, messageId } = running;
+    const text = await this.checkpoints.read(runId);
+    return { messageId, frame: toSnapshot(conversationId, runId, messageId, text, 'streaming') };
   }
 }
 
-function send(
-  socket: AuthenticatedSocket,
+function toSnapshot(
   conversationId: string,
   runId: string,
-  { id, text, status }: { id: string; text: string; status: string },
-): void {
-  const data = { run_id: runId, message_id: id, text, status };
-  socket.sendFrame({ type: 'message.snapshot', conversation_id: conversationId, data });
+  messageId: string,
+  text: string,
+  status: string,
+): FrameReply {
+  const data = { run_id: runId, message_id: messageId, text, status };
+  return { type: 'message.snapshot', conversation_id: conversationId, data };
+}
+
+function endedIn(events: readonly DurableEvent[]): string[] {
+  return events.flatMap((event) => endOf(event) ?? []);
+}
+
+/** The answer that an event ends. */
+function endOf(event: DurableEvent): string | undefined {
+  const isEnd =
+    event.type === 'run.completed' || event.type === 'run.failed' || event.type === 'run.cancelled';
+  return isEnd ? event.data.message_id : undefined;
 }

@@ -67,6 +67,30 @@ export class RedisService implements OnApplicationShutdown {
     return this.subscriptions;
   }
 
+  /**
+   * Calls `listener` whenever the subscriptions are there again after they were away, during which nothing reached us.
+   * @param listener gets the time since when that was so, in milliseconds since the epoch
+   */
+  onListeningAgain(listener: (sinceMs: number) => void): void {
+    let lostMs: number | undefined;
+    this.subscriptions.on('close', () => {
+      lostMs ??= Date.now();
+    });
+    this.subscriptions.on('ready', () => {
+      if (lostMs === undefined) return;
+      const sinceMs = lostMs;
+      // The client has asked for its subscriptions again before it comes to this: the answer says that they are there.
+      this.subscriptions.ping().then(
+        () => {
+          lostMs = undefined;
+          listener(sinceMs);
+        },
+        // Lost again: the next time tells.
+        () => undefined,
+      );
+    });
+  }
+
   /** True while commands can be sent. Costs nothing. */
   get isUp(): boolean {
     return this.commands.status === 'ready' && this.dependency.state !== 'open';

@@ -5,6 +5,8 @@ import type { AppError } from '../errors/app-error.js';
 import { newTraceId, toProblem } from '../errors/problem.js';
 import type { UserContext } from '../identity/user-context.js';
 import { timestamp } from './clock.js';
+import type { FeedFrame } from './conversation-feed.js';
+import { DeltaBacklog } from './delta-backlog.js';
 import { encodeTextFrame } from './frame-encoding.js';
 import type { FrameReply } from './frame-reply.js';
 import { flushSoon } from './outbox.js';
@@ -12,6 +14,10 @@ import type { Place } from './place.js';
 
 /** A socket that has more than this unsent is not reading. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
+/** Frames of one turn leave in one write, up to this size. */
+const MAX_BATCH_BYTES = 64 * 1024;
+/** Nor is one of whose unsent bytes the network has taken none for this long. */
+const STALL_LIMIT_MS = 10_000;
 
 /** Reasons for the closes that the WebSocket library decides on by itself. */
 const LIBRARY_REASONS = new Map<number, CloseName>(
@@ -53,6 +59,12 @@ export class AuthenticatedSocket extends WebSocket {
   declare private outbox: Buffer[];
   declare private outboxBytes: number;
   declare private onSlow: (socket: AuthenticatedSocket) => void;
+  declare private isTooSlow: boolean;
+  /** What the network had taken when it last took something, and since when that has not changed. */
+  declare private takenBytes: number;
+  declare private stalledSinceMs: number;
+  /** Made when the network takes no more, gone when it does again. */
+  declare private backlog: DeltaBacklog | undefined;
 
   /** Makes it able to send. Nobody is behind it yet. */
   attach(raw: Socket, onSlow: (socket: AuthenticatedSocket) => void): void {
@@ -61,6 +73,10 @@ export class AuthenticatedSocket extends WebSocket {
     this.outbox = [];
     this.outboxBytes = 0;
     this.onSlow = onSlow;
+    this.isTooSlow = false;
+    this.takenBytes = 0;
+    this.stalledSinceMs = 0;
+    this.backlog = undefined;
   }
 
   open(identity: SocketIdentity, raw: Socket, onSlow: (socket: AuthenticatedSocket) => void): void {
@@ -112,7 +128,51 @@ export class AuthenticatedSocket extends WebSocket {
     if (this.outbox.length === 0) flushSoon(this);
     this.outbox.push(frame);
     this.outboxBytes += frame.length;
-    if (this.raw.writableLength + this.outboxBytes > MAX_UNSENT_BYTES) this.onSlow(this);
+    // A burst within one turn says nothing about the reader: only what the network leaves behind does.
+    if (this.outboxBytes > MAX_BATCH_BYTES) this.flush();
+    if (this.unsentBytes > MAX_UNSENT_BYTES) this.endSlow();
+  }
+
+  /** Sends a frame of a conversation. While the network takes nothing, deltas wait and become one. */
+  sendShared(frame: FeedFrame): void {
+    if (this.backlog === undefined && !this.raw.writableNeedDrain) {
+      this.sendEncoded(frame.bytes);
+      return;
+    }
+    const { delta } = frame;
+    if (delta === undefined) {
+      // What waits was said before. It is sent for all conversations, since this frame may be of any.
+      this.sendBacklog();
+      this.sendEncoded(frame.bytes);
+      return;
+    }
+    if (this.backlog === undefined) {
+      this.backlog = new DeltaBacklog();
+      this.raw.once('drain', () => this.endBacklog());
+    }
+    this.backlog.hold(delta);
+    if (this.unsentBytes + this.backlog.length > MAX_UNSENT_BYTES) this.endSlow();
+  }
+
+  /** Ends a socket that does not read. */
+  endSlow(): void {
+    if (this.isTooSlow) return;
+    this.isTooSlow = true;
+    this.onSlow(this);
+  }
+
+  /** True when something has been waiting and the network has taken nothing for 10 s. Asked about once a second. */
+  isStalled(now: number): boolean {
+    if (this.raw.writableLength === 0) {
+      this.stalledSinceMs = 0;
+      return false;
+    }
+    const takenBytes = this.raw.bytesWritten - this.raw.writableLength;
+    if (this.stalledSinceMs === 0 || takenBytes !== this.takenBytes) {
+      this.takenBytes = takenBytes;
+      this.stalledSinceMs = now;
+    }
+    return now - this.stalledSinceMs >= STALL_LIMIT_MS;
   }
 
   /** Bytes that the network has not taken yet. */
@@ -145,6 +205,15 @@ export class AuthenticatedSocket extends WebSocket {
       return;
     }
     this.sendClose(name);
+  }
+
+  private endBacklog(): void {
+    this.sendBacklog();
+    this.backlog = undefined;
+  }
+
+  private sendBacklog(): void {
+    for (const frame of this.backlog?.take() ?? []) this.sendFrame(frame);
   }
 
   private sendClose(name: CloseName, detail?: Readonly<Record<string, string | number>>): void {

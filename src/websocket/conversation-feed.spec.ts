@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ConversationFeed, parseFeedMessage, toFeedMessage } from './conversation-feed.js';
+import { ConversationFeed, FeedFrame, parseFeedMessage, toFeedMessage } from './conversation-feed.js';
 
-const frame = (seq: number | undefined, name = `event ${seq ?? '-'}`) => ({ seq, bytes: Buffer.from(name) });
+const frame = (seq: number | undefined) => new FeedFrame(seq, Buffer.from(`event ${seq ?? '-'}`));
 const seqs = (frames: { seq: number | undefined }[]) => frames.map(({ seq }) => seq);
 
 describe('ConversationFeed', () => {
   it('passes on what comes in order at once', () => {
     const feed = new ConversationFeed();
     for (const seq of [5, 6, 7]) expect(seqs(feed.accept(frame(seq)))).toEqual([seq]);
-    expect(feed.isWaiting).toBe(false);
+    expect(feed.waitingCount).toBe(0);
   });
 
   it('holds what comes early until the missing event is there', () => {
@@ -17,9 +17,9 @@ describe('ConversationFeed', () => {
     feed.accept(frame(1));
     expect(feed.accept(frame(3))).toEqual([]);
     expect(feed.accept(frame(undefined))).toEqual([]);
-    expect(feed.isWaiting).toBe(true);
+    expect(feed.waitingCount).toBe(2);
     expect(seqs(feed.accept(frame(2)))).toEqual([2, 3, undefined]);
-    expect(feed.isWaiting).toBe(false);
+    expect(feed.waitingCount).toBe(0);
   });
 
   it('waits for the first event as for any other, once it knows where it begins', () => {
@@ -50,6 +50,17 @@ describe('ConversationFeed', () => {
     expect(seqs(feed.giveUp())).toEqual([3, undefined]);
     expect(seqs(feed.accept(frame(4)))).toEqual([4]);
     expect(feed.accept(frame(2))).toEqual([]);
+  });
+
+  it('says what is missing before the first event that waits, and gives up in order', () => {
+    const feed = new ConversationFeed();
+    for (const seq of [3, 9, 7, undefined]) feed.accept(frame(seq));
+    expect(feed.hole).toEqual({ fromSeq: 4, toSeq: 6 });
+    for (const seq of [4, 5, 6]) feed.accept(frame(seq));
+    expect(feed.hole).toEqual({ fromSeq: 8, toSeq: 8 });
+    expect(seqs(feed.giveUp())).toEqual([9, undefined]);
+    expect(feed.hole).toBeUndefined();
+    expect(feed.lastSeq).toBe(9);
   });
 
   it('brings any order of the events behind the first into order', () => {

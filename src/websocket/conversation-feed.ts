@@ -1,13 +1,34 @@
-import { encodeUtf8Frame } from './frame-encoding.js';
+import type { DeltaFrame } from './delta-backlog.js';
+import { encodeUtf8Frame, payloadOf } from './frame-encoding.js';
 
 const NEWLINE = 0x0a;
+const DELTA_START = '{"type":"message.delta"';
 
-/** A frame on its way to the sockets of a conversation. */
-export interface FeedFrame {
-  /** Of durable events. */
-  seq: number | undefined;
-  /** A whole WebSocket frame. */
-  bytes: Buffer;
+/** A frame on its way to the sockets of a conversation, which all get the same bytes. */
+export class FeedFrame {
+  private parsed: DeltaFrame | null | undefined;
+
+  /**
+   * @param seq of durable events
+   * @param bytes a whole WebSocket frame
+   */
+  constructor(
+    readonly seq: number | undefined,
+    readonly bytes: Buffer,
+  ) {}
+
+  /** The delta that it is, if it is one. Read when a socket needs it, once for all of them. */
+  get delta(): DeltaFrame | undefined {
+    this.parsed ??= this.readDelta();
+    return this.parsed ?? undefined;
+  }
+
+  private readDelta(): DeltaFrame | null {
+    if (this.seq !== undefined) return null;
+    const json = payloadOf(this.bytes);
+    if (json.toString('latin1', 0, DELTA_START.length) !== DELTA_START) return null;
+    return JSON.parse(json.toString()) as DeltaFrame;
+  }
 }
 
 /** What goes through Redis: the `seq` of a durable event or nothing, a newline, the frame's JSON. */
@@ -18,7 +39,7 @@ export function toFeedMessage(seq: number | undefined, json: string): string {
 export function parseFeedMessage(message: Buffer): FeedFrame {
   const end = message.indexOf(NEWLINE);
   const seq = end > 0 ? Number(message.toString('latin1', 0, end)) : undefined;
-  return { seq, bytes: encodeUtf8Frame(message.subarray(end + 1)) };
+  return new FeedFrame(seq, encodeUtf8Frame(message.subarray(end + 1)));
 }
 
 /**
@@ -26,54 +47,71 @@ export function parseFeedMessage(message: Buffer): FeedFrame {
  * may publish them the other way round; whatever comes after a missing event waits for it.
  */
 export class ConversationFeed {
-  /** Of the last durable event that went out; no number is one more than it before the first. */
-  private lastSeq = Number.NEGATIVE_INFINITY;
+  private last: number | undefined;
   private waiting: FeedFrame[] = [];
 
   /** Takes a frame and returns those that may go out now, in order. */
   accept(frame: FeedFrame): FeedFrame[] {
     if (this.waiting.length > 0) return this.acceptBehindGap(frame);
     if (frame.seq === undefined) return [frame];
-    if (!this.hasBegun || frame.seq === this.lastSeq + 1) {
-      this.lastSeq = frame.seq;
+    if (this.last === undefined || frame.seq === this.last + 1) {
+      this.last = frame.seq;
       return [frame];
     }
-    if (frame.seq <= this.lastSeq) return [];
+    if (frame.seq <= this.last) return [];
     this.waiting.push(frame);
     return [];
   }
 
   /** Says which event was the last before the feed began, so that the first one can be missed. */
   beginAfter(seq: number): void {
-    if (!this.hasBegun) this.lastSeq = seq;
+    this.last ??= seq;
   }
 
-  get isWaiting(): boolean {
-    return this.waiting.length > 0;
+  /** The last event that was passed on; `undefined` while there was none. */
+  get lastSeq(): number | undefined {
+    return this.last;
+  }
+
+  get waitingCount(): number {
+    return this.waiting.length;
+  }
+
+  /** What is missing before the first event that waits, both ends included. */
+  get hole(): { fromSeq: number; toSeq: number } | undefined {
+    if (this.last === undefined) return undefined;
+    const waiting = this.waiting.flatMap(({ seq }) => seq ?? []);
+    if (waiting.length === 0) return undefined;
+    return { fromSeq: this.last + 1, toSeq: Math.min(...waiting) - 1 };
   }
 
   /** Gives up on what is missing: whoever watches sees the hole in `seq` and asks for it. */
   giveUp(): FeedFrame[] {
-    const frames = this.waiting;
+    const frames = inOrder(this.waiting);
     this.waiting = [];
-    for (const { seq } of frames) if (seq !== undefined) this.lastSeq = Math.max(this.lastSeq, seq);
+    for (const { seq } of frames) if (seq !== undefined) this.last = Math.max(this.last ?? 0, seq);
     return frames;
   }
 
-  private get hasBegun(): boolean {
-    return Number.isFinite(this.lastSeq);
-  }
-
   private acceptBehindGap(frame: FeedFrame): FeedFrame[] {
-    if (frame.seq === undefined || frame.seq !== this.lastSeq + 1) {
-      if (frame.seq === undefined || frame.seq > this.lastSeq) this.waiting.push(frame);
+    if (frame.seq === undefined || frame.seq !== (this.last ?? 0) + 1) {
+      if (frame.seq === undefined || frame.seq > (this.last ?? 0)) this.waiting.push(frame);
       return [];
     }
-    this.lastSeq = frame.seq;
+    this.last = frame.seq;
     const released = [frame];
     const held = this.waiting;
     this.waiting = [];
     for (const next of held) released.push(...this.accept(next));
     return released;
   }
+}
+
+/** Durable events by `seq`; the frames between them stay behind the event that they came after. */
+function inOrder(frames: readonly FeedFrame[]): FeedFrame[] {
+  let seq = 0;
+  return frames
+    .map((frame) => ({ frame, place: (seq = frame.seq ?? seq) }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ frame }) => frame);
 }

@@ -4,63 +4,17 @@ import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
 import { redisChannels } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
-import type { AuthenticatedSocket } from './authenticated-socket.js';
-import { frameJson } from './authenticated-socket.js';
+import { frameJson, type AuthenticatedSocket } from './authenticated-socket.js';
 import { ConnectionRegistry } from './connection-registry.js';
-import { ConversationFeed, type FeedFrame, parseFeedMessage, toFeedMessage } from './conversation-feed.js';
+import { ConversationChannel, type MissedReader } from './conversation-channel.js';
+import { toFeedMessage } from './conversation-feed.js';
 import type { FrameReply } from './frame-reply.js';
+import type { Subscription } from './subscription.js';
 
 const SUBSCRIBE_TIMEOUT_MS = 1000;
-/** How long later frames wait for an earlier one that another node has stored but not published yet. */
-const GAP_TIMEOUT_MS = 250;
-/** Frames held back for one socket while it catches up; a socket that has more is told to reload. */
-const MAX_HELD_FRAMES = 2000;
+/** Conversations that are brought up to date at one time after the connection to Redis was away. */
+const MAX_RECOVERIES = 8;
 const CLOSE_MESSAGE = '!close';
-
-/** One socket's view of one conversation: held back until what came before has been sent. */
-export class Subscription {
-  private held: FeedFrame[] | undefined = [];
-  private lastSeq = 0;
-
-  constructor(
-    readonly socket: AuthenticatedSocket,
-    private readonly channel: Channel,
-  ) {}
-
-  deliver(frame: FeedFrame): void {
-    if (this.held !== undefined) {
-      if (this.held.length >= MAX_HELD_FRAMES) this.socket.endWith('slow_consumer');
-      else this.held.push(frame);
-      return;
-    }
-    if (frame.seq !== undefined) {
-      if (frame.seq <= this.lastSeq) return;
-      this.lastSeq = frame.seq;
-    }
-    this.socket.sendEncoded(frame.bytes);
-  }
-
-  /**
-   * Sends what was held back, leaving out durable events with `seq` up to `uptoSeq`, and from now on all.
-   * @param uptoSeq 0 when nobody knows where the log stands.
-   */
-  release(uptoSeq: number): void {
-    // Whoever else watches may still wait for an event that this socket has read from the log.
-    const isAlone = this.channel.subscriptions.size === 1;
-    if (uptoSeq > 0 && isAlone) this.channel.feed.beginAfter(uptoSeq);
-    const frames = this.held ?? [];
-    this.held = undefined;
-    this.lastSeq = Math.max(this.lastSeq, uptoSeq);
-    for (const frame of frames) this.deliver(frame);
-  }
-}
-
-interface Channel {
-  subscriptions: Map<AuthenticatedSocket, Subscription>;
-  feed: ConversationFeed;
-  isListening: Promise<unknown>;
-  gapTimer: NodeJS.Timeout | undefined;
-}
 
 /**
  * Brings the frames of a conversation to every socket that watches it, on every node, through Redis. A node listens
@@ -68,7 +22,8 @@ interface Channel {
  */
 @Injectable()
 export class FanOut implements OnModuleInit {
-  private readonly channels = new Map<string, Channel>();
+  private readonly channels = new Map<string, ConversationChannel>();
+  private readMissed: MissedReader = () => Promise.resolve([]);
 
   constructor(
     private readonly redis: RedisService,
@@ -86,6 +41,9 @@ export class FanOut implements OnModuleInit {
       const channelName = name.toString();
       if (channelName.startsWith(prefix)) this.receive(channelName.slice(prefix.length), message);
     });
+    this.redis.onListeningAgain((sinceMs) =>
+      background(this.recover(sinceMs), this.logger, 'fanout.recover_failed'),
+    );
   }
 
   /**
@@ -95,9 +53,8 @@ export class FanOut implements OnModuleInit {
    */
   async subscribe(socket: AuthenticatedSocket, conversationId: string): Promise<Subscription | undefined> {
     const channel = this.channelOf(conversationId);
-    if (channel.subscriptions.has(socket)) return undefined;
-    const subscription = new Subscription(socket, channel);
-    channel.subscriptions.set(socket, subscription);
+    if (channel.has(socket)) return undefined;
+    const subscription = channel.add(socket);
     (socket.subscriptions ??= new Set()).add(conversationId);
     try {
       await withTimeout(channel.isListening);
@@ -114,15 +71,20 @@ export class FanOut implements OnModuleInit {
     socket.subscriptions?.delete(conversationId);
     const channel = this.channels.get(conversationId);
     if (channel === undefined) return;
-    channel.subscriptions.delete(socket);
-    if (channel.subscriptions.size > 0) return;
-    clearTimeout(channel.gapTimer);
+    channel.remove(socket);
+    if (!channel.isEmpty) return;
+    channel.stop();
     this.channels.delete(conversationId);
     background(
       this.redis.subscriber.unsubscribe(redisChannels.conversation(conversationId)),
       this.logger,
       'fanout.unsubscribe_failed',
     );
+  }
+
+  /** Says where missed events can be read: sockets know no conversations. */
+  mendWith(readMissed: MissedReader): void {
+    this.readMissed = readMissed;
   }
 
   /** To every socket that watches the conversation, in the order of the calls. What fails is found in the log of events. */
@@ -150,39 +112,41 @@ export class FanOut implements OnModuleInit {
       this.close(conversationId, channel);
       return;
     }
-    deliver(channel, channel.feed.accept(parseFeedMessage(message)));
-    if (channel.feed.isWaiting) {
-      channel.gapTimer ??= setTimeout(() => {
-        channel.gapTimer = undefined;
-        deliver(channel, channel.feed.giveUp());
-      }, GAP_TIMEOUT_MS);
-    } else {
-      clearTimeout(channel.gapTimer);
-      channel.gapTimer = undefined;
-    }
+    channel.receive(message);
   }
 
-  private close(conversationId: string, channel: Channel): void {
-    for (const socket of [...channel.subscriptions.keys()]) {
+  /** Messages are lost while the connection is away: each conversation is brought up to date from the log. */
+  private async recover(sinceMs: number): Promise<void> {
+    const channels = this.channels.values();
+    const work = async () => {
+      for (const channel of channels) {
+        try {
+          await channel.recover(sinceMs);
+        } catch (error) {
+          // Its sockets see the hole with the next event, and ask for it themselves.
+          this.logger.warn('fanout.recover_failed', { error: String(error) });
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: MAX_RECOVERIES }, work));
+  }
+
+  private close(conversationId: string, channel: ConversationChannel): void {
+    for (const socket of channel.sockets) {
       if (socket.conversationId === conversationId) socket.endWith('conversation_not_found');
       else this.unsubscribe(socket, conversationId);
     }
   }
 
-  private channelOf(conversationId: string): Channel {
+  private channelOf(conversationId: string): ConversationChannel {
     let channel = this.channels.get(conversationId);
     if (channel === undefined) {
       const isListening = this.redis.subscriber.subscribe(redisChannels.conversation(conversationId));
-      channel = { subscriptions: new Map(), feed: new ConversationFeed(), isListening, gapTimer: undefined };
+      const readMissed: MissedReader = (...asked) => this.readMissed(...asked);
+      channel = new ConversationChannel(conversationId, isListening, readMissed, this.logger);
       this.channels.set(conversationId, channel);
     }
     return channel;
-  }
-}
-
-function deliver(channel: Channel, frames: readonly FeedFrame[]): void {
-  for (const frame of frames) {
-    for (const subscription of channel.subscriptions.values()) subscription.deliver(frame);
   }
 }
 

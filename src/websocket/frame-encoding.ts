@@ -23,6 +23,13 @@ export function encodeUtf8Frame(payload: Uint8Array): Buffer {
   return frame;
 }
 
+/** The text of a frame that one of the functions above has made. */
+export function payloadOf(frame: Buffer): Buffer {
+  const short = frame[1]!;
+  if (short < 126) return frame.subarray(2);
+  return frame.subarray(short === 126 ? 4 : 10);
+}
+
 function headerLengthOf(length: number): number {
   if (length < 126) return 2;
   return length < 65_536 ? 4 : 10;

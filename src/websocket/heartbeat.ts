@@ -90,6 +90,10 @@ export class Heartbeat implements OnModuleInit, OnModuleDestroy {
       socket.endWith('heartbeat_timeout');
       return;
     }
+    if (socket.isStalled(now)) {
+      socket.endSlow();
+      return;
+    }
     const isTouchDue = now - socket.touchedAtMs >= this.touchIntervalMs;
     const isPingDue = now >= socket.pingDueAtMs;
     if (isPingDue && socket.pingSentAtMs === 0) {

@@ -79,6 +79,8 @@ export class SocketLifecycle {
   private readonly endSlow = (socket: AuthenticatedSocket): void => {
     this.metrics.slowConsumers.inc();
     this.logger.warn('socket.slow', { connection_id: socket.connectionId, unsent_bytes: socket.unsentBytes });
+    const detail = 'this connection reads too slowly: connect again, and resume from the last event';
+    socket.sendFrame({ type: 'notice', data: { code: 'slow_consumer', detail } });
     socket.endWith('slow_consumer');
     setTimeout(() => socket.terminate(), SLOW_CLOSE_TIMEOUT_MS).unref();
   };
