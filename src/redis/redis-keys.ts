@@ -21,12 +21,14 @@ export const redisKeys = {
   receipt: (ticketId: string) => `ws_ticket_receipt:${ticketId}`,
   /** Sorted set of the tickets that a user made lately: see `ticket/ticket.store.ts`. Life: 5 min and that of a ticket. */
   ticketQuota: (userId: string) => `ticket_quota:${userId}`,
-  /** Sorted set of `session|client|connection` of a user by the time of the last heartbeat (ms). Life: two heartbeats. */
+  /** Sorted set of `session|client|connection|node` of a user by the time of the last heartbeat (ms). Life: three heartbeats. */
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
   /** JSON of one open connection, for administrators. Life: three heartbeats. */
   connection: (connectionId: string) => `connection_entry:${connectionId}`,
   /** Sorted set of all open connections by the time of the last heartbeat (ms). Life: three heartbeats. */
   connectionsOfAll: () => 'connection_list',
+  /** Sorted set of the nodes that live, by the time of their last beat (ms, clock of Redis). Life: 5 s. */
+  nodes: () => 'node_list',
   /** Text that a run has written so far, as a string. Life: 24 h, and 60 s after its end. */
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
   /** What administrators have set the flags to, as a hash of JSON by name. No end; as many fields as there are flags. */

@@ -3,9 +3,10 @@ import { Config } from '../config/config.js';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
 import type { AuthenticatedSocket } from './authenticated-socket.js';
-import type { ConnectionEntry, ConnectionPage } from './connection-entry.js';
+import type { ConnectionEntry, ConnectionPage, StoredConnection } from './connection-entry.js';
 import { ConnectionDirectoryStore } from './connection-directory.store.js';
 import { ConnectionRegistry } from './connection-registry.js';
+import { NodeRoster } from './node-roster.service.js';
 
 /** Who is connected to which node, for administrators: the whole cluster, whichever node is asked. */
 @Injectable()
@@ -14,6 +15,7 @@ export class ConnectionDirectory implements OnModuleInit {
     private readonly config: Config,
     private readonly store: ConnectionDirectoryStore,
     private readonly registry: ConnectionRegistry,
+    private readonly roster: NodeRoster,
     private readonly logger: AppLogger,
   ) {}
 
@@ -39,7 +41,12 @@ export class ConnectionDirectory implements OnModuleInit {
     const start = after === undefined ? 0 : ids.findIndex((id) => id > after);
     if (start === -1) return { connections: [] };
     const page = ids.slice(start, start + limit);
-    const connections = await this.store.read(page);
+    const living = this.roster.livingNodes;
+    // What a killed node has left in the list is there no more.
+    const found = (await this.store.read(page)).filter(
+      ({ node_id }) => living === undefined || living.includes(node_id),
+    );
+    const connections = found.map(({ node_id: _, ...entry }): ConnectionEntry => entry);
     const last = page.at(-1);
     return start + limit < ids.length && last !== undefined
       ? { connections, next_cursor: last }
@@ -58,7 +65,7 @@ export class ConnectionDirectory implements OnModuleInit {
     if (this.registry.find(socket.connectionId) !== undefined) await this.store.keep(this.toEntry(socket));
   }
 
-  private toEntry({ identity, user, openedAtMs }: AuthenticatedSocket): ConnectionEntry {
+  private toEntry({ identity, user, openedAtMs }: AuthenticatedSocket): StoredConnection {
     return {
       connection_id: identity.connectionId,
       user_id: user.userId,
@@ -66,6 +73,7 @@ export class ConnectionDirectory implements OnModuleInit {
       session_id: user.sessionId,
       client_id: identity.clientId,
       node: this.config.nodeName,
+      node_id: identity.nodeId,
       address: identity.address,
       connected_at: new Date(openedAtMs).toISOString(),
     };

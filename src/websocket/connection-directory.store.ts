@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { redisChannels, redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
 import { Config } from '../config/config.js';
-import type { ConnectionEntry } from './connection-entry.js';
+import type { StoredConnection } from './connection-entry.js';
 import { staleAfterMs } from './connection.store.js';
 
-/** Every open connection of the cluster. What no heartbeat renews is forgotten, so a node that died leaves nothing. */
+/** Every open connection of the cluster. What no heartbeat renews is forgotten. */
 @Injectable()
 export class ConnectionDirectoryStore {
   private readonly staleAfterMs: number;
@@ -18,7 +18,7 @@ export class ConnectionDirectoryStore {
   }
 
   /** Enters a connection, or says that it is still there. */
-  async keep(entry: ConnectionEntry): Promise<void> {
+  async keep(entry: StoredConnection): Promise<void> {
     const list = redisKeys.connectionsOfAll();
     const now = Date.now();
     await this.redis.run((redis) =>
@@ -40,9 +40,9 @@ export class ConnectionDirectoryStore {
     );
   }
 
-  async find(connectionId: string): Promise<ConnectionEntry | undefined> {
+  async find(connectionId: string): Promise<StoredConnection | undefined> {
     const json = await this.redis.run((redis) => redis.get(redisKeys.connection(connectionId)));
-    return json === null ? undefined : (JSON.parse(json) as ConnectionEntry);
+    return json === null ? undefined : (JSON.parse(json) as StoredConnection);
   }
 
   /** Ids of all connections. They move with each heartbeat, so a page of them needs an order of its own. */
@@ -52,11 +52,11 @@ export class ConnectionDirectoryStore {
   }
 
   /** Those that are still there. */
-  async read(connectionIds: readonly string[]): Promise<ConnectionEntry[]> {
+  async read(connectionIds: readonly string[]): Promise<StoredConnection[]> {
     const found = await this.redis.run((redis) =>
       Promise.all(connectionIds.map((id) => redis.get(redisKeys.connection(id)))),
     );
-    return found.flatMap((json) => (json === null ? [] : [JSON.parse(json) as ConnectionEntry]));
+    return found.flatMap((json) => (json === null ? [] : [JSON.parse(json) as StoredConnection]));
   }
 
   async publishEnd(connectionId: string): Promise<void> {

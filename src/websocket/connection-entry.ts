@@ -13,6 +13,11 @@ export interface ConnectionEntry {
   connected_at: string;
 }
 
+/** As it is stored: with the process that holds it. */
+export interface StoredConnection extends ConnectionEntry {
+  node_id: string;
+}
+
 export interface ConnectionPage {
   connections: ConnectionEntry[];
   /** Absent on the last page. */

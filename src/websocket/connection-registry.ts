@@ -10,6 +10,7 @@ import { SessionService } from '../session/session.service.js';
 import { TicketService } from '../ticket/ticket.service.js';
 import type { AuthenticatedSocket } from './authenticated-socket.js';
 import { ConnectionStore } from './connection.store.js';
+import { NodeRoster } from './node-roster.service.js';
 import type { Place } from './place.js';
 
 type Listener = (socket: AuthenticatedSocket) => void | Promise<void>;
@@ -25,6 +26,7 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
 
   constructor(
     private readonly store: ConnectionStore,
+    private readonly roster: NodeRoster,
     private readonly sessions: SessionService,
     private readonly tickets: TicketService,
     private readonly audit: AuditLog,
@@ -69,6 +71,11 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
     this.renewedListeners.push(listener);
   }
 
+  /** This process, as places name it. */
+  get nodeId(): string {
+    return this.roster.nodeId;
+  }
+
   /**
    * Takes a place for a connection that is about to open.
    * @returns the connections of the same client, which `replace` ends once this one is open. Should it never be, their
@@ -76,7 +83,7 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
    * @throws {AppError} `connection_limit` when session or user have too many on all nodes together.
    */
   async admit(place: Place): Promise<readonly string[]> {
-    const outcome = await this.store.admit(place);
+    const outcome = await this.store.admit(place, this.roster.livingNodes);
     if (outcome === 'session' || outcome === 'user') {
       throw new AppError('connection_limit', { detail: `this ${outcome} has as many connections as it may` });
     }

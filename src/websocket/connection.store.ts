@@ -7,29 +7,32 @@ import type { Place } from './place.js';
 
 /**
  * Enters a connection among those of its user, on all nodes. Connections of the same session and client are replaced by
- * it and not counted. Answers `session` or `user` for the limit that is reached, else the ids that were replaced.
+ * it and not counted, and those of nodes that are gone are forgotten. Answers `session` or `user` for the limit that is
+ * reached, else the ids that were replaced.
  */
 const ADMIT = `
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 local ofSession, ofUser, replaced = 0, 0, {}
-local session, client = ARGV[4], ARGV[5]
+local session, client, living = ARGV[4], ARGV[5], ARGV[10]
 for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local s, c, id = string.match(member, '^([^|]*)|([^|]*)|(.*)$')
-  if s == session and c == client then
+  local s, c, id, node = string.match(member, '^([^|]*)|([^|]*)|([^|]*)|(.*)$')
+  if living ~= '' and not string.find(living, node, 1, true) then
+    redis.call('ZREM', KEYS[1], member)
+  elseif s == session and c == client then
     replaced[#replaced + 1] = member
   else
     ofUser = ofUser + 1
     if s == session then ofSession = ofSession + 1 end
   end
 end
-if ofSession >= tonumber(ARGV[7]) then return 'session' end
-if ofUser >= tonumber(ARGV[8]) then return 'user' end
+if ofSession >= tonumber(ARGV[8]) then return 'session' end
+if ofUser >= tonumber(ARGV[9]) then return 'user' end
 local ids = {}
 for _, member in ipairs(replaced) do
   redis.call('ZREM', KEYS[1], member)
-  ids[#ids + 1] = string.match(member, '|([^|]*)$')
+  ids[#ids + 1] = string.match(member, '|([^|]*)|[^|]*$')
 end
-redis.call('ZADD', KEYS[1], ARGV[1], session .. '|' .. client .. '|' .. ARGV[6])
+redis.call('ZADD', KEYS[1], ARGV[1], session .. '|' .. client .. '|' .. ARGV[6] .. '|' .. ARGV[7])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return ids`;
 
@@ -50,8 +53,14 @@ export class ConnectionStore {
     redis.client.defineCommand('admitConnection', { numberOfKeys: 1, lua: ADMIT });
   }
 
-  /** @returns the connections that this one replaces, or which limit it would exceed. */
-  async admit({ userId, sessionId, clientId, connectionId }: Place): Promise<string[] | 'session' | 'user'> {
+  /**
+   * @param livingNodes those whose connections count; `undefined` counts all
+   * @returns the connections that this one replaces, or which limit it would exceed.
+   */
+  async admit(
+    { userId, sessionId, clientId, connectionId, nodeId }: Place,
+    livingNodes: readonly string[] | undefined,
+  ): Promise<string[] | 'session' | 'user'> {
     const now = Date.now();
     return this.redis.run((redis) =>
       redis.admitConnection(
@@ -62,8 +71,11 @@ export class ConnectionStore {
         sessionId,
         clientId,
         connectionId,
+        nodeId,
         this.maxPerSession,
         this.maxPerUser,
+        // Its own node lives, whatever the list says.
+        livingNodes === undefined ? '' : [...livingNodes, nodeId].join(' '),
       ),
     );
   }
@@ -99,8 +111,8 @@ export function staleAfterMs({ heartbeatSeconds }: Config): number {
   return Math.max(90_000, 3 * heartbeatSeconds * 1000);
 }
 
-function memberOf({ sessionId, clientId, connectionId }: Place): string {
-  return `${sessionId}|${clientId}|${connectionId}`;
+function memberOf({ sessionId, clientId, connectionId, nodeId }: Place): string {
+  return `${sessionId}|${clientId}|${connectionId}|${nodeId}`;
 }
 
 declare module 'ioredis' {
@@ -113,8 +125,10 @@ declare module 'ioredis' {
       sessionId: string,
       clientId: string,
       connectionId: string,
+      nodeId: string,
       maxPerSession: number,
       maxPerUser: number,
+      livingNodes: string,
     ): Result<string[] | 'session' | 'user', Context>;
   }
 }

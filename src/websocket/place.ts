@@ -5,4 +5,6 @@ export interface Place {
   /** The client's own name for itself: its newer connection replaces its older one. */
   clientId: string;
   connectionId: string;
+  /** The process that holds it: see `node-roster.service.ts`. */
+  nodeId: string;
 }

@@ -151,7 +151,8 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     let replaced: readonly string[] = [];
     const takePlace: TakePlace = async (claims) => {
       const clientId = claims.client_id ?? randomUUID();
-      place = { userId: claims.user_id, sessionId: claims.session_id, clientId, connectionId };
+      const { user_id: userId, session_id: sessionId } = claims;
+      place = { userId, sessionId, clientId, connectionId, nodeId: this.registry.nodeId };
       const [refusal, admitted] = await Promise.all([limit, this.registry.admit(place)]);
       replaced = admitted;
       if (refusal !== undefined) throw refusal;

@@ -10,6 +10,8 @@ import { ConnectionStore } from './connection.store.js';
 import { FanOut } from './fan-out.js';
 import { FrameDispatcher } from './frame-dispatcher.js';
 import { Heartbeat } from './heartbeat.js';
+import { NodeRoster } from './node-roster.service.js';
+import { NodeRosterStore } from './node-roster.store.js';
 import { PendingSockets } from './pending-sockets.js';
 import { SocketLifecycle } from './socket-lifecycle.js';
 import { UpgradeAdapter } from './upgrade.adapter.js';
@@ -28,6 +30,8 @@ import { WebSocketPathController } from './websocket-path.controller.js';
     FanOut,
     FrameDispatcher,
     Heartbeat,
+    NodeRoster,
+    NodeRosterStore,
     PendingSockets,
     SocketLifecycle,
     UpgradeAdapter,

@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Cluster, startCluster } from './support/cluster.js';
+import { TestSocket, UpgradeRefused } from './support/socket.js';
+import { anAdmin, as, aUser, signIn } from './support/user.js';
+import { eventually } from './support/waiting.js';
+
+const PER_SESSION = 2;
+/** Until a dead node is taken for dead, and as long until a young node's word counts. */
+const LIMIT_MS = 15_000;
+
+describe('the connections of a node that was killed', () => {
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ env: { WS_MAX_CONNECTIONS_PER_SESSION: String(PER_SESSION) } });
+  });
+
+  afterAll(() => cluster?.stop());
+
+  async function listed(admin: { accessToken: string }): Promise<string[]> {
+    const url = `${cluster.node.url}/admin/connections?limit=200`;
+    const answer = await as<{ connections: { email: string; node: string }[] }>(admin, 'GET', url, {
+      expect: 200,
+    });
+    for (const connection of answer.body.connections) expect(connection).not.toHaveProperty('node_id');
+    return answer.body.connections.map(({ email }) => email);
+  }
+
+  it('count no longer and are listed no longer, while those of the living stay', async () => {
+    const [admin, user] = await Promise.all([anAdmin(cluster), aUser(cluster)]);
+    const stays = await TestSocket.open(
+      cluster.node,
+      await signIn(cluster.node, admin.email, admin.password),
+    );
+    for (let count = 0; count < PER_SESSION; count++) await TestSocket.open(cluster.other, user);
+    await eventually(
+      async () => (await listed(admin)).length === PER_SESSION + 1,
+      'all connections in the list',
+    );
+    await cluster.other.kill();
+    const open = async () => {
+      try {
+        return await TestSocket.open(cluster.node, user);
+      } catch (error) {
+        if (error instanceof UpgradeRefused) return undefined;
+        throw error;
+      }
+    };
+    expect(await open()).toBeUndefined();
+    const opened = [await eventually(open, 'a place of the dead node', LIMIT_MS)];
+    opened.push(await eventually(open, 'the other place', 1000));
+    expect(await open()).toBeUndefined();
+    const emails = await listed(admin);
+    expect(emails.filter((email) => email === user.email)).toHaveLength(PER_SESSION);
+    expect(emails).toContain(admin.email);
+    await Promise.all([stays, ...opened].map((socket) => socket.close()));
+  });
+});
