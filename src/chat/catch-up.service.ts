@@ -100,14 +100,14 @@ export class CatchUpService implements OnModuleInit {
       this.fanOut.unsubscribe(socket, conversationId);
       throw error;
     }
-    subscription.release(0);
+    subscription.release(undefined);
   }
 
   private async open(socket: AuthenticatedSocket, conversationId: string): Promise<void> {
     try {
       const subscription = await this.fanOut.subscribe(socket, conversationId);
       await this.replay.snapshots(socket, conversationId, []);
-      subscription?.release(0);
+      subscription?.release(undefined);
     } catch (error) {
       socket.endWith('dependency_unavailable');
       throw error;

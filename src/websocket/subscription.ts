@@ -29,13 +29,13 @@ export class Subscription {
 
   /**
    * Sends what was held back, leaving out durable events with `seq` up to `uptoSeq`, and from now on all.
-   * @param uptoSeq 0 when nobody knows where the log stands.
+   * @param uptoSeq where the log stood; `undefined` when nobody has looked.
    */
-  release(uptoSeq: number): void {
-    if (uptoSeq > 0) this.onCaughtUp(uptoSeq);
+  release(uptoSeq: number | undefined): void {
+    if (uptoSeq !== undefined) this.onCaughtUp(uptoSeq);
     const frames = this.held ?? [];
     this.held = undefined;
-    this.lastSeq = Math.max(this.lastSeq, uptoSeq);
+    this.lastSeq = Math.max(this.lastSeq, uptoSeq ?? 0);
     for (const frame of frames) this.deliver(frame);
   }
 }
