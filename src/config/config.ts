@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { z } from 'zod';
 import type { FlagName, FlagValue } from '../rollout/flags.js';
 import { percentFlag, readFlags, switchFlag, unknownFlags } from './flag-settings.js';
+import { redisAddress, type RedisAddress } from './redis-address.js';
 
 const LOOPBACK_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -32,7 +33,7 @@ const environmentSchema = z.object({
     })
     .optional(),
   DATABASE_URL: url('postgres:', 'postgresql:'),
-  REDIS_URL: url('redis:', 'rediss:'),
+  REDIS_URL: redisAddress(),
   JWT_SECRET: z
     .string()
     .refine((value) => Buffer.byteLength(value) >= 32, { message: 'at least 32 bytes' })
@@ -107,7 +108,7 @@ export class Config {
   readonly nodeName: string;
   readonly publicUrl: string;
   readonly databaseUrl: string;
-  readonly redisUrl: string;
+  readonly redis: RedisAddress;
   readonly jwt: JwtKeys & { issuer: string; audience: string };
   readonly accessTokenTtlSeconds: number;
   readonly sessionTtlSeconds: number;
@@ -144,7 +145,7 @@ export class Config {
     this.nodeName = environment.NODE_NAME ?? `${hostname()}-${process.pid}`;
     this.publicUrl = (environment.PUBLIC_URL ?? `http://localhost:${environment.PORT}`).replace(/\/+$/, '');
     this.databaseUrl = environment.DATABASE_URL;
-    this.redisUrl = environment.REDIS_URL;
+    this.redis = environment.REDIS_URL;
     this.jwt = {
       ...readJwtKeys(environment),
       issuer: environment.JWT_ISSUER,

@@ -48,7 +48,7 @@ export class DependencyProbe implements OnModuleInit, OnModuleDestroy {
   /** @returns milliseconds. @throws {AppError} `dependency_unavailable` */
   async pingRedis(): Promise<number> {
     const start = performance.now();
-    await this.redis.run((redis) => redis.ping());
+    await this.redis.ping();
     return performance.now() - start;
   }
 

@@ -1,18 +1,17 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { Redis, ReplyError } from 'ioredis';
+import { type Redis, ReplyError } from 'ioredis';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
 import { Dependency } from '../resilience/dependency.js';
-
-/** Longest that one command may take before the caller is told 503. Well under the 1.5 s that an upgrade may wait. */
-const COMMAND_TIMEOUT_MS = 800;
-const MAX_RECONNECT_DELAY_MS = 500;
+import { CommandCluster } from './command.cluster.js';
+import { commandClient, connectionsOf, type RedisClient, subscriberClient } from './redis.client.js';
 
 /**
- * The connections to Redis. Commands of one event-loop turn leave in one write, none is queued while Redis is away, and
- * each has a time limit: the caller fails closed at once instead of waiting.
+ * The connections to Redis: to one server, to the master that sentinels name, or to a cluster. Commands of one event-loop
+ * turn leave in one write, none is queued while Redis is away, and each has a time limit: the caller fails closed at once
+ * instead of waiting.
  *
  * The one write comes from corking the stream. ioredis' own auto-pipelining costs more per command, and holds every later
  * command back until the pipeline before it was answered, which doubles the time limit when Redis hangs.
@@ -24,41 +23,51 @@ export class RedisService implements OnApplicationShutdown {
     halfOpenAfterMs: 1000,
     isFault: isRedisFault,
   });
-  private readonly commands: Redis;
+  private readonly commands: RedisClient;
   private readonly subscriptions: Redis;
   private isShutDown = false;
   private isCorked = false;
+  private isPartLost = false;
 
-  constructor(config: Config, logger: AppLogger, metrics: Metrics) {
-    this.commands = new Redis(config.redisUrl, {
-      maxRetriesPerRequest: 1,
-      enableOfflineQueue: false,
-      commandTimeout: COMMAND_TIMEOUT_MS,
-      connectTimeout: 1000,
-      keepAlive: 10_000,
-      retryStrategy: (attempt) => Math.min(50 * attempt, MAX_RECONNECT_DELAY_MS),
-    });
-    this.subscriptions = new Redis(config.redisUrl, {
-      maxRetriesPerRequest: null,
-      connectTimeout: 1000,
-      keepAlive: 10_000,
-      retryStrategy: (attempt) => Math.min(50 * attempt, MAX_RECONNECT_DELAY_MS),
-    });
+  constructor(
+    config: Config,
+    private readonly logger: AppLogger,
+    private readonly metrics: Metrics,
+  ) {
+    this.commands = commandClient(config.redis);
+    this.subscriptions = subscriberClient(config.redis, this.commands);
     this.subscriptions.setMaxListeners(0);
-    this.watch(this.commands, 'commands', logger, metrics);
-    this.watch(this.subscriptions, 'subscriptions', logger, metrics);
-    this.watchSilence(logger, metrics);
+    this.watch(this.commands, 'commands');
+    this.watch(this.subscriptions, 'subscriptions');
+    this.watchSilence();
     metrics.watchBreaker(this.dependency);
   }
 
   /** Runs commands under the breaker. @throws {AppError} `dependency_unavailable` */
-  run<T>(call: (redis: Redis) => Promise<T>): Promise<T> {
+  run<T>(call: (redis: RedisClient) => Promise<T>): Promise<T> {
     this.corkForThisTurn();
     return this.dependency.run(() => call(this.commands));
   }
 
+  /**
+   * Asks whether Redis serves; of a cluster every master. One that is lost does not open the breaker, for the others go on.
+   * @throws {AppError} `dependency_unavailable`, also when only a part of a cluster is lost.
+   */
+  async ping(): Promise<void> {
+    const isWhole = await this.run(async (redis) =>
+      redis instanceof CommandCluster ? redis.isWhole() : (await redis.ping()) === 'PONG',
+    );
+    if (isWhole === this.isPartLost) {
+      this.isPartLost = !isWhole;
+      this.metrics.redisUp.set(isWhole ? 1 : 0);
+      if (isWhole) this.logger.info('redis.whole_again');
+      else this.logger.critical('redis.part_lost');
+    }
+    if (!isWhole) throw new AppError('dependency_unavailable', { detail: 'a part of redis is unavailable' });
+  }
+
   /** The raw client, for libraries that bring their own commands. */
-  get client(): Redis {
+  get client(): RedisClient {
     return this.commands;
   }
 
@@ -91,7 +100,7 @@ export class RedisService implements OnApplicationShutdown {
     });
   }
 
-  /** True while commands can be sent. Costs nothing. */
+  /** True while commands can be sent, to a part of a cluster at least. Costs nothing. */
   get isUp(): boolean {
     return this.commands.status === 'ready' && this.dependency.state !== 'open';
   }
@@ -104,19 +113,20 @@ export class RedisService implements OnApplicationShutdown {
   }
 
   private corkForThisTurn(): void {
-    // A client that is connecting has no stream yet.
-    const stream = this.commands.stream as typeof this.commands.stream | undefined;
-    if (this.isCorked || stream === undefined) return;
+    if (this.isCorked) return;
     this.isCorked = true;
-    stream.cork();
+    // A client that is connecting has no stream yet.
+    const streams = connectionsOf(this.commands).flatMap(({ stream }: Partial<Redis>) => stream ?? []);
+    for (const stream of streams) stream.cork();
     setImmediate(() => {
       this.isCorked = false;
-      stream.uncork();
+      for (const stream of streams) stream.uncork();
     });
   }
 
   /** A Redis that hangs keeps its connection: only the breaker tells that it is gone. */
-  private watchSilence(logger: AppLogger, metrics: Metrics): void {
+  private watchSilence(): void {
+    const { logger, metrics } = this;
     let isSilent = false;
     this.dependency.onAvailabilityChange((isUp) => {
       const isConnected = this.commands.status === 'ready';
@@ -128,7 +138,8 @@ export class RedisService implements OnApplicationShutdown {
     });
   }
 
-  private watch(client: Redis, connection: string, logger: AppLogger, metrics: Metrics): void {
+  private watch(client: RedisClient, connection: string): void {
+    const { logger, metrics } = this;
     let wasUp: boolean | undefined;
     client.on('ready', () => {
       if (connection === 'commands') metrics.redisUp.set(1);

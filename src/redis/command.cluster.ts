@@ -1,0 +1,77 @@
+import { Cluster, Command } from 'ioredis';
+import type { RedisAddress } from '../config/redis-address.js';
+
+const SLOTS = 16_384;
+/** MOVED, ASK and lost connections that one command may meet. Two of them lead to the successor of a master. */
+const MAX_REDIRECTIONS = 5;
+const SLOTS_REFRESH_TIMEOUT_MS = 400;
+
+interface ClusterLimits {
+  commandTimeoutMs: number;
+  connectTimeoutMs: number;
+  reconnectDelay(attempt: number): number;
+}
+
+/** The nodes of a Redis Cluster as one client for commands. */
+export class CommandCluster extends Cluster {
+  private readonly commandTimeoutMs: number;
+
+  constructor(address: Extract<RedisAddress, { form: 'cluster' }>, limits: ClusterLimits) {
+    const { tls, username, password } = address;
+    super(address.nodes, {
+      enableOfflineQueue: false,
+      maxRedirections: MAX_REDIRECTIONS,
+      slotsRefreshTimeout: SLOTS_REFRESH_TIMEOUT_MS,
+      // What is down now is down for seconds: the caller is told at once.
+      retryDelayOnClusterDown: 0,
+      clusterRetryStrategy: (attempt) => limits.reconnectDelay(attempt),
+      // A certificate names a host, not the address that it stands for.
+      ...(tls ? { dnsLookup: (host, found) => found(null, host) } : {}),
+      redisOptions: {
+        username,
+        password,
+        connectTimeout: limits.connectTimeoutMs,
+        commandTimeout: limits.commandTimeoutMs,
+        keepAlive: 10_000,
+        ...(tls ? { tls: {} } : {}),
+      },
+    });
+    this.commandTimeoutMs = limits.commandTimeoutMs;
+  }
+
+  override sendCommand(...[command, ...rest]: Parameters<Cluster['sendCommand']>): unknown {
+    // A connection's own limit begins when a command reaches it; redirections and waits for the slots come before.
+    command.setTimeout(this.commandTimeoutMs);
+    // Nodes pass on what is published in no common order: what goes to one channel goes through one node.
+    if (command.name === 'publish') Object.assign(command, { slot: slotOf(command.args[0]) });
+    return super.sendCommand(command, ...rest);
+  }
+
+  /**
+   * Asks every master that owns slots whether it serves them.
+   * @returns false when a part of the slots is not served.
+   * @throws when none is.
+   */
+  async isWhole(): Promise<boolean> {
+    const owners = new Set(Array.from({ length: SLOTS }, (_, slot) => this.slots[slot]?.[0]));
+    const masters = this.nodes('master').filter(({ options }) =>
+      owners.has(`${options.host}:${options.port}`),
+    );
+    const answers = await Promise.allSettled(
+      masters.map(async (master) => {
+        // PING is answered by a node that serves nothing, too.
+        if (!(await master.cluster('INFO')).includes('cluster_state:ok')) throw new Error('CLUSTERDOWN');
+      }),
+    );
+    const failed = answers.filter(({ status }) => status === 'rejected');
+    if (failed.length === 0 && masters.length === owners.size) return true;
+    // A master that froze redirects nobody: that another one has its slots by now is learnt by asking.
+    this.refreshSlotsCache();
+    if (failed.length === masters.length) throw new Error('no master of the cluster serves its slots');
+    return false;
+  }
+}
+
+function slotOf(channel: unknown): number {
+  return new Command('get', [String(channel)]).getSlot();
+}
