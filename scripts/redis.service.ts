@@ -18,6 +18,10 @@ export interface RedisOptions {
   durable: boolean;
   /** A free one when absent; a restart needs the same again. */
   port?: number;
+  /** Further arguments, for a server that is a part of something greater. Not for Docker. */
+  settings?: string[];
+  /** Makes it a sentinel instead, with this configuration file, which it rewrites. Not for Docker. */
+  sentinelFile?: string;
 }
 
 export interface Redis {
@@ -27,6 +31,9 @@ export interface Redis {
   stop(): Promise<void>;
   kill(signal: NodeJS.Signals): void;
 }
+
+/** A master gives its first copy to a replica without waiting five seconds for a second replica to ask. */
+export const SYNC_AT_ONCE = ['--repl-diskless-sync-delay', '0'];
 
 const READY_LIMIT_MS = 30_000;
 const PORT_ATTEMPTS = 3;
@@ -53,6 +60,12 @@ function command(options: RedisOptions, port: number) {
   // An evicted session would sign somebody out and an evicted ticket would be a 403: full must mean an error.
   const settings = ['--save', '', '--appendonly', durable ? 'yes' : 'no', '--maxmemory-policy', 'noeviction'];
   const shared = { name: 'redis', command: program.command, logFile, ledger };
+  const isPart = options.settings !== undefined || options.sentinelFile !== undefined;
+  if (program.kind === 'docker' && isPart) {
+    throw new LaunchError(
+      'A cluster or sentinels need redis-server or valkey-server on the path, not Docker.',
+    );
+  }
   if (program.kind === 'docker') {
     // In the foreground: the client passes SIGTERM on, and --rm removes the container when it ends.
     const args = [
@@ -67,8 +80,12 @@ function command(options: RedisOptions, port: number) {
     return { ...shared, args, env: process.env };
   }
   const env = program.libraryPath === undefined ? process.env : withLibraries(program.libraryPath);
+  if (options.sentinelFile !== undefined) {
+    const args = [options.sentinelFile, '--port', String(port), '--sentinel'];
+    return { ...shared, name: 'redis-sentinel', args, env, cwd: folder };
+  }
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...settings];
-  return { ...shared, args, env, cwd: folder };
+  return { ...shared, args: [...args, ...(options.settings ?? [])], env, cwd: folder };
 }
 
 function withLibraries(libraryPath: string): NodeJS.ProcessEnv {

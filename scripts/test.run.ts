@@ -19,7 +19,11 @@ export interface RunFacts {
   postgresUrl: string;
   postgres: PostgresBinaries;
   redis: RedisProgram;
+  /** What a test file gets that asks for nothing else. */
+  redisForm: RedisForm;
 }
+
+export type RedisForm = 'single' | 'cluster';
 
 /** Names the file with the facts of the run. */
 export const RUN_VARIABLE = 'ADMIT_ONE_TEST_RUN';
@@ -39,7 +43,10 @@ export class TestRun {
   private readonly data: string;
   private postgres: Postgres | undefined;
 
-  constructor(private readonly state: StateFolder) {
+  constructor(
+    private readonly state: StateFolder,
+    private readonly redisForm: RedisForm,
+  ) {
     const name = `${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}`;
     this.folder = state.in('test-logs', name);
     this.data = state.in('test-data', name);
@@ -62,7 +69,15 @@ export class TestRun {
       ledger,
       durable: false,
     });
-    const facts: RunFacts = { folder, data, postgresUrl: this.postgres.url, postgres: binaries, redis };
+    const { url: postgresUrl } = this.postgres;
+    const facts: RunFacts = {
+      folder,
+      data,
+      postgresUrl,
+      postgres: binaries,
+      redis,
+      redisForm: this.redisForm,
+    };
     writeFileSync(this.factsFile, JSON.stringify(facts), { mode: 0o600 });
   }
 

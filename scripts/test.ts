@@ -12,12 +12,18 @@ import type { Counts } from './test.counts.js';
 import { unreachedCodes } from './test.codes.js';
 import { searchLeaks } from './test.leaks.js';
 import { clearEarlierRuns, RUN_VARIABLE, TestRun } from './test.run.js';
+import type { RedisForm } from './test.run.js';
 import { bringNeeds, specFiles, SUITES } from './test.suites.js';
 import type { Suite } from './test.suites.js';
 import { judge, readSightings } from './test.witness.js';
 
+const CLUSTER_OPTION = '--redis-cluster';
+/** A cluster for each file takes longer than one server: 2 s to form, and three processes more. */
+const CLUSTER_TIME_FACTOR = 2;
+
 /**
  * Runs the check and every suite, or with `--only [suite] [pattern]` a part of them, on engines that it starts and ends.
+ * With `--redis-cluster` before that, each file has a cluster of three masters for its Redis.
  * The last line is `N passed, N failed, N skipped`.
  */
 class TestRunner {
@@ -33,8 +39,9 @@ class TestRunner {
     private readonly suites: Suite[],
     private readonly patterns: string[],
     private readonly isWhole: boolean,
+    private readonly redisForm: RedisForm,
   ) {
-    this.run = new TestRun(state);
+    this.run = new TestRun(state, redisForm);
   }
 
   /** Answers the exit code. */
@@ -100,7 +107,8 @@ class TestRunner {
       ...this.patterns,
     ];
     const env = { [RUN_VARIABLE]: this.run.factsFile };
-    const code = await this.command(process.execPath, args, env, suite.limitMinutes);
+    const limitMinutes = suite.limitMinutes * (this.redisForm === 'cluster' ? CLUSTER_TIME_FACTOR : 1);
+    const code = await this.command(process.execPath, args, env, limitMinutes);
     return jestCounts(answer, code);
   }
 
@@ -197,8 +205,10 @@ function chosen(args: string[]): { suites: Suite[]; patterns: string[]; isWhole:
 }
 
 const state = new StateFolder(PROJECT_ROOT);
-const { suites, patterns, isWhole } = chosen(process.argv.slice(2));
+const given = process.argv.slice(2);
+const redisForm = given[0] === CLUSTER_OPTION ? 'cluster' : 'single';
+const { suites, patterns, isWhole } = chosen(given.filter((argument) => argument !== CLUSTER_OPTION));
 await clearEarlierRuns(state);
-const runner = new TestRunner(state, suites, patterns, isWhole);
+const runner = new TestRunner(state, suites, patterns, isWhole, redisForm);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => runner.interrupt());
 process.exitCode = await runner.work();

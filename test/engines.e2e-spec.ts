@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Redis } from 'ioredis';
 import { findPostgres } from '../scripts/postgres.binaries.js';
 import { connectionFailure, startPostgres } from '../scripts/postgres.service.js';
 import { currentRun, runLedger } from '../scripts/test.run.js';
 import { logFile, startEngines } from './support/engines.js';
 import type { Engines } from './support/engines.js';
+import { withRedis } from './support/redis.js';
 
 /** What the fault tests build on: that an engine really goes away and really comes back. */
 describe('private engines', () => {
@@ -27,20 +27,14 @@ describe('private engines', () => {
   });
 
   it('keeps keys over a restarted Redis, on the same port', async () => {
-    const before = new Redis(engines.redisUrl);
-    await before.set('a', '1');
-    before.disconnect();
+    await withRedis(engines, (redis) => redis.set('a', '1'));
     await engines.redis.restart();
-    const after = new Redis(engines.redisUrl);
-    expect(await after.get('a')).toBe('1');
-    after.disconnect();
+    expect(await withRedis(engines, (redis) => redis.get('a'))).toBe('1');
   });
 
   it('refuses connections while Redis is down', async () => {
     await engines.redis.stop();
-    const client = new Redis(engines.redisUrl, { maxRetriesPerRequest: 0, retryStrategy: () => null });
-    client.on('error', () => undefined);
-    await expect(client.ping()).rejects.toThrow();
+    await expect(withRedis(engines, (redis) => redis.ping())).rejects.toThrow();
     await engines.redis.restart();
   });
 });

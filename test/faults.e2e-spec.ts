@@ -10,7 +10,6 @@ import { request } from './support/http.js';
 import type { Answer } from './support/http.js';
 import { metric } from './support/metrics.js';
 import type { TestNode } from './support/node.js';
-import { signalTree } from './support/process-tree.js';
 import { handshake } from './support/raw-socket.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
 import type { RawAnswer } from './support/raw-upgrade.js';
@@ -130,8 +129,8 @@ describe('while a dependency is away', () => {
     (engine: PrivateEngine) => Promise<void> | void,
   ][] = [
     ['stopped', (engine) => engine.stop(), (engine) => engine.restart()],
-    ['killed', (engine) => signalTree(engine.pid, 'SIGKILL'), (engine) => engine.restart()],
-    ['frozen', (engine) => signalTree(engine.pid, 'SIGSTOP'), (engine) => signalTree(engine.pid, 'SIGCONT')],
+    ['killed', (engine) => engine.kill('SIGKILL'), (engine) => engine.restart()],
+    ['frozen', (engine) => engine.kill('SIGSTOP'), (engine) => engine.kill('SIGCONT')],
   ];
 
   it.each(faults)(

@@ -5,7 +5,7 @@ import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
-import { dump, withRedis } from './support/redis.js';
+import { dump, keysOf, withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, createConversation, mintTicket } from './support/user.js';
 import type { TestUser } from './support/user.js';
@@ -110,7 +110,7 @@ describe('in Redis', () => {
 
   it('every key has an end and begins with a noun of the contract', async () => {
     await withRedis(cluster, async (redis) => {
-      const keys = await redis.keys('*');
+      const keys = await keysOf(redis);
       expect(keys.length).toBeGreaterThan(5);
       for (const key of keys) {
         expect(key).toMatch(NOUNS);
@@ -138,8 +138,8 @@ describe('in Redis', () => {
     const left = await aUser(cluster);
     await as(left, 'POST', `${cluster.node.url}/auth/logout`, { expect: 204 });
     await withRedis(cluster, async (redis) => {
-      expect(await redis.keys(`chat_session:${left.user.id}:*`)).toEqual([]);
-      const keys = await redis.keys(`*${left.sessionId}*`);
+      expect(await keysOf(redis, `chat_session:${left.user.id}:*`)).toEqual([]);
+      const keys = await keysOf(redis, `*${left.sessionId}*`);
       for (const key of keys) expect(await redis.get(key)).toBe('logout');
       expect([...(await dump(redis))].filter(([, text]) => text.includes(left.sessionId))).toEqual([]);
     });

@@ -4,14 +4,16 @@ import { expect } from '@jest/globals';
 import pg from 'pg';
 import { ensureDatabase } from '../../scripts/postgres.database.js';
 import { startPostgres } from '../../scripts/postgres.service.js';
+import { startRedisCluster } from '../../scripts/redis.cluster.js';
 import { startRedis } from '../../scripts/redis.service.js';
 import { currentRun, runLedger } from '../../scripts/test.run.js';
+import type { RedisForm } from '../../scripts/test.run.js';
+import { signalTree } from './process-tree.js';
 
 /** A real Postgres or Redis that belongs to one test file alone, to be broken at will. */
 export interface PrivateEngine {
   readonly url: string;
-  readonly pid: number;
-  /** SIGKILL for a crash, SIGSTOP and SIGCONT to freeze and thaw. */
+  /** All its processes: SIGKILL for a crash, SIGSTOP and SIGCONT to freeze and thaw. */
   kill(signal: NodeJS.Signals): void;
   /** Starts it again after `stop` or a crash: same port, same data. */
   restart(): Promise<void>;
@@ -23,6 +25,8 @@ export interface EngineOptions {
   privatePostgres?: boolean;
   /** Redis keeps its data over a restart. */
   durableRedis?: boolean;
+  /** Unless said otherwise what the run was started with: one server, or a cluster of three masters. */
+  redisForm?: RedisForm;
 }
 
 export interface Engines {
@@ -41,7 +45,7 @@ export async function startEngines(options: EngineOptions = {}): Promise<Engines
   const postgres = options.privatePostgres === true ? await privatePostgres() : undefined;
   const serverUrl = postgres?.url ?? currentRun().postgresUrl;
   const databaseUrl = await ensureDatabase(serverUrl, `t_${randomBytes(6).toString('hex')}`);
-  const redis = await privateRedis(options.durableRedis ?? false);
+  const redis = await privateRedis(options);
   return {
     databaseUrl,
     redisUrl: redis.url,
@@ -60,11 +64,18 @@ export function logFile(name: string): string {
   return join(currentRun().folder, testFileName(), `${name}.log`);
 }
 
-async function privateRedis(durable: boolean): Promise<PrivateEngine> {
+async function privateRedis(options: EngineOptions): Promise<PrivateEngine> {
+  const { redisForm = currentRun().redisForm, durableRedis = false } = options;
+  const settings = { ...redisSettings(), durable: durableRedis };
+  if (redisForm === 'cluster') return startRedisCluster(settings);
+  return restartable((port) => startRedis({ ...settings, port }));
+}
+
+/** Where the Redis of a test file lives, however many servers it has. */
+export function redisSettings() {
   const { data, folder, redis: program } = currentRun();
   const own = join(data, `redis-${randomBytes(4).toString('hex')}`);
-  const settings = { program, folder: own, logFile: logFile('redis'), ledger: runLedger(folder), durable };
-  return restartable((port) => startRedis({ ...settings, port }));
+  return { program, folder: own, logFile: logFile('redis'), ledger: runLedger(folder) };
 }
 
 async function privatePostgres(): Promise<PrivateEngine> {
@@ -77,13 +88,15 @@ async function privatePostgres(): Promise<PrivateEngine> {
     ledger: runLedger(folder),
     durable: false,
   };
-  return restartable((port) => startPostgres({ ...settings, port }));
+  return restartable(async (port) => {
+    const postgres = await startPostgres({ ...settings, port });
+    return { ...postgres, kill: (signal) => signalTree(postgres.pid, signal) };
+  });
 }
 
 interface Running {
   readonly url: string;
   readonly port: number;
-  readonly pid: number;
   kill(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
 }
@@ -92,9 +105,6 @@ async function restartable(start: (port?: number) => Promise<Running>): Promise<
   let running = await start();
   return {
     url: running.url,
-    get pid() {
-      return running.pid;
-    },
     kill: (signal) => running.kill(signal),
     restart: async () => {
       await running.stop();

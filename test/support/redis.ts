@@ -1,11 +1,16 @@
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
+import { parseRedisUrl } from '../../src/config/redis-address.js';
+import type { RedisClient } from '../../src/redis/redis.client.js';
+
+const RETRIES = 3;
 
 /** A look into the Redis of a test file, beside the server. */
 export async function withRedis<T>(
   engines: { redisUrl: string },
-  look: (redis: Redis) => Promise<T>,
+  look: (redis: RedisClient) => Promise<T>,
 ): Promise<T> {
-  const redis = new Redis(engines.redisUrl, { maxRetriesPerRequest: 3 });
+  const redis = connect(engines.redisUrl);
+  redis.on('error', () => undefined);
   try {
     return await look(redis);
   } finally {
@@ -13,14 +18,40 @@ export async function withRedis<T>(
   }
 }
 
+function connect(url: string): RedisClient {
+  const address = parseRedisUrl(url);
+  switch (address.form) {
+    case 'single':
+      return new Redis(url, { maxRetriesPerRequest: RETRIES });
+    case 'sentinel':
+      return new Redis({ sentinels: address.sentinels, name: address.masterName });
+    case 'cluster':
+      return new Cluster(address.nodes, {
+        clusterRetryStrategy: (attempt) => (attempt > RETRIES ? null : 50 * attempt),
+      });
+  }
+}
+
+/** Names of keys, of a cluster those of all its masters. */
+export async function keysOf(redis: RedisClient, pattern = '*'): Promise<string[]> {
+  const servers = redis instanceof Cluster ? await mastersOf(redis) : [redis];
+  return (await Promise.all(servers.map((server) => server.keys(pattern)))).flat().sort();
+}
+
 /** Everything that Redis holds, as text by key: strings, and the parts of sets, hashes and lists. */
-export async function dump(redis: Redis): Promise<Map<string, string>> {
+export async function dump(redis: RedisClient): Promise<Map<string, string>> {
   const contents = new Map<string, string>();
-  for (const key of (await redis.keys('*')).sort()) contents.set(key, await textOf(redis, key));
+  for (const key of await keysOf(redis)) contents.set(key, await textOf(redis, key));
   return contents;
 }
 
-async function textOf(redis: Redis, key: string): Promise<string> {
+/** The nodes are known once a first command was answered. */
+async function mastersOf(cluster: Cluster): Promise<Redis[]> {
+  await cluster.ping();
+  return cluster.nodes('master');
+}
+
+async function textOf(redis: RedisClient, key: string): Promise<string> {
   const type = await redis.type(key);
   switch (type) {
     case 'string':
