@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Redis as Client } from 'ioredis';
 import { logTail, startChild } from './child.process.js';
 import type { Child } from './child.process.js';
 import { freePort } from './free-port.js';
 import { LaunchError } from './launch-error.js';
 import type { ProcessLedger } from './process.ledger.js';
 import type { RedisProgram } from './redis.binaries.js';
+import { serverFailure } from './redis.probe.js';
 
 export interface RedisOptions {
   program: RedisProgram;
@@ -97,7 +97,7 @@ function withLibraries(libraryPath: string): NodeJS.ProcessEnv {
 async function answers(url: string, child: Child): Promise<boolean> {
   const deadline = Date.now() + READY_LIMIT_MS;
   while (child.exit === undefined) {
-    const failure = await pingFailure(url);
+    const failure = await serverFailure(url);
     if (failure === undefined) return true;
     if (Date.now() > deadline) {
       await child.stop();
@@ -106,32 +106,6 @@ async function answers(url: string, child: Child): Promise<boolean> {
     await wait(10);
   }
   return false;
-}
-
-/** Why a Redis cannot be used; undefined when it can. */
-export async function pingFailure(url: string): Promise<string | undefined> {
-  const client = new Client(url, {
-    lazyConnect: true,
-    connectTimeout: 5_000,
-    commandTimeout: 5_000,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => null,
-  });
-  let failure: string | undefined;
-  // The command's rejection says only that the connection is closed; the event says why.
-  client.on('error', (error: Error & { code?: string }) => {
-    failure = error.message === '' ? error.code : error.message;
-  });
-  try {
-    await client.connect();
-    await client.ping();
-    return undefined;
-  } catch (error) {
-    return failure ?? (error instanceof Error ? error.message : String(error));
-  } finally {
-    // On a connection that has ended it would only set a timer that keeps the program alive for 2 s.
-    if (client.status !== 'end') client.disconnect();
-  }
 }
 
 async function stop(child: Child): Promise<void> {

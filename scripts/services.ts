@@ -4,7 +4,8 @@ import { ensureDatabase } from './postgres.database.js';
 import { connectionFailure, startPostgres } from './postgres.service.js';
 import type { ProcessLedger } from './process.ledger.js';
 import { findRedis } from './redis.binaries.js';
-import { pingFailure, startRedis } from './redis.service.js';
+import { redisFailure } from './redis.probe.js';
+import { startRedis } from './redis.service.js';
 import type { StateFolder } from './state.folder.js';
 
 /** A Postgres or Redis to use: somebody else's, or one of ours, which then has a pid and is ended with us. */
@@ -43,7 +44,7 @@ export async function providePostgres(state: StateFolder, ledger: ProcessLedger)
 export async function provideRedis(state: StateFolder, ledger: ProcessLedger): Promise<Service> {
   const given = process.env.REDIS_URL;
   if (given !== undefined && given !== '') {
-    await useGiven('REDIS_URL', 'Redis', given, pingFailure);
+    await useGiven('REDIS_URL', 'Redis', given, redisFailure);
     return { url: given, stop: nothing };
   }
   const redis = await startRedis({

@@ -110,9 +110,9 @@ function clusterSubscriber(
       return reconnectDelay(attempt);
     },
   });
-  // A node that has left the cluster may keep our connection open, and hears nothing any more.
-  commands.on('-node', (node: Redis) => {
-    if (isAt(node.options)) subscriber.disconnect(true);
+  // A node that has left the cluster, or froze and was replaced, may keep our connection open, and hears nothing any more.
+  commands.on('refresh', () => {
+    if (subscriber.status === 'ready' && !known().some(isAt)) subscriber.disconnect(true);
   });
   return subscriber;
 }

@@ -1,0 +1,172 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { AcceptedMessage, IssuedTicket } from '../protocol/resources.js';
+import { startRedisCluster } from '../scripts/redis.cluster.js';
+import { startRedisSentinel } from '../scripts/redis.sentinel.js';
+import { currentRun } from '../scripts/test.run.js';
+import { aChat, ask, countTo, endOf, history, textOf, watch } from './chat.support.js';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import { redisSettings } from './support/engines.js';
+import { request } from './support/http.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { keysOf, withRedis } from './support/redis.js';
+import { TestSocket } from './support/socket.js';
+import { as, aUser, mintTicket, register, signIn } from './support/user.js';
+import { eventually } from './support/waiting.js';
+
+interface ReplicatedRedis {
+  url: string;
+  /** SIGKILL to a master that has a replica; it does not come back. */
+  killMaster(): void;
+  stop(): Promise<void>;
+}
+
+const OUTSTANDING = 10;
+const LOGINS = 3;
+const ANSWER_LIMIT_MS = 1500;
+const FAILOVER_LIMIT_MS = 20_000;
+
+async function aCluster(): Promise<ReplicatedRedis> {
+  const nodeTimeoutMs = 1500;
+  const redis = await startRedisCluster({ ...redisSettings(), durable: false, replicas: 1, nodeTimeoutMs });
+  // The first one, because the nodes' subscribers are there as well.
+  return { url: redis.url, killMaster: () => redis.masters[0]?.kill('SIGKILL'), stop: () => redis.stop() };
+}
+
+async function sentinels(): Promise<ReplicatedRedis> {
+  const redis = await startRedisSentinel({ ...redisSettings(), durable: false, downAfterMs: 1000 });
+  return { url: redis.url, killMaster: () => redis.master.kill('SIGKILL'), stop: () => redis.stop() };
+}
+
+const forms: [string, () => Promise<ReplicatedRedis>][] = [
+  ['a cluster with replicas', aCluster],
+  ['a master behind sentinels', sentinels],
+];
+
+// A container publishes one port; a cluster's nodes must reach each other.
+const describeWithBinary = currentRun().redis.kind === 'binary' ? describe : describe.skip;
+
+describeWithBinary.each(forms)('with %s', (_form, start) => {
+  let redis: ReplicatedRedis;
+  let cluster: Cluster;
+
+  beforeAll(async () => {
+    redis = await start();
+    cluster = await startCluster({
+      redisForm: 'single',
+      env: {
+        REDIS_URL: redis.url,
+        WS_TICKET_TTL_SECONDS: '120',
+        LIMIT_TICKETS_OUTSTANDING_PER_USER: String(OUTSTANDING),
+        LIMIT_LOGINS_PER_ACCOUNT_PER_MINUTE: String(LOGINS),
+      },
+    });
+  });
+
+  afterAll(async () => {
+    await cluster.stop();
+    await redis.stop();
+  });
+
+  const isReady = async (node: { url: string }) =>
+    (await request('GET', `${node.url}/health/ready`)).status === 200;
+
+  it('a ticket of one node opens one socket on another, and the answer streams to both in order', async () => {
+    const user = await aUser(cluster);
+    const { ticket } = await mintTicket(cluster.node, user);
+    const socket = await TestSocket.connect(cluster.other, { ticket });
+    await socket.next('ready');
+    expect((await rawUpgrade(cluster.node, { ticket })).status).toBe(403);
+    const chat = await aChat(cluster.node, user);
+    const watcher = await watch(chat, cluster.other);
+    const { run_id } = await ask(chat, 'count to 60');
+    for (const reader of [chat.socket, watcher]) {
+      const end = await endOf(reader, run_id);
+      expect(textOf(reader, end.message_id)).toBe(countTo(60));
+      expect(reader.all('message.snapshot')).toEqual([]);
+    }
+    expect(await isReady(cluster.node)).toBe(true);
+    expect(await withRedis({ redisUrl: cluster.redisUrl }, keysOf)).toEqual([]);
+  });
+
+  it('the end of a session closes its sockets on every node within a second', async () => {
+    const user = await aUser(cluster);
+    const sockets = await Promise.all(cluster.nodes.map((node) => TestSocket.open(node, user)));
+    await as(user, 'POST', `${cluster.node.url}/auth/logout`, { expect: 204 });
+    for (const socket of sockets) expect((await socket.closes(1000)).code).toBe(4410);
+  });
+
+  it('limits hold across nodes', async () => {
+    const { email, password } = await register(cluster.node);
+    const user = await signIn(cluster.node, email, password);
+    const mint = (index: number) =>
+      as(user, 'POST', `${cluster.nodes[index % 2]?.url}/websocket/ticket`, { body: {} });
+    const minted = await Promise.all(Array.from({ length: OUTSTANDING + 2 }, (_, index) => mint(index)));
+    expect(minted.filter(({ status }) => status === 201)).toHaveLength(OUTSTANDING);
+    expect(minted.filter(({ status }) => status === 429)).toHaveLength(2);
+    const logins = [];
+    for (let count = 0; count < LOGINS; count++) {
+      const body = { email, password };
+      const answer = await request('POST', `${cluster.nodes[count % 2]?.url}/auth/login`, { body });
+      logins.push(answer.status);
+    }
+    expect(logins).toEqual([200, 200, 429]);
+  });
+
+  it('a master that dies costs 503 for a while, and nothing that was promised', async () => {
+    const user = await aUser(cluster);
+    const chat = await aChat(cluster.node, user);
+    const watcher = await watch(chat, cluster.other);
+    const ended = await aUser(cluster);
+    await as(ended, 'POST', `${cluster.node.url}/auth/logout`, { expect: 204 });
+    const spent = await mintTicket(cluster.node, user);
+    const key = `ws_ticket:${createHash('sha256').update(spent.ticket).digest('hex')}`;
+    const record = await withRedis({ redisUrl: redis.url }, (client) => client.get(key));
+    expect((await rawUpgrade(cluster.node, { ticket: spent.ticket })).status).toBe(101);
+
+    const acknowledged = [(await ask(chat, 'count to 3')).message_id];
+    redis.killMaster();
+    await eventually(async () => !(await isReady(cluster.node)), 'readiness to tell');
+    const inTime = async <T>(work: () => Promise<T>): Promise<T> => {
+      const start = performance.now();
+      const answer = await work();
+      expect(performance.now() - start).toBeLessThan(ANSWER_LIMIT_MS);
+      return answer;
+    };
+    const comesIn = async (): Promise<boolean> => {
+      const minted = await inTime(() =>
+        as<IssuedTicket>(user, 'POST', `${cluster.other.url}/websocket/ticket`, { body: {} }),
+      );
+      expect([201, 503]).toContain(minted.status);
+      if (minted.status !== 201) return false;
+      const { status } = await inTime(() => rawUpgrade(cluster.other, { ticket: minted.body.ticket }));
+      expect([101, 503]).toContain(status);
+      return status === 101 && (await isReady(cluster.node)) && (await isReady(cluster.other));
+    };
+    await eventually(
+      async () => {
+        const body = { client_message_id: randomUUID(), content: 'count to 3', on_busy: 'queue' };
+        const url = `${cluster.node.url}/conversations/${chat.id}/messages`;
+        const sent = await inTime(() => as<AcceptedMessage>(user, 'POST', url, { body }));
+        expect([202, 503]).toContain(sent.status);
+        if (sent.status === 202) acknowledged.push(sent.body.message_id);
+        return comesIn();
+      },
+      'tickets and upgrades again',
+      FAILOVER_LIMIT_MS,
+    );
+
+    // Both sockets were there before, and each node's own subscription had to move.
+    const { run_id } = await ask(chat, 'count to 40', { on_busy: 'queue' });
+    for (const reader of [chat.socket, watcher]) {
+      expect(textOf(reader, (await endOf(reader, run_id)).message_id)).toBe(countTo(40));
+    }
+    const ids = (await history(chat)).map(({ id }) => id);
+    expect(ids.filter((id) => acknowledged.includes(id))).toEqual(acknowledged);
+    expect((await as(ended, 'GET', `${cluster.node.url}/auth/me`)).status).toBe(401);
+    // As if the replica had not heard of the use before it became the master.
+    await withRedis({ redisUrl: redis.url }, (client) => client.set(key, record ?? '', 'EX', 60));
+    expect((await rawUpgrade(cluster.node, { ticket: spent.ticket })).status).toBe(403);
+  });
+});
