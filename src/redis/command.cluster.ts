@@ -1,4 +1,4 @@
-import { Cluster, Command } from 'ioredis';
+import { Cluster, Command, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../config/redis-address.js';
 
 const SLOTS = 16_384;
@@ -8,7 +8,8 @@ const SLOTS_REFRESH_TIMEOUT_MS = 400;
 
 interface ClusterLimits {
   commandTimeoutMs: number;
-  connectTimeoutMs: number;
+  /** Of each node. */
+  connection: Pick<RedisOptions, 'connectTimeout' | 'disconnectTimeout' | 'keepAlive'>;
   reconnectDelay(attempt: number): number;
 }
 
@@ -18,6 +19,7 @@ export class CommandCluster extends Cluster {
 
   constructor(address: Extract<RedisAddress, { form: 'cluster' }>, limits: ClusterLimits) {
     const { tls, username, password } = address;
+    const { connectTimeout, disconnectTimeout, keepAlive } = limits.connection;
     super(address.nodes, {
       enableOfflineQueue: false,
       maxRedirections: MAX_REDIRECTIONS,
@@ -30,9 +32,10 @@ export class CommandCluster extends Cluster {
       redisOptions: {
         username,
         password,
-        connectTimeout: limits.connectTimeoutMs,
+        connectTimeout,
+        disconnectTimeout,
+        keepAlive,
         commandTimeout: limits.commandTimeoutMs,
-        keepAlive: 10_000,
         ...(tls ? { tls: {} } : {}),
       },
     });

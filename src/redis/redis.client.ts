@@ -13,6 +13,8 @@ const reconnectDelay = (attempt: number): number => Math.min(50 * attempt, MAX_R
 
 const connection = {
   connectTimeout: 1000,
+  // A server that froze does not answer our goodbye.
+  disconnectTimeout: 100,
   keepAlive: 10_000,
   retryStrategy: reconnectDelay,
   // A master that was replaced while we were connected to it: the next connection leads to its successor.
@@ -35,7 +37,7 @@ export function commandClient(address: RedisAddress): RedisClient {
     case 'cluster':
       return new CommandCluster(address, {
         commandTimeoutMs: COMMAND_TIMEOUT_MS,
-        connectTimeoutMs: connection.connectTimeout,
+        connection,
         reconnectDelay,
       });
   }
