@@ -37,7 +37,7 @@ async function measureValidation(folder: BenchFolder): Promise<boolean> {
   await migrate(databaseUrl);
   const logger = new AppLogger(config);
   const app = await NestFactory.createApplicationContext(AppModule.with(config, logger), { logger });
-  const redis = new Redis(config.redisUrl);
+  const redis = new Redis(redisUrl);
   const service = app.get(UnifiedAuthenticationService);
   const peer = peerOf(config, redis);
   const validate: Validate = (token) => service.validateToken(token);

@@ -40,7 +40,7 @@ class MutantRunner {
   ) {
     // A folder of its own, so that two may run side by side.
     this.copy = new MutantCopy(state.in('mutants', String(process.pid)));
-    this.run = new TestRun(state);
+    this.run = new TestRun(state, 'single');
   }
 
   /** Answers the exit code. */

@@ -2,6 +2,7 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import type { Redis } from 'ioredis';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
+import { connectionsOf } from './redis.client.js';
 import { RedisService } from './redis.service.js';
 
 const LOOK_INTERVAL_MS = 1000;
@@ -25,7 +26,8 @@ interface Hearing {
  */
 @Injectable()
 export class ConnectionWatch implements OnModuleInit, OnModuleDestroy {
-  private readonly hearings = new Map<Redis, Hearing>();
+  /** The nodes of a cluster come and go. */
+  private readonly hearings = new WeakMap<Redis, Hearing>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -35,7 +37,7 @@ export class ConnectionWatch implements OnModuleInit, OnModuleDestroy {
 
   onModuleInit(): void {
     this.timer = setInterval(() => {
-      this.look(this.redis.client, 'commands');
+      for (const connection of connectionsOf(this.redis.client)) this.look(connection, 'commands');
       this.look(this.redis.subscriber, 'subscriptions');
     }, LOOK_INTERVAL_MS);
     this.timer.unref();
