@@ -1,4 +1,14 @@
 import type { TicketPurpose } from '../../protocol/resources.js';
+import type { UserContext } from '../identity/user-context.js';
+import type { TicketDigest } from './ticket.js';
+
+export interface TicketRequest {
+  purpose: TicketPurpose;
+  conversationId?: string | undefined;
+  clientId?: string | undefined;
+  /** `Origin` of the minting request, when a browser sent one. */
+  origin?: string | undefined;
+}
 
 /** What a ticket stands for, as it lies in Redis under the digest of the ticket. */
 export interface TicketClaims {
@@ -16,4 +26,29 @@ export interface TicketClaims {
   expires_at: number;
   /** End of the access token that minted it, and so of the socket's time: milliseconds since the epoch. */
   auth_expires_at: number;
+  /** The server made it for an open socket: see `handoff-ticket.service.ts`. */
+  handoff?: true;
+}
+
+/** Claims of a ticket that is made now, for whoever is signed in. */
+export function newClaims(
+  digest: TicketDigest,
+  user: UserContext,
+  request: TicketRequest,
+  ttlSeconds: number,
+): TicketClaims {
+  const now = Date.now();
+  const claims: TicketClaims = {
+    ticket_id: digest.id,
+    user_id: user.userId,
+    session_id: user.sessionId,
+    purpose: request.purpose,
+    issued_at: now,
+    expires_at: now + ttlSeconds * 1000,
+    auth_expires_at: user.expiresAtMs,
+  };
+  if (request.clientId !== undefined) claims.client_id = request.clientId;
+  if (request.conversationId !== undefined) claims.conversation_id = request.conversationId;
+  if (request.origin !== undefined) claims.origin = request.origin;
+  return claims;
 }

@@ -1,11 +1,12 @@
 import { Module } from '@nestjs/common';
+import { HandoffTicketService } from './handoff-ticket.service.js';
 import { TicketController } from './ticket.controller.js';
 import { TicketService } from './ticket.service.js';
 import { TicketStore } from './ticket.store.js';
 
 @Module({
   controllers: [TicketController],
-  providers: [TicketStore, TicketService],
-  exports: [TicketService],
+  providers: [TicketStore, TicketService, HandoffTicketService],
+  exports: [TicketService, HandoffTicketService],
 })
 export class TicketModule {}

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ErrorCode } from '../../protocol/errors.js';
 import { socketPath, SUBPROTOCOL } from '../../protocol/messages.js';
-import type { IssuedTicket, Receipt, TicketPurpose } from '../../protocol/resources.js';
+import type { IssuedTicket, Receipt } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import type { UserContext } from '../identity/user-context.js';
@@ -11,17 +11,9 @@ import { LimitReport } from '../observability/limit-report.service.js';
 import { Metrics } from '../observability/metrics.js';
 import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.js';
 import { SpentTickets } from './spent-tickets.js';
-import type { TicketClaims } from './ticket-claims.js';
+import { newClaims, type TicketClaims, type TicketRequest } from './ticket-claims.js';
 import { digestOf, digestOfId, hasTicketForm, newTicket, type TicketDigest } from './ticket.js';
 import { RECEIPT_TTL_SECONDS, type StoredReceipt, type TicketQuota, TicketStore } from './ticket.store.js';
-
-export interface TicketRequest {
-  purpose: TicketPurpose;
-  conversationId?: string;
-  clientId?: string;
-  /** `Origin` of the minting request, when a browser sent one. */
-  origin?: string;
-}
 
 /** A ticket that was taken out of the store. It is gone, whatever is decided about it now. */
 export interface ConsumedTicket {
@@ -53,7 +45,7 @@ export class TicketService {
   ): Promise<{ issued: IssuedTicket; limit: LimitState }> {
     const ticket = newTicket();
     const digest = digestOf(ticket);
-    const claims = this.claimsOf(digest, user, request);
+    const claims = newClaims(digest, user, request, this.config.ticketTtlSeconds);
     const { ticketsOutstandingPerUser: outstanding, ticketsPerUser: perMinute } = this.config.limits;
     const quota = await this.store.issue(digest, claims, this.config.ticketTtlSeconds, {
       outstanding,
@@ -199,23 +191,6 @@ export class TicketService {
       protocol: SUBPROTOCOL,
       server_time: new Date(claims.issued_at).toISOString(),
     };
-  }
-
-  private claimsOf(digest: TicketDigest, user: UserContext, request: TicketRequest): TicketClaims {
-    const now = Date.now();
-    const claims: TicketClaims = {
-      ticket_id: digest.id,
-      user_id: user.userId,
-      session_id: user.sessionId,
-      purpose: request.purpose,
-      issued_at: now,
-      expires_at: now + this.config.ticketTtlSeconds * 1000,
-      auth_expires_at: user.expiresAtMs,
-    };
-    if (request.clientId !== undefined) claims.client_id = request.clientId;
-    if (request.conversationId !== undefined) claims.conversation_id = request.conversationId;
-    if (request.origin !== undefined) claims.origin = request.origin;
-    return claims;
   }
 
   private refused(code: ErrorCode): AppError {

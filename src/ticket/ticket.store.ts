@@ -78,6 +78,20 @@ export class TicketStore {
     });
   }
 
+  /** Stores a ticket that no limit is asked about, and does not count in any. */
+  async issueHandoff(digest: TicketDigest, claims: TicketClaims, ttlSeconds: number): Promise<void> {
+    const key = redisKeys.ticketHandoffs(claims.user_id);
+    const keptMs = RECEIPT_TTL_SECONDS * 1000;
+    await this.redis.run((redis) =>
+      Promise.all([
+        redis.set(redisKeys.ticket(digest.hex), JSON.stringify(claims), 'EX', ttlSeconds, 'NX'),
+        redis.zremrangebyscore(key, '-inf', claims.issued_at - keptMs),
+        redis.zadd(key, claims.expires_at, digest.id),
+        redis.pexpire(key, keptMs + ttlSeconds * 1000),
+      ]),
+    );
+  }
+
   /**
    * Takes a ticket out: of any number of callers exactly one gets its claims. The others get the receipt, if there is one
    * already, which is asked for in the same round trip.
@@ -98,10 +112,11 @@ export class TicketStore {
 
   /** The claims of a user's unused tickets, which stay unused. */
   async unused(userId: string): Promise<TicketClaims[]> {
+    const now = Date.now();
     const ids = await this.redis.run((redis) =>
-      redis.zrangebyscore(redisKeys.ticketQuota(userId), Date.now(), '+inf'),
+      Promise.all(listsOf(userId).map((key) => redis.zrangebyscore(key, now, '+inf'))),
     );
-    const digests = ids.flatMap((id) => digestOfId(id) ?? []);
+    const digests = ids.flat().flatMap((id) => digestOfId(id) ?? []);
     const claims = await Promise.all(digests.map((digest) => this.peek(digest)));
     return claims.filter((known) => known !== undefined);
   }
@@ -109,10 +124,11 @@ export class TicketStore {
   /** Writes what became of a ticket that was taken out, and frees its place. */
   async settle(digest: TicketDigest, claims: TicketClaims, receipt: Receipt): Promise<void> {
     const stored: StoredReceipt = { ...receipt, user_id: claims.user_id };
+    const list = claims.handoff === true ? redisKeys.ticketHandoffs : redisKeys.ticketQuota;
     await this.redis.run((redis) =>
       Promise.all([
         redis.set(redisKeys.receipt(digest.id), JSON.stringify(stored), 'EX', RECEIPT_TTL_SECONDS),
-        redis.zadd(redisKeys.ticketQuota(claims.user_id), 'XX', -claims.expires_at, digest.id),
+        redis.zadd(list(claims.user_id), 'XX', -claims.expires_at, digest.id),
       ]),
     );
   }
@@ -131,9 +147,17 @@ export class TicketStore {
 
   /** When an unused ticket of this user ended, in milliseconds since the epoch; `undefined` when there was none. */
   async endOfUnused(userId: string, ticketId: string): Promise<number | undefined> {
-    const score = await this.redis.run((redis) => redis.zscore(redisKeys.ticketQuota(userId), ticketId));
-    return score === null || Number(score) < 0 ? undefined : Number(score);
+    const scores = await this.redis.run((redis) =>
+      Promise.all(listsOf(userId).map((key) => redis.zscore(key, ticketId))),
+    );
+    const score = scores.find((known) => known !== null) ?? undefined;
+    return score === undefined || Number(score) < 0 ? undefined : Number(score);
   }
+}
+
+/** Where a user's tickets are listed. */
+function listsOf(userId: string): string[] {
+  return [redisKeys.ticketQuota(userId), redisKeys.ticketHandoffs(userId)];
 }
 
 declare module 'ioredis' {

@@ -1,0 +1,49 @@
+import { Injectable } from '@nestjs/common';
+import { socketPath } from '../../protocol/messages.js';
+import { Config } from '../config/config.js';
+import type { UserContext } from '../identity/user-context.js';
+import { AuditLog } from '../observability/audit-log.service.js';
+import { Metrics } from '../observability/metrics.js';
+import { newClaims, type TicketRequest } from './ticket-claims.js';
+import { digestOf, newTicket } from './ticket.js';
+import { TicketStore } from './ticket.store.js';
+
+/** A ticket and the address to dial with it. */
+export interface HandoffTicket {
+  ticket: string;
+  url: string;
+}
+
+/**
+ * Tickets that the server makes by itself, so that an open socket can move to another node. Such a ticket is like any
+ * other, but for the limits: a client cannot ask for one, it gets one for each of its sockets at most, and a client that
+ * does not know what to do with it must still be able to mint its own. So it is never refused and never counted.
+ */
+@Injectable()
+export class HandoffTicketService {
+  constructor(
+    private readonly config: Config,
+    private readonly store: TicketStore,
+    private readonly audit: AuditLog,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** @throws {AppError} `dependency_unavailable` */
+  async issue(user: UserContext, request: Omit<TicketRequest, 'purpose'>): Promise<HandoffTicket> {
+    const ticket = newTicket();
+    const digest = digestOf(ticket);
+    const ttlSeconds = this.config.ticketTtlSeconds;
+    const claims = newClaims(digest, user, { ...request, purpose: 'connect' }, ttlSeconds);
+    await this.store.issueHandoff(digest, { ...claims, handoff: true }, ttlSeconds);
+    this.metrics.tickets.labels('handoff').inc();
+    this.audit.record('ticket.issued', user.userId, {
+      ticket_id: digest.id,
+      session_id: user.sessionId,
+      purpose: claims.purpose,
+      conversation_id: claims.conversation_id,
+      handoff: true,
+    });
+    const url = this.config.publicUrl.replace(/^http/, 'ws') + socketPath(claims.conversation_id);
+    return { ticket, url };
+  }
+}
