@@ -8,6 +8,7 @@ import { migrate } from './database/data-source.js';
 import { configureHttp, createHttpAdapter } from './http-server.js';
 import { AppLogger } from './observability/logger.js';
 import { serveWebPage } from './web-page.js';
+import { DrainService } from './websocket/drain.service.js';
 import { UpgradeAdapter } from './websocket/upgrade.adapter.js';
 
 /** Time beyond the drain window after which the process ends, come what may. */
@@ -61,7 +62,7 @@ function stopOnSignal(app: NestFastifyApplication, config: Config, logger: AppLo
       },
       config.drainSeconds * 1000 + SHUTDOWN_MARGIN_MS,
     ).unref();
-    app.close().then(
+    drainAndClose(app).then(
       () => {
         logger.info('server.stopped');
         logger.close();
@@ -78,6 +79,12 @@ function stopOnSignal(app: NestFastifyApplication, config: Config, logger: AppLo
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+/** Nest takes the parts of the program down only when the node is empty: until then all of them are needed. */
+async function drainAndClose(app: NestFastifyApplication): Promise<void> {
+  await app.get(DrainService).drain();
+  await app.close();
 }
 
 /** A wrong setting stops the program with its own lines, before there is a logger to write them. */

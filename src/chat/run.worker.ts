@@ -1,14 +1,10 @@
-import {
-  type BeforeApplicationShutdown,
-  Injectable,
-  type OnModuleDestroy,
-  type OnModuleInit,
-} from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
+import { DrainService } from '../websocket/drain.service.js';
 import { RunLeaseService } from './run-lease.service.js';
 import { RunSignalService } from './run-signal.service.js';
 import { RunExecutor } from './run.executor.js';
@@ -22,17 +18,18 @@ const HAND_OVER_MS = 500;
 
 /** Takes runs from the queue and has them written. */
 @Injectable()
-export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicationShutdown {
+export class RunWorker implements OnModuleInit {
   private readonly running = new Set<Promise<void>>();
   private claiming: Promise<void> | undefined;
   private isAskedAgain = false;
-  private leaving: Promise<void> | undefined;
+  private isLeaving = false;
 
   constructor(
     private readonly runs: RunStore,
     private readonly leases: RunLeaseService,
     private readonly executor: RunExecutor,
     private readonly signals: RunSignalService,
+    private readonly drain: DrainService,
     private readonly config: Config,
     private readonly logger: AppLogger,
     private readonly metrics: Metrics,
@@ -41,15 +38,7 @@ export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicati
   onModuleInit(): void {
     this.signals.whenQueued(() => this.claimQueued());
     this.signals.whenCancelled((runId) => this.leases.cancel(runId));
-  }
-
-  /** From now on no more runs are taken. Begun here and not in the next hook, where it would wait for others' drains. */
-  onModuleDestroy(): void {
-    this.leaving ??= this.leave();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.leaving;
+    this.drain.alongside(() => this.leave());
   }
 
   /** A run was queued here: takes it now, or tells the other nodes when this one is full. */
@@ -79,8 +68,9 @@ export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicati
     }
   }
 
-  /** Lets answers end within the drain window, and hands over to other nodes what does not. */
+  /** Takes no more runs, lets answers end within the drain window, and hands over to other nodes what does not. */
   private async leave(): Promise<void> {
+    this.isLeaving = true;
     const limit = new AbortController();
     const windowMs = Math.max(0, this.config.drainSeconds * 1000 - HAND_OVER_MS);
     await this.claiming;
@@ -96,7 +86,7 @@ export class RunWorker implements OnModuleInit, OnModuleDestroy, BeforeApplicati
   }
 
   private get freePlaces(): number {
-    return this.leaving === undefined ? Math.max(0, MAX_RUNS - this.running.size) : 0;
+    return this.isLeaving ? 0 : Math.max(0, MAX_RUNS - this.running.size);
   }
 
   private async claimWhileAsked(): Promise<void> {

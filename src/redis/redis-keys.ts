@@ -21,10 +21,9 @@ export const redisKeys = {
   receipt: (ticketId: string) => `ws_ticket_receipt:${ticketId}`,
   /** Sorted set of the tickets that a user made lately: see `ticket/ticket.store.ts`. Life: 5 min and that of a ticket. */
   ticketQuota: (userId: string) => `ticket_quota:${userId}`,
-  /** Sorted set of `session|client|connection|node` of a user by the time of the last heartbeat (ms). Life: three heartbeats. */
   /** The same for tickets that the server made for open sockets, which count in no limit. Life: 5 min and that of a ticket. */
   ticketHandoffs: (userId: string) => `ticket_handoffs:${userId}`,
-  /** Sorted set of `session|client|connection` of a user by the time of the last heartbeat (ms). Life: two heartbeats. */
+  /** Sorted set of `session|client|connection|node` of a user by the time of the last heartbeat (ms). Life: three heartbeats. */
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
   /** JSON of one open connection, for administrators. Life: three heartbeats. */
   connection: (connectionId: string) => `connection_entry:${connectionId}`,

@@ -35,6 +35,8 @@ export interface SocketIdentity extends Place {
   ticketId: string | undefined;
   /** Network address, for the list of connections. */
   address: string;
+  /** `Origin` of its upgrade, when a browser sent one: a handoff ticket is bound to it. */
+  origin: string | undefined;
 }
 
 /**
@@ -51,6 +53,8 @@ export class AuthenticatedSocket extends WebSocket {
   declare pingSentAtMs: number;
   declare touchedAtMs: number;
   declare hasWarnedOfExpiry: boolean;
+  /** It has a handoff ticket: its client's next socket, which replaces it, is where it was sent. */
+  declare isToldToMove: boolean;
   /** Conversations that it watches; made with the first. */
   declare subscriptions: Set<string> | undefined;
   /** The close frame that we sent, if the end was ours: a client that is gone answers none, and is no other end. */
@@ -88,6 +92,7 @@ export class AuthenticatedSocket extends WebSocket {
     this.pingSentAtMs = 0;
     this.touchedAtMs = this.openedAtMs;
     this.hasWarnedOfExpiry = false;
+    this.isToldToMove = false;
     this.subscriptions = undefined;
   }
 

@@ -1,4 +1,4 @@
-import { type BeforeApplicationShutdown, Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { AppError } from '../errors/app-error.js';
 import { AuditLog } from '../observability/audit-log.service.js';
 import { background } from '../observability/background.js';
@@ -17,7 +17,7 @@ type Listener = (socket: AuthenticatedSocket) => void | Promise<void>;
 
 /** The open sockets of this node, and what must happen to them when a session ends or a newer socket takes over. */
 @Injectable()
-export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdown {
+export class ConnectionRegistry implements OnModuleInit {
   private readonly sockets = new Map<string, AuthenticatedSocket>();
   private readonly bySession = new Map<string, Set<AuthenticatedSocket>>();
   private readonly readyListeners: Listener[] = [];
@@ -46,14 +46,10 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
       'session.listen_failed',
     );
     background(
-      this.store.onReplaced((id) => this.sockets.get(id)?.endWith('replaced')),
+      this.store.onReplaced((id) => this.endReplaced(id)),
       this.logger,
       'connection.listen_failed',
     );
-  }
-
-  beforeApplicationShutdown(): void {
-    for (const socket of this.sockets.values()) socket.endWith('service_restart', { retry_after_ms: 1000 });
   }
 
   /** Calls `listener` for each socket after its `ready` frame. */
@@ -170,6 +166,11 @@ export class ConnectionRegistry implements OnModuleInit, BeforeApplicationShutdo
   /** A socket has the rights with which it was opened: with others it comes back. */
   private closeChanged({ session_id: sessionId }: ChangedSession): void {
     for (const socket of [...(this.bySession.get(sessionId) ?? [])]) socket.endWith('auth_expired');
+  }
+
+  private endReplaced(connectionId: string): void {
+    const socket = this.sockets.get(connectionId);
+    socket?.endWith(socket.isToldToMove ? 'handoff_done' : 'replaced');
   }
 
   private tell(listeners: readonly Listener[], socket: AuthenticatedSocket): void {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { RawData } from 'ws';
 import { AppError } from '../errors/app-error.js';
 import { toAppError } from '../errors/problem.js';
@@ -7,6 +7,7 @@ import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
 import type { AuthenticatedSocket } from './authenticated-socket.js';
+import { returnAfterMs } from './drain-plan.js';
 import { FrameDispatcher } from './frame-dispatcher.js';
 
 const FIRST_MESSAGE_LIMIT_MS = 5000;
@@ -19,7 +20,7 @@ type Settle = (text: string) => Promise<void>;
 
 /** Sockets that opened without a credential and have until the limit to bring it. Until then they may do nothing. */
 @Injectable()
-export class PendingSockets implements BeforeApplicationShutdown {
+export class PendingSockets {
   /** What came after the first frame, while that one is being decided about. */
   private readonly waiting = new Map<AuthenticatedSocket, { stop: () => void; later: string[] }>();
 
@@ -29,8 +30,11 @@ export class PendingSockets implements BeforeApplicationShutdown {
     private readonly metrics: Metrics,
   ) {}
 
-  beforeApplicationShutdown(): void {
-    for (const socket of this.waiting.keys()) socket.endWith('service_restart', { retry_after_ms: 1000 });
+  /** The node stops: whoever has not said who it is says so to another one. */
+  endAll(): void {
+    const { size } = this.waiting;
+    for (const socket of this.waiting.keys())
+      socket.endWith('service_restart', { retry_after_ms: returnAfterMs(size) });
   }
 
   /** @throws {AppError} `rate_limited` */

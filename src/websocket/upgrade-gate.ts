@@ -27,6 +27,7 @@ export class UpgradeGate {
   readonly addressOf: (request: IncomingMessage) => string;
   private pending = 0;
   private draining = false;
+  private whenDecided: (() => void) | undefined;
 
   constructor(
     config: Config,
@@ -44,6 +45,18 @@ export class UpgradeGate {
   /** From now on nobody enters. */
   drain(): void {
     this.draining = true;
+  }
+
+  /** Resolves when no upgrade is being decided about, or when the time is over. */
+  async allDecided(timeoutMs: number): Promise<void> {
+    if (this.pending === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.whenDecided = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   /**
@@ -66,6 +79,7 @@ export class UpgradeGate {
     this.pending += 1;
     const leave = () => {
       this.pending -= 1;
+      if (this.pending === 0) this.whenDecided?.();
     };
     try {
       // The breaker learns of a Postgres that is gone after some failures; no upgrade may pass until then.

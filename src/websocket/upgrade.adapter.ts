@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { WsMessageHandler } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { AbstractWsAdapter } from '@nestjs/websockets';
@@ -40,7 +40,7 @@ const EVERY_SOCKET = Object.freeze({});
  * whole HTTP response. Extends Nest's adapter, so that gateways, guards and filters work as in any Nest application.
  */
 @Injectable()
-export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicationShutdown {
+export class UpgradeAdapter extends AbstractWsAdapter {
   private readonly server = new WebSocketServer({
     noServer: true,
     WebSocket: AuthenticatedSocket,
@@ -100,12 +100,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
   }
 
   override async close(): Promise<void> {
-    // The registry has closed the sockets, with a close frame each; the HTTP server is Nest's own.
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    this.gate.drain();
-    await this.lifecycle.allClosed(CLOSE_TIMEOUT_MS + 1000);
+    // The drain has closed the sockets, with a close frame each; the HTTP server is Nest's own.
   }
 
   private async upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
@@ -117,15 +112,14 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
       const handshake = parseHandshake(request);
       handshake.address = this.gate.addressOf(request);
       requireOneCredential(handshake);
-      const address = this.gate.addressOf(request);
-      pass = await this.gate.enter(address);
+      pass = await this.gate.enter(handshake.address);
       if (this.authentication.awaitsFirstMessage(handshake)) {
-        await this.openPending(request, socket, head, { handshake, address, pass });
+        await this.openPending(request, socket, head, { handshake, pass });
         return;
       }
       const { refusal } = pass;
       isAsked = true;
-      const { identity, replaced } = await this.authenticate(address, refusal, (takePlace) =>
+      const { identity, replaced } = await this.authenticate(request, refusal, (takePlace) =>
         this.authentication.authenticateUpgrade(handshake, takePlace),
       );
       if (identity.ticketId === undefined) this.isOld.add(request);
@@ -142,7 +136,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
   }
 
   private async authenticate(
-    address: string,
+    request: IncomingMessage,
     limit: UpgradePass['refusal'],
     admit: (takePlace: TakePlace) => Promise<Admission>,
   ): Promise<{ identity: SocketIdentity; replaced: readonly string[] }> {
@@ -163,7 +157,9 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
       background(settled, this.logger, 'ticket.settle_failed');
       const { user, conversationId, ticket } = admission;
       const ticketId = ticket?.claims.ticket_id;
-      return { identity: { ...place!, user, conversationId, ticketId, address }, replaced };
+      const address = this.gate.addressOf(request);
+      const { origin } = request.headers;
+      return { identity: { ...place!, user, conversationId, ticketId, address, origin }, replaced };
     } catch (error) {
       if (place !== undefined) this.release(place);
       throw error;
@@ -193,7 +189,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
     request: IncomingMessage,
     socket: Socket,
     head: Buffer,
-    { handshake, address, pass }: { handshake: UpgradeRequest; address: string; pass: UpgradePass },
+    { handshake, pass }: { handshake: UpgradeRequest; pass: UpgradePass },
   ): Promise<void> {
     this.pending.requireRoom();
     const refusal = await pass.refusal;
@@ -205,7 +201,7 @@ export class UpgradeAdapter extends AbstractWsAdapter implements BeforeApplicati
       this.metrics.upgrades.labels('accepted', 'none').inc();
       this.pending.add(opened, socket, async (text) => {
         const { identity, replaced } = await this.authenticate(
-          address,
+          request,
           Promise.resolve(undefined),
           (takePlace) => this.authentication.authenticateFirstMessage(text, handshake, takePlace),
         );

@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ServerFrameData } from '../protocol/messages.js';
+import type { Receipt } from '../protocol/resources.js';
+import { aChat, ask, conversation, countTo, endOf, history, textOf, watch } from './chat.support.js';
+import { startCluster } from './support/cluster.js';
+import type { Cluster } from './support/cluster.js';
+import { request } from './support/http.js';
+import { metric } from './support/metrics.js';
+import { type TestNode, TEST_ORIGIN } from './support/node.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { TestSocket } from './support/socket.js';
+import { as, aUser, createConversation, mintTicket } from './support/user.js';
+import type { TestUser } from './support/user.js';
+import { eventually, within } from './support/waiting.js';
+
+const DRAIN_SECONDS = 4;
+/** Of a process that ends, on a busy machine. */
+const MARGIN_MS = 1000;
+
+let cluster: Cluster;
+let user: TestUser;
+
+beforeAll(async () => {
+  cluster = await startCluster({ nodes: 1 });
+  user = await aUser(cluster);
+});
+
+afterAll(() => cluster.stop());
+
+const leavingNode = (env: Record<string, string> = {}): Promise<TestNode> =>
+  cluster.addNode({ DRAIN_SECONDS: String(DRAIN_SECONDS), ...env });
+
+const drainingOf = async (socket: TestSocket): Promise<ServerFrameData['server.draining']> =>
+  (await socket.next('server.draining')).data;
+
+/** Dials the staying node with a handoff ticket, as the proxy in front of both would. */
+const follow = (ticket: string, path = '/ws', origin?: string): Promise<TestSocket> =>
+  TestSocket.connect(cluster.node, { ticket, path, ...(origin !== undefined && { origin }) });
+
+describe('a node that is told to stop', () => {
+  it('is not ready at once, lives, lets nobody in, and ends with code 0 as soon as it is empty', async () => {
+    const leaving = await leavingNode();
+    const socket = await TestSocket.open(leaving, user);
+    const { ticket } = await mintTicket(cluster.node, user);
+    const start = Date.now();
+    leaving.signal('SIGTERM');
+    await drainingOf(socket);
+    expect((await request('GET', `${leaving.url}/health/ready`)).status).toBe(503);
+    expect((await request('GET', `${leaving.url}/health/live`)).status).toBe(200);
+    expect((await as(user, 'GET', `${leaving.url}/auth/me`)).status).toBe(200);
+    const refused = await rawUpgrade(leaving, { ticket });
+    expect([refused.status, refused.problem().code]).toEqual([503, 'draining']);
+    // The refusal has not used the ticket up: it opens a socket elsewhere.
+    const other = await TestSocket.connect(cluster.node, { ticket });
+    await Promise.all([socket.close(), other.close()]);
+    expect(await within(leaving.exited, 'the end of the node')).toMatchObject({ code: 0 });
+    expect(Date.now() - start).toBeLessThan(DRAIN_SECONDS * 1000);
+  });
+
+  it('gives each socket a ticket and a slot of its own, spread over the window', async () => {
+    const leaving = await leavingNode();
+    const users = await Promise.all(Array.from({ length: 4 }, () => aUser(cluster)));
+    const sockets = await Promise.all(
+      users.flatMap((owner) => [TestSocket.open(leaving, owner), TestSocket.open(leaving, owner)]),
+    );
+    leaving.signal('SIGTERM');
+    const frames = await Promise.all(sockets.map(drainingOf));
+    expect(new Set(frames.map((frame) => frame.handoff_ticket)).size).toBe(sockets.length);
+    const slots = frames.map((frame) => frame.connect_after_ms).sort((a, b) => a - b);
+    for (const [index, slot] of slots.entries()) {
+      if (index > 0) expect(slot).toBeGreaterThan(slots[index - 1] ?? 0);
+    }
+    const deadline = Math.min(...frames.map((frame) => frame.deadline_ms));
+    expect(slots.at(-1)).toBeLessThan(deadline);
+    expect((slots.at(-1) ?? 0) - (slots[0] ?? 0)).toBeGreaterThan(deadline / 3);
+    expect(deadline).toBeLessThan(DRAIN_SECONDS * 1000);
+    expect(await metric(leaving, 'chat_tickets_total', { event: 'handoff' })).toBe(sockets.length);
+    await Promise.all(sockets.map((socket) => socket.close()));
+    expect(await leaving.exited).toMatchObject({ code: 0 });
+  });
+
+  it('closes a socket with 4103 when its client has followed, as the same user and client', async () => {
+    const leaving = await leavingNode({
+      LIMIT_TICKETS_PER_USER_PER_MINUTE: '1',
+      LIMIT_TICKETS_OUTSTANDING_PER_USER: '1',
+    });
+    const owner = await aUser(cluster);
+    const { id } = await createConversation(cluster.node, owner);
+    // With it the limits of this user are reached.
+    const minted = { client_id: 'tab', origin: TEST_ORIGIN, conversation_id: id };
+    const { ticket } = await mintTicket(leaving, owner, minted);
+    const path = `/ws/conversations/${id}`;
+    const socket = await TestSocket.connect(leaving, { ticket, path, origin: TEST_ORIGIN });
+    const ready = (await socket.next('ready')).data;
+    leaving.signal('SIGTERM');
+    const draining = await drainingOf(socket);
+    expect(draining.url).toBe(leaving.wsUrl + path);
+    const next = await follow(draining.handoff_ticket, path, TEST_ORIGIN);
+    const { user: who, session_id, client_id, node, auth } = (await next.next('ready')).data;
+    expect({ who, session_id, client_id, node }).toEqual({
+      who: ready.user,
+      session_id: ready.session_id,
+      client_id: 'tab',
+      node: cluster.node.name,
+    });
+    expect(auth.expires_at).toBe(ready.auth.expires_at);
+    expect(await socket.closes()).toEqual({ code: 4103, reason: 'handoff_done' });
+    expect(await leaving.exited).toMatchObject({ code: 0 });
+    // Once, like any ticket.
+    await expect(follow(draining.handoff_ticket, path, TEST_ORIGIN)).rejects.toThrow('403');
+    await next.close();
+  });
+
+  it('binds the ticket to the origin of the socket, and lets it die with the session', async () => {
+    const leaving = await leavingNode();
+    const owner = await aUser(cluster);
+    const browser = await TestSocket.open(leaving, user, { origin: TEST_ORIGIN });
+    const signedOut = await TestSocket.open(leaving, owner);
+    leaving.signal('SIGTERM');
+    const [bound, dying] = await Promise.all([drainingOf(browser), drainingOf(signedOut)]);
+    await expect(follow(bound.handoff_ticket)).rejects.toThrow('403');
+    await as(owner, 'POST', `${cluster.node.url}/auth/logout`, { expect: 204 });
+    expect((await signedOut.closes()).code).toBe(4410);
+    await expect(follow(dying.handoff_ticket)).rejects.toThrow('403');
+    const rows = await eventually(async () => {
+      const found = await cluster.sql<{ event: string; handoff: string | null }>(
+        "SELECT event, fields->>'handoff' AS handoff FROM audit_log WHERE user_id = $1 AND event LIKE 'ticket.%'",
+        [owner.user.id],
+      );
+      return found.some(({ event }) => event === 'ticket.revoked') && found;
+    }, 'the audit rows of the handoff ticket');
+    expect(rows.filter(({ event }) => event === 'ticket.issued').map(({ handoff }) => handoff)).toEqual([
+      null,
+      'true',
+    ]);
+    await browser.close();
+    expect(await leaving.exited).toMatchObject({ code: 0 });
+  });
+
+  it('closes with 1012 at the deadline what has not moved, and is gone within the window', async () => {
+    const leaving = await leavingNode();
+    const minted = await mintTicket(leaving, user);
+    const socket = await TestSocket.connect(leaving, { ticket: minted.ticket });
+    await socket.next('ready');
+    const start = Date.now();
+    leaving.signal('SIGTERM');
+    const { deadline_ms } = await drainingOf(socket);
+    // Until then it is served like any other.
+    const chat = await aChat(cluster.node, user);
+    const accepted = await ask({ id: chat.id, socket }, 'count to 2');
+    await endOf(socket, accepted.run_id);
+    const { code, reason } = await socket.closes();
+    const ms = Date.now() - start;
+    expect(code).toBe(1012);
+    expect(reason).toMatch(/^service_restart;retry_after_ms=\d+$/);
+    expect(ms).toBeGreaterThan(deadline_ms - 250);
+    expect(await leaving.exited).toMatchObject({ code: 0 });
+    expect(Date.now() - start).toBeLessThan(DRAIN_SECONDS * 1000 + MARGIN_MS);
+    const path = `${cluster.node.url}/websocket/tickets/${minted.ticket_id}`;
+    const { body } = await as<Receipt>(user, 'GET', path, { expect: 200 });
+    expect(body.close).toEqual({ code, reason });
+    await chat.socket.close();
+  });
+
+  it('closes with 1012 when Redis is away and no ticket can be made', async () => {
+    const leaving = await leavingNode();
+    const socket = await TestSocket.open(leaving, user);
+    cluster.redis.kill('SIGSTOP');
+    try {
+      const start = Date.now();
+      leaving.signal('SIGTERM');
+      expect((await socket.closes()).code).toBe(1012);
+      expect(socket.all('server.draining')).toEqual([]);
+      expect(await leaving.exited).toMatchObject({ code: 0 });
+      expect(Date.now() - start).toBeLessThan(DRAIN_SECONDS * 1000 + MARGIN_MS);
+    } finally {
+      cluster.redis.kill('SIGCONT');
+    }
+  });
+
+  it('loses nothing of the answer that it writes while its reader moves', async () => {
+    const leaving = await leavingNode();
+    const chat = await aChat(leaving, await aUser(cluster));
+    const { run_id } = await ask(chat, 'count to 150');
+    await chat.socket.next('message.delta');
+    leaving.signal('SIGTERM');
+    const { handoff_ticket } = await drainingOf(chat.socket);
+    const next = await follow(handoff_ticket);
+    const { last_seq: seq } = await conversation({ ...chat, node: cluster.node });
+    await next.send('resume', { cursors: [{ conversation_id: chat.id, seq }] });
+    expect((await chat.socket.closes()).code).toBe(4103);
+    const watcher = await watch(chat, cluster.node);
+    const end = await endOf(next, run_id);
+    expect(textOf(next, end.message_id)).toBe(countTo(150));
+    const stored = await history({ ...chat, node: cluster.node });
+    expect(stored.map(({ role, content }) => [role, content])).toEqual([
+      ['user', 'count to 150'],
+      ['assistant', countTo(150)],
+    ]);
+    expect(await leaving.exited).toMatchObject({ code: 0 });
+    await Promise.all([next.close(), watcher.close()]);
+  });
+});
