@@ -76,10 +76,11 @@ const HELP_TOPICS: readonly HelpTopic[] = [
   {
     patterns: [/\b(drain|deploy|restart|update)/i, /\bshut ?down\b/i, /\bhand ?off\b/i],
     answer:
-      'When a node is told to stop, it is draining: it takes no new sockets, answers an upgrade with 503, and closes ' +
-      'each open socket with code 1012. The clients take a new ticket, connect to another node and ask for what they ' +
-      'have missed. An answer that the node is writing may end within the drain window; what does not is handed over, ' +
-      'and another node goes on with it in the same message.',
+      'When a node is told to stop, it is draining: it takes no new sockets, answers an upgrade with 503, and sends ' +
+      'each open socket a ticket and a moment to move. The clients connect to another node, ask for what they have ' +
+      'missed, and the old socket closes with 4103; what has not moved closes with 1012. An answer ' +
+      'that the node is writing may end within the drain window; what does not is handed over, and another node goes on ' +
+      'with it in the same message.',
   },
   {
     patterns: [
