@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import { CONVERSATION, FakeServer, problem, settle, useFakeClock } from '../spec/fake-server.js';
-import { ChatClient, type ChatClientOptions } from './chat-client.js';
+import type { ChatClientOptions } from './chat-client-options.js';
+import { ChatClient } from './chat-client.js';
 import type { ApiError } from './errors.js';
 
 let server: FakeServer;

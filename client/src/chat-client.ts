@@ -1,39 +1,18 @@
-import { SUBPROTOCOL, type ServerFrame } from '../../protocol/messages.js';
+import { SUBPROTOCOL, type ServerFrame, type ServerFrameData } from '../../protocol/messages.js';
 import type { AcceptedMessage, IssuedTicket } from '../../protocol/resources.js';
 import { Backoff } from './backoff.js';
-import { closeError, receiptError } from './connection-error.js';
+import { closedError, closeError, exhaustedError, hasSuccessor } from './connection-error.js';
+import type { ChatClientEvents, ChatClientOptions } from './chat-client-options.js';
 import type { ConnectionState } from './connection-state.js';
 import { Emitter } from './emitter.js';
-import { ApiError, networkError, toApiError } from './errors.js';
+import { type ApiError, networkError, toApiError } from './errors.js';
 import { Exchange } from './exchange.js';
-import { HttpClient, type HttpOptions } from './http.js';
-import { Link, type LinkEnd, type Ready, type SocketLike } from './link.js';
+import { Handoff } from './handoff.js';
+import { HttpClient } from './http.js';
+import { Link, type LinkEnd, type LinkHandlers, type Ready } from './link.js';
 import type { OutgoingMessage } from './outbox.js';
 import { randomId } from './random-id.js';
-import { dialUrl, mintTicket, readReceipt } from './ticket.js';
-
-export interface ChatClientOptions extends HttpOptions {
-  /** Called when signing in again is the only way on; nothing is tried after it. */
-  onAuthError?: (error: ApiError) => void;
-  /** Attempts in a row before giving up. Default 20: about four minutes. */
-  maxAttempts?: number;
-  /** How long a connection must hold before the budget of attempts is full again. Default 10,000. */
-  stableAfterMs?: number;
-  /** Limit for a handshake, and for the answer to a frame. Default 10,000. */
-  frameTimeoutMs?: number;
-  createSocket?: (url: string, protocol: string) => SocketLike;
-  random?: () => number;
-}
-
-export interface ChatClientEvents {
-  state: ConnectionState;
-  /** Every frame but `ready`; durable events once each and in order. */
-  frame: ServerFrame;
-  /** Events of this conversation were missed: load it over HTTP, then `subscribe` again. */
-  stale: string;
-  /** An error that answers nothing in particular. */
-  error: ApiError;
-}
+import { dialUrl, explainRefusal, mintTicket } from './ticket.js';
 
 const DEFAULT_FRAME_TIMEOUT_MS = 10_000;
 
@@ -44,6 +23,8 @@ export class ChatClient extends Emitter<ChatClientEvents> {
   private current: ConnectionState = { name: 'idle' };
   private attempt = new AbortController();
   private link: Link | undefined;
+  private handoff: Handoff | undefined;
+  private frameCount = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private mayDialAtOnce = true;
   private readonly http: HttpClient;
@@ -124,22 +105,24 @@ export class ChatClient extends Emitter<ChatClientEvents> {
   }
 
   private open(issued: IssuedTicket, signal: AbortSignal): void {
-    const create = this.options.createSocket ?? ((url, protocol) => new WebSocket(url, protocol));
-    const link = new Link(
-      create(dialUrl(issued, this.options.baseUrl), SUBPROTOCOL),
-      {
-        ready: (ready) => this.becomeOpen(link, ready),
-        frame: (frame) => this.receive(frame),
-        ended: (end) => void this.afterEnd(end, issued.ticket_id, signal),
-      },
-      this.frameTimeoutMs,
-    );
+    const link = this.createLink(issued, {
+      ready: (ready) => this.becomeOpen(link, ready),
+      frame: (frame) => this.receive(link, frame),
+      ended: (end) => void this.afterEnd(link, end, issued.ticket_id, signal),
+    });
     this.link = link;
     this.become({ name: 'connecting' });
   }
 
+  private createLink(issued: Pick<IssuedTicket, 'ticket' | 'url'>, handlers: LinkHandlers): Link {
+    const create = this.options.createSocket ?? ((url, protocol) => new WebSocket(url, protocol));
+    const socket = create(dialUrl(issued, this.options.baseUrl), SUBPROTOCOL);
+    return new Link(socket, handlers, this.frameTimeoutMs, () => `f${(this.frameCount += 1)}`);
+  }
+
   private becomeOpen(link: Link, ready: Ready): void {
     this.backoff.setLimits({ baseMs: ready.reconnect.base_ms, maxMs: ready.reconnect.max_ms });
+    clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.backoff.reset();
       this.mayDialAtOnce = true;
@@ -148,9 +131,53 @@ export class ChatClient extends Emitter<ChatClientEvents> {
     this.exchange.attach(link);
   }
 
-  private receive(frame: ServerFrame): void {
+  private receive(link: Link, frame: ServerFrame): void {
+    if (link !== this.link) {
+      this.exchange.settle(frame);
+      return;
+    }
+    if (frame.type === 'server.draining') {
+      this.prepareHandoff(link, frame.data);
+      return;
+    }
     if (frame.type === 'auth.expiring') void this.renew(this.attempt.signal);
     this.exchange.receive(frame);
+  }
+
+  /** The node is about to stop. Until the next link is ready, this one does all the work. */
+  private prepareHandoff(link: Link, offer: ServerFrameData['server.draining']): void {
+    const { signal } = this.attempt;
+    this.endHandoff();
+    this.handoff = new Handoff(
+      offer,
+      link,
+      {
+        dial: (handlers) => this.createLink({ ticket: offer.handoff_ticket, url: offer.url }, handlers),
+        moved: (next, ready) => {
+          this.link = next;
+          this.becomeOpen(next, ready);
+        },
+        frame: (next, frame) => this.receive(next, frame),
+        ended: (next, end) => void this.afterEnd(next, end, undefined, signal),
+        letGo: (left) => {
+          left.close();
+          this.exchange.detach(left);
+        },
+        failed: () => this.afterFailedHandoff(),
+      },
+      this.options.random ?? Math.random,
+    );
+  }
+
+  private endHandoff(): void {
+    this.handoff?.cancel();
+    this.handoff = undefined;
+  }
+
+  /** The old link is there for as long as its node lets it; if it has ended meanwhile, the ordinary way is left. */
+  private afterFailedHandoff(): void {
+    this.handoff = undefined;
+    if (this.link === undefined) this.fail(networkError('The connection could not be opened'));
   }
 
   /** Trades a fresh access token for more time on the open connection. */
@@ -167,22 +194,30 @@ export class ChatClient extends Emitter<ChatClientEvents> {
     }
   }
 
-  private async afterEnd(end: LinkEnd, ticketId: string, signal: AbortSignal): Promise<void> {
+  private async afterEnd(
+    link: Link,
+    end: LinkEnd,
+    ticketId: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.exchange.detach(link);
+    if (link !== this.link) {
+      this.endHandoff();
+      return;
+    }
     clearTimeout(this.timer);
     this.link = undefined;
-    this.exchange.detach();
-    const cause = end.wasReady ? closeError(end.code, end.reason) : await this.explain(ticketId, signal);
-    if (!signal.aborted) this.fail(cause);
-  }
-
-  /** Page code sees a refused upgrade as a lost connection; its owner may read why in the receipt. */
-  private async explain(ticketId: string, signal: AbortSignal): Promise<ApiError> {
-    try {
-      return receiptError(await readReceipt(this.http, ticketId, signal));
-    } catch (thrown) {
-      const error = toApiError(thrown);
-      return error.kind === 'auth' ? error : networkError('The connection could not be opened', error);
-    }
+    const isSeen = end.wasReady || ticketId === undefined;
+    const cause = isSeen
+      ? closeError(end.code, end.reason)
+      : await explainRefusal(this.http, ticketId, signal);
+    if (signal.aborted) return;
+    // The next link is on its way, and decides what comes of this.
+    if (this.handoff?.isDialling === true && (cause.retry !== 'none' || hasSuccessor(end))) return;
+    this.endHandoff();
+    // Its successor is not here: it was lost before it could say that it was ready.
+    if (hasSuccessor(end)) this.dial();
+    else this.fail(cause);
   }
 
   private fail(cause: ApiError): void {
@@ -213,6 +248,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
   private stop(cause: ApiError | undefined): void {
     this.attempt.abort();
     clearTimeout(this.timer);
+    this.endHandoff();
     this.link?.close();
     this.link = undefined;
     this.exchange.end(cause ?? closedError());
@@ -227,24 +263,4 @@ export class ChatClient extends Emitter<ChatClientEvents> {
   private get frameTimeoutMs(): number {
     return this.options.frameTimeoutMs ?? DEFAULT_FRAME_TIMEOUT_MS;
   }
-}
-
-function closedError(): ApiError {
-  return new ApiError({
-    kind: 'connection',
-    code: 'closed',
-    message: 'The connection was closed',
-    retry: 'none',
-  });
-}
-
-function exhaustedError(cause: ApiError): ApiError {
-  return new ApiError({
-    kind: cause.kind,
-    code: 'attempts_exhausted',
-    message: 'Connection failed. Please refresh the page.',
-    detail: cause.message,
-    retry: 'none',
-    cause,
-  });
 }

@@ -43,6 +43,33 @@ export function receiptError(receipt: Receipt): ApiError {
   return networkError('The connection could not be opened');
 }
 
+/** Whether a socket ended because the next one of this client is open (section 8 of the protocol). */
+export function hasSuccessor(end: { code: number | undefined }): boolean {
+  return end.code === CLOSE_CODES.handoff_done;
+}
+
+/** The application ended the connection. */
+export function closedError(): ApiError {
+  return new ApiError({
+    kind: 'connection',
+    code: 'closed',
+    message: 'The connection was closed',
+    retry: 'none',
+  });
+}
+
+/** The budget of attempts is spent; `cause` is why the last one failed. */
+export function exhaustedError(cause: ApiError): ApiError {
+  return new ApiError({
+    kind: cause.kind,
+    code: 'attempts_exhausted',
+    message: 'Connection failed. Please refresh the page.',
+    detail: cause.message,
+    retry: 'none',
+    cause,
+  });
+}
+
 function refusedTicket(code: string): ApiError {
   const row = ERRORS[isErrorCode(code) ? code : 'ticket_rejected'];
   return new ApiError({

@@ -34,7 +34,10 @@ export class Exchange {
     this.requests = new Requests(requestTimeoutMs);
   }
 
-  /** A link is ready: take up every conversation where it was left, then send what is in doubt. */
+  /**
+   * A link is ready: take up every conversation where it was left, then send what is in doubt. The link before it may
+   * still be there: see `settle`.
+   */
   attach(link: Link): void {
     this.link = link;
     for (const id of this.subscriptions.ids()) this.resume(id);
@@ -42,16 +45,17 @@ export class Exchange {
   }
 
   /** The link is gone; subscriptions and unacknowledged messages wait for the next one. */
-  detach(): void {
+  detach(link: Link): void {
+    this.requests.rejectOf(link, networkError('The connection was lost'));
+    if (link !== this.link) return;
     this.link = undefined;
-    this.requests.rejectAll(networkError('The connection was lost'));
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
   }
 
   /** There will be no next link. */
   end(error: ApiError): void {
-    this.detach();
+    if (this.link !== undefined) this.detach(this.link);
     this.outbox.rejectAll(error);
   }
 
@@ -85,11 +89,11 @@ export class Exchange {
 
   request<T extends ClientFrameType>(type: T, data: ClientFrameData[T]): Promise<ServerFrame> {
     if (this.link === undefined) return Promise.reject(networkError('There is no connection at the moment'));
-    return this.requests.open(this.link.send(type, data));
+    return this.requests.open(this.link.send(type, data), this.link);
   }
 
   receive(frame: ServerFrame): void {
-    const isAnswer = this.requests.settle(frame) || this.outbox.settle(frame);
+    const isAnswer = this.settle(frame);
     if (frame.type === 'error' && !isAnswer) this.handlers.error(problemError(frame.data));
     if (frame.type === 'resumed') this.resumed(frame.data);
     const verdict = this.subscriptions.accept(frame);
@@ -103,6 +107,14 @@ export class Exchange {
   private resumed({ conversation_id: id, recovered }: ServerFrameData['resumed']): void {
     if (recovered) this.subscriptions.markAsked(id);
     else this.miss(id);
+  }
+
+  /**
+   * Takes what answers a frame of ours, and nothing else: all that may be taken from a link that has a successor. Its
+   * deltas are older than what the successor brings, and would cut the text back.
+   */
+  settle(frame: ServerFrame): boolean {
+    return this.requests.settle(frame) || this.outbox.settle(frame);
   }
 
   private resumeLater(id: string, waitMs: number): void {

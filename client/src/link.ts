@@ -28,12 +28,13 @@ export class Link {
   private readonly heartbeat = new Heartbeat();
   private readonly readyTimer: ReturnType<typeof setTimeout>;
   private wasReady = false;
-  private frameCount = 0;
 
   constructor(
     private readonly socket: SocketLike,
     private readonly handlers: LinkHandlers,
     readyTimeoutMs: number,
+    /** Names for frames: never the same on two links of one client, which may be open side by side. */
+    private readonly nextFrameId: () => string,
   ) {
     const { signal } = this.listening;
     socket.addEventListener(
@@ -57,8 +58,7 @@ export class Link {
 
   /** @returns the id under which the answer will come. */
   send(type: string, data: object): string {
-    this.frameCount += 1;
-    const id = `f${this.frameCount}`;
+    const id = this.nextFrameId();
     this.socket.send(JSON.stringify({ type, id, data }));
     return id;
   }

@@ -2,6 +2,8 @@ import type { ServerFrame } from '../../protocol/messages.js';
 import { ApiError, networkError, problemError } from './errors.js';
 
 interface Request {
+  /** The link on which it went out. */
+  via: object;
   resolve(frame: ServerFrame): void;
   reject(error: ApiError): void;
   timer: ReturnType<typeof setTimeout>;
@@ -13,13 +15,13 @@ export class Requests {
 
   constructor(private readonly timeoutMs: number) {}
 
-  open(id: string): Promise<ServerFrame> {
+  open(id: string, via: object): Promise<ServerFrame> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);
         reject(networkError('The server did not answer in time'));
       }, this.timeoutMs);
-      this.waiting.set(id, { resolve, reject, timer });
+      this.waiting.set(id, { via, resolve, reject, timer });
     });
   }
 
@@ -34,11 +36,13 @@ export class Requests {
     return true;
   }
 
-  rejectAll(error: ApiError): void {
-    for (const request of this.waiting.values()) {
+  /** Gives up what went out on this link. */
+  rejectOf(via: object, error: ApiError): void {
+    for (const [id, request] of this.waiting) {
+      if (request.via !== via) continue;
+      this.waiting.delete(id);
       clearTimeout(request.timer);
       request.reject(error);
     }
-    this.waiting.clear();
   }
 }

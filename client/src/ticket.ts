@@ -1,4 +1,6 @@
 import type { IssuedTicket, Receipt, TicketPurpose } from '../../protocol/resources.js';
+import { receiptError } from './connection-error.js';
+import { type ApiError, networkError, toApiError } from './errors.js';
 import type { HttpClient } from './http.js';
 
 export interface TicketRequest {
@@ -19,13 +21,23 @@ export async function mintTicket(http: HttpClient, request: TicketRequest): Prom
   return answer as IssuedTicket;
 }
 
-export async function readReceipt(http: HttpClient, ticketId: string, signal: AbortSignal): Promise<Receipt> {
-  const path = `/websocket/tickets/${encodeURIComponent(ticketId)}`;
-  return (await http.call({ method: 'GET', path, signal })) as Receipt;
+/** Page code sees a refused upgrade as a lost connection; its owner may read why in the receipt. */
+export async function explainRefusal(
+  http: HttpClient,
+  ticketId: string,
+  signal: AbortSignal,
+): Promise<ApiError> {
+  try {
+    const path = `/websocket/tickets/${encodeURIComponent(ticketId)}`;
+    return receiptError((await http.call({ method: 'GET', path, signal })) as Receipt);
+  } catch (thrown) {
+    const error = toApiError(thrown);
+    return error.kind === 'auth' ? error : networkError('The connection could not be opened', error);
+  }
 }
 
 /** The address to dial. `url` may be relative to the server's origin. */
-export function dialUrl(issued: IssuedTicket, baseUrl: string): string {
+export function dialUrl(issued: Pick<IssuedTicket, 'ticket' | 'url'>, baseUrl: string): string {
   const url = new URL(issued.url, baseUrl);
   url.protocol = url.protocol.replace(/^http/, 'ws');
   url.searchParams.set('ticket', issued.ticket);
