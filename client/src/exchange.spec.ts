@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import type { Problem } from '../../protocol/errors.js';
-import { CONVERSATION, FakeServer, problem, RUN, settle, useFakeClock } from '../spec/fake-server.js';
+import { ANSWER, CONVERSATION, FakeServer, problem, RUN, settle, useFakeClock } from '../spec/fake-server.js';
 import { ChatClient } from './chat-client.js';
 
 let server: FakeServer;
@@ -50,6 +50,26 @@ test('takes a conversation up after the last event that it saw', async () => {
   expect(server.socket.sentOf('resume').map((frame) => frame.data)).toEqual([
     { cursors: [{ conversation_id: CONVERSATION, seq: 6 }] },
   ]);
+});
+
+test('says how much it holds of an answer that may have ended meanwhile', async () => {
+  const delta = { run_id: RUN, message_id: ANSWER, offset: 3, text: 'four' };
+  const partials = () => server.socket.sentOf('resume').map((frame) => frame.data.cursors);
+  client.subscribe(CONVERSATION, 4);
+  server.socket.deliver('message.delta', delta, { conversation_id: CONVERSATION });
+  await reconnect();
+  const cursor = { conversation_id: CONVERSATION, seq: 4 };
+  expect(partials()).toEqual([[{ ...cursor, partials: [{ message_id: ANSWER, offset: 7 }] }]]);
+  const end = {
+    run_id: RUN,
+    message_id: ANSWER,
+    finish_reason: 'stop' as const,
+    length: 7,
+    sha256: '',
+  };
+  server.socket.deliver('run.completed', end, { conversation_id: CONVERSATION, seq: 5 });
+  await reconnect();
+  expect(partials()).toEqual([[{ ...cursor, seq: 5 }]]);
 });
 
 test('drops events that it has seen', () => {

@@ -8,6 +8,7 @@ import type { AcceptedMessage } from '../../protocol/resources.js';
 import { networkError, problemError, toApiError, type ApiError } from './errors.js';
 import type { Link } from './link.js';
 import { Outbox, type OutgoingMessage } from './outbox.js';
+import { PartialMessages } from './partial-messages.js';
 import { Requests } from './requests.js';
 import { Subscriptions } from './subscriptions.js';
 
@@ -23,6 +24,7 @@ const RESUME_AGAIN_MS = 1_000;
 export class Exchange {
   private link: Link | undefined;
   private readonly subscriptions = new Subscriptions();
+  private readonly partials = new PartialMessages();
   private readonly requests: Requests;
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
   private readonly outbox = new Outbox((message) => this.link?.send('message.send', message));
@@ -69,7 +71,9 @@ export class Exchange {
     const seq = this.subscriptions.seqOf(id);
     if (this.link === undefined || seq === undefined) return;
     // One frame for each conversation, so that a refusal says which one it is about.
-    const answer = this.request('resume', { cursors: [{ conversation_id: id, seq }] });
+    const partials = this.partials.of(id);
+    const cursor = { conversation_id: id, seq, ...(partials.length > 0 && { partials }) };
+    const answer = this.request('resume', { cursors: [cursor] });
     this.background(answer, (error) => {
       if (error.retry === 'none') this.subscriptions.remove(id);
       else this.resumeLater(id, error.retryAfterMs);
@@ -77,6 +81,7 @@ export class Exchange {
   }
 
   unsubscribe(conversationId: string): void {
+    this.partials.forget(conversationId);
     if (!this.subscriptions.remove(conversationId)) return;
     if (this.link !== undefined) {
       this.background(this.request('unsubscribe', { conversation_id: conversationId }));
@@ -97,7 +102,10 @@ export class Exchange {
     if (frame.type === 'error' && !isAnswer) this.handlers.error(problemError(frame.data));
     if (frame.type === 'resumed') this.resumed(frame.data);
     const verdict = this.subscriptions.accept(frame);
-    if (verdict === 'fresh') this.handlers.frame(frame);
+    if (verdict === 'fresh') {
+      this.partials.note(frame);
+      this.handlers.frame(frame);
+    }
     if (frame.conversation_id === undefined) return;
     // Asked for once, then loaded over HTTP: what the server does not have cannot be had by asking again.
     if (verdict === 'gap') this.resume(frame.conversation_id);

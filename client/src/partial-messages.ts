@@ -1,0 +1,45 @@
+import { LIMITS, type PartialMessage, type ServerFrame } from '../../protocol/messages.js';
+
+interface Entry {
+  conversationId: string;
+  /** UTF-16 code units that have come. */
+  offset: number;
+}
+
+/**
+ * How much has come of the answers that are being written. An answer that ends while no socket is open is not among
+ * those in progress when the next one resumes: with this the server knows that its rest is missing here.
+ */
+export class PartialMessages {
+  private readonly entries = new Map<string, Entry>();
+
+  of(conversationId: string): PartialMessage[] {
+    const own = [...this.entries].filter(([, entry]) => entry.conversationId === conversationId);
+    return own
+      .slice(-LIMITS.maxResumeCursors)
+      .map(([messageId, { offset }]) => ({ message_id: messageId, offset }));
+  }
+
+  /** Takes a frame that is passed on. */
+  note(frame: ServerFrame): void {
+    const { conversation_id: conversationId } = frame;
+    if (conversationId === undefined) return;
+    if (frame.type === 'message.created' && frame.data.message.status === 'streaming') {
+      this.entries.set(frame.data.message.id, { conversationId, offset: 0 });
+    } else if (frame.type === 'message.delta') {
+      const { message_id: id, offset, text } = frame.data;
+      this.entries.set(id, { conversationId, offset: offset + text.length });
+    } else if (
+      frame.type === 'run.completed' ||
+      frame.type === 'run.failed' ||
+      frame.type === 'run.cancelled'
+    ) {
+      this.entries.delete(frame.data.message_id);
+    }
+  }
+
+  forget(conversationId: string): void {
+    for (const [id, entry] of this.entries)
+      if (entry.conversationId === conversationId) this.entries.delete(id);
+  }
+}
