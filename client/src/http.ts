@@ -52,16 +52,17 @@ export class HttpClient {
 
   private async send(call: Call, headers: Record<string, string>): Promise<Response> {
     const limit = AbortSignal.timeout(this.options.timeoutMs ?? 20_000);
+    const init = {
+      method: call.method,
+      headers,
+      signal: call.signal ? AbortSignal.any([call.signal, limit]) : limit,
+      // Identity travels in the header alone; a cookie of the same site has no say here.
+      credentials: 'omit' as const,
+      cache: 'no-store' as const,
+      ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
+    };
     try {
-      return await this.fetch(this.urlOf(call), {
-        method: call.method,
-        headers,
-        signal: call.signal ? AbortSignal.any([call.signal, limit]) : limit,
-        // Identity travels in the header alone; a cookie of the same site has no say here.
-        credentials: 'omit',
-        cache: 'no-store',
-        ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
-      });
+      return await this.fetch(this.urlOf(call), init);
     } catch (cause) {
       throw networkError(
         limit.aborted ? 'The server did not answer in time' : 'The server cannot be reached',

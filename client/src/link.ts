@@ -111,7 +111,7 @@ export class Link {
  * RFC 6455 section 7.1.5: without a close frame the browser makes up a code that no server can send. A reason can only
  * come from the server, also where the TCP connection broke before the closing handshake was through.
  */
-function saidGoodbye(event: CloseEvent): boolean {
+function saidGoodbye(event: { wasClean: boolean; reason: string }): boolean {
   return event.wasClean || event.reason !== '';
 }
 
