@@ -71,7 +71,7 @@ async function measure(run: TestRun, state: StateFolder, options: Options): Prom
 async function main(options: Options): Promise<void> {
   const state = new StateFolder(PROJECT_ROOT);
   await clearEarlierRuns(state);
-  const run = new TestRun(state);
+  const run = new TestRun(state, 'single');
   const end = async (code: number): Promise<never> => {
     await run.end();
     process.exit(code);
