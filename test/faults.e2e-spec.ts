@@ -231,7 +231,7 @@ describe('while a dependency is away', () => {
       };
       expect(await part()).toMatchObject({ page: 200, status: 'up', breaker: 'closed' });
       const told = node.logged(`${dependency}.lost`).length;
-      signalTree(engine().pid, 'SIGSTOP');
+      engine().kill('SIGSTOP');
       try {
         await Promise.all(Array.from({ length: 5 }, () => mint({ conversation_id: conversationId })));
         await sees(2);
@@ -239,7 +239,7 @@ describe('while a dependency is away', () => {
         expect(await metric(node, gauge)).toBe(0);
         await sees(1);
       } finally {
-        signalTree(engine().pid, 'SIGCONT');
+        engine().kill('SIGCONT');
       }
       await sees(0);
       expect(seen.filter((state, index) => state !== seen[index - 1]).slice(0, 3)).toEqual([0, 2, 1]);
