@@ -1,10 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { Role } from '../../protocol/resources.js';
-import { QueryFailedError } from 'typeorm';
 import { DatabaseService } from '../database/database.service.js';
+import { isUniqueViolation } from '../database/unique-violation.js';
 import { UserEntity } from './user.entity.js';
-
-const UNIQUE_VIOLATION = '23505';
 
 @Injectable()
 export class UserStore {
@@ -30,12 +28,7 @@ export class UserStore {
       await this.database.run((dataSource) => dataSource.getRepository(UserEntity).insert(user));
       return true;
     } catch (error) {
-      if (
-        error instanceof QueryFailedError &&
-        (error.driverError as { code?: string }).code === UNIQUE_VIOLATION
-      ) {
-        return false;
-      }
+      if (isUniqueViolation(error)) return false;
       throw error;
     }
   }

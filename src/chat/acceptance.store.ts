@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { type EntityManager, QueryFailedError } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import type { DurableEvent, OnBusy } from '../../protocol/messages.js';
 import type { AcceptedMessage, Message } from '../../protocol/resources.js';
 import { DatabaseService } from '../database/database.service.js';
+import { isUniqueViolation } from '../database/unique-violation.js';
 import { AppError } from '../errors/app-error.js';
 import {
   type EarlierRun,
@@ -39,8 +40,6 @@ export interface Acceptance {
   /** Runs that were told to stop. */
   interrupted: string[];
 }
-
-const UNIQUE_VIOLATION = '23505';
 
 /**
  * Takes questions in: message, event and queued run commit together, or not at all. The row lock of the conversation
@@ -176,10 +175,4 @@ function repeat(
   if (!isSame || earlier.conversation_id !== conversationId) throw new AppError('idempotency_conflict');
   const { question_id: message_id, run_id } = earlier;
   return { accepted: { message_id, seq: Number(earlier.seq), run_id, duplicate: true }, interrupted: [] };
-}
-
-function isUniqueViolation(error: unknown): boolean {
-  return (
-    error instanceof QueryFailedError && (error.driverError as { code?: string }).code === UNIQUE_VIOLATION
-  );
 }

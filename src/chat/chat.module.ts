@@ -18,6 +18,7 @@ import { ReplayService } from './replay.service.js';
 import { ResponderModule } from './responder.module.js';
 import { RunCancelService } from './run-cancel.service.js';
 import { RunCheckpointStore } from './run-checkpoint.store.js';
+import { RunClaimStore } from './run-claim.store.js';
 import { RunEventStore } from './run-event.store.js';
 import { RunLeaseService } from './run-lease.service.js';
 import { RunSignalService } from './run-signal.service.js';
@@ -39,6 +40,7 @@ import { RunWorker } from './run.worker.js';
     EventStore,
     MessageStore,
     RunCheckpointStore,
+    RunClaimStore,
     RunEventStore,
     RunStore,
     ConversationService,

@@ -17,7 +17,7 @@ export type NewEvent = { [T in DurableEventType]: { type: T; data: DurableEventD
 /** What became of an entry. */
 export interface Stored {
   events: DurableEvent[];
-  /** True when another run of the conversation waits for this one's end. */
+  /** True when another run of the user waits, perhaps for this one's end. */
   isAwaited: boolean;
 }
 
@@ -115,7 +115,7 @@ export class RunEventStore {
     const rows = await this.database.run((dataSource) =>
       dataSource.query<{ before: string; is_awaited: boolean }[]>(
         `WITH conversation AS (
-           SELECT id FROM conversations WHERE id = $1 FOR NO KEY UPDATE
+           SELECT id, user_id FROM conversations WHERE id = $1 FOR NO KEY UPDATE
          ), run AS (
            ${run}
          ), numbered AS (
@@ -129,8 +129,9 @@ export class RunEventStore {
                ELSE data END, $6
            FROM numbered, unnest($4::text[], $5::jsonb[]) WITH ORDINALITY AS given (type, data, place)
          )${message === undefined ? '' : `, message AS (${message})`}
-         SELECT before, EXISTS (SELECT 1 FROM runs WHERE conversation_id = $1 AND status = 'queued') AS is_awaited
-         FROM numbered`,
+         SELECT before, EXISTS (
+           SELECT 1 FROM runs WHERE runs.user_id = conversation.user_id AND runs.status = 'queued'
+         ) AS is_awaited FROM numbered, conversation`,
         [
           fence.conversationId,
           fence.id,

@@ -41,6 +41,10 @@ export class RunEntity {
   @Column('text', { nullable: true })
   node!: string | null;
 
+  /** Which of its user's places it holds while running. */
+  @Column('smallint', { nullable: true })
+  place!: number | null;
+
   /** While running: when another node may take it over. After the end: set until its event is known to be published. */
   @Column('timestamptz', { name: 'lease_until', nullable: true })
   leaseUntil!: Date | null;

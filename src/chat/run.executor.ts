@@ -33,7 +33,7 @@ export class RunExecutor {
   ) {}
 
   /**
-   * Answers whether another run of the conversation waits.
+   * Answers whether another run of the user waits.
    * @throws {RunStopped} when the run goes on elsewhere; {AppError} when Postgres cannot be reached for too long
    */
   async execute(run: ClaimedRun, lease: Lease): Promise<boolean> {

@@ -84,7 +84,7 @@ export class RunJournal {
   }
 
   /**
-   * The run ends. `messageId` is undefined when its answer never began. Answers whether another run waits for this end.
+   * The run ends. `messageId` is undefined when its answer never began. Answers whether another run of the user waits.
    * @param beforePublish called between the commit and the event
    */
   async end(

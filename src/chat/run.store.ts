@@ -27,61 +27,14 @@ export interface KnownRun {
   outcome: RunEnd | undefined;
 }
 
-interface ClaimedRow {
-  id: string;
-  conversation_id: string;
-  user_id: string;
-  question_id: string;
-  attempt: number;
-  message_id: string | null;
-  from_node: string | null;
-  is_cancel_requested: boolean;
-}
-
 /** A node that is silent for this long loses its runs to others. */
 export const LEASE_MS = 2000;
-const LEASE = `interval '${LEASE_MS} milliseconds'`;
+export const LEASE = `interval '${LEASE_MS} milliseconds'`;
 
-const CLAIMED = `runs.id, runs.conversation_id, runs.user_id, runs.question_id, runs.attempt, runs.message_id,
-  runs.cancel_requested_at IS NOT NULL AS is_cancel_requested`;
-
-/** Who writes which run. The clock of leases is that of Postgres alone. */
+/** Who writes which run, and what became of it. */
 @Injectable()
 export class RunStore {
   constructor(private readonly database: DatabaseService) {}
-
-  /** Takes queued runs, the oldest first, of conversations in which nothing is written. */
-  async claimQueued(node: string, limit: number): Promise<ClaimedRun[]> {
-    const rows = await this.query<ClaimedRow>(
-      `WITH next AS (
-         SELECT id FROM runs WHERE status = 'queued' AND NOT EXISTS (
-           SELECT 1 FROM runs earlier WHERE earlier.conversation_id = runs.conversation_id
-             AND earlier.status IN ('queued', 'running') AND earlier.position < runs.position
-         )
-         ORDER BY position LIMIT $2 FOR UPDATE SKIP LOCKED
-       ), claimed AS (
-         UPDATE runs SET status = 'running', attempt = runs.attempt + 1, node = $1, lease_until = now() + ${LEASE}
-         FROM next WHERE runs.id = next.id RETURNING ${CLAIMED}
-       ) SELECT *, NULL AS from_node FROM claimed`,
-      [node, limit],
-    );
-    return rows.map(toClaimedRun);
-  }
-
-  /** Takes over runs whose node has been silent for longer than its lease. */
-  async claimAbandoned(node: string, limit: number): Promise<ClaimedRun[]> {
-    const rows = await this.query<ClaimedRow>(
-      `WITH abandoned AS (
-         SELECT id, node FROM runs WHERE status = 'running' AND lease_until < now()
-         ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED
-       ), claimed AS (
-         UPDATE runs SET attempt = runs.attempt + 1, node = $1, lease_until = now() + ${LEASE}
-         FROM abandoned WHERE runs.id = abandoned.id RETURNING ${CLAIMED}, abandoned.node AS from_node
-       ) SELECT * FROM claimed`,
-      [node, limit],
-    );
-    return rows.map(toClaimedRun);
-  }
 
   /** Renews leases in one statement. What is missing in the answer has been taken over, has ended or is deleted. */
   async renew(
@@ -168,17 +121,4 @@ export class RunStore {
   private query<Row>(sql: string, values: unknown[]): Promise<Row[]> {
     return this.database.run((dataSource) => dataSource.query<Row[]>(sql, values));
   }
-}
-
-function toClaimedRun(row: ClaimedRow): ClaimedRun {
-  return {
-    id: row.id,
-    conversationId: row.conversation_id,
-    userId: row.user_id,
-    questionId: row.question_id,
-    attempt: row.attempt,
-    messageId: row.message_id ?? undefined,
-    fromNode: row.from_node ?? undefined,
-    isCancelRequested: row.is_cancel_requested,
-  };
 }

@@ -42,8 +42,7 @@ export class RunSweeper implements OnApplicationBootstrap, OnModuleDestroy {
 
   private async sweep(): Promise<number> {
     try {
-      this.worker.claimQueued();
-      await this.worker.takeOverAbandoned();
+      this.worker.claimAbandonedAndQueued();
       await this.announceEnds();
     } catch (error) {
       // While Postgres is away its breaker tells of it.

@@ -5,11 +5,12 @@ import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
 import { DrainService } from '../websocket/drain.service.js';
+import { RunClaimStore } from './run-claim.store.js';
 import { RunLeaseService } from './run-lease.service.js';
 import { RunSignalService } from './run-signal.service.js';
 import { RunExecutor } from './run.executor.js';
 import { type Lease, RunStopped } from './run.lease.js';
-import { type ClaimedRun, RunStore } from './run.store.js';
+import type { ClaimedRun } from './run.store.js';
 
 /** Answers that one node writes at a time. More wait in the queue, or for other nodes. */
 const MAX_RUNS = 64;
@@ -20,12 +21,13 @@ const HAND_OVER_MS = 500;
 @Injectable()
 export class RunWorker implements OnModuleInit {
   private readonly running = new Set<Promise<void>>();
+  /** One claim at a time: two would both fill the same free places. */
   private claiming: Promise<void> | undefined;
-  private isAskedAgain = false;
+  private readonly asked = new Set<'abandoned' | 'queued'>();
   private isLeaving = false;
 
   constructor(
-    private readonly runs: RunStore,
+    private readonly claims: RunClaimStore,
     private readonly leases: RunLeaseService,
     private readonly executor: RunExecutor,
     private readonly signals: RunSignalService,
@@ -49,23 +51,16 @@ export class RunWorker implements OnModuleInit {
 
   /** Takes queued runs for the free places. Calls that come while it asks lead to one more question, not to many. */
   claimQueued(): void {
-    this.isAskedAgain = true;
-    if (this.claiming !== undefined) return;
-    this.claiming = this.claimWhileAsked().finally(() => {
+    this.asked.add('queued');
+    this.claiming ??= this.claimWhileAsked().finally(() => {
       this.claiming = undefined;
     });
   }
 
-  /** Takes over the runs of nodes that went silent. */
-  async takeOverAbandoned(): Promise<void> {
-    if (this.freePlaces === 0) return;
-    const claimedMs = performance.now();
-    const runs = await this.runs.claimAbandoned(this.config.nodeName, this.freePlaces);
-    for (const run of runs) {
-      this.metrics.runTakeovers.inc();
-      this.logger.warn('run.taken_over', { run_id: run.id, from_node: run.fromNode, attempt: run.attempt });
-      this.begin(run, claimedMs);
-    }
+  /** The same, and before that takes over the runs of nodes that went silent. */
+  claimAbandonedAndQueued(): void {
+    this.asked.add('abandoned');
+    this.claimQueued();
   }
 
   /** Takes no more runs, lets answers end within the drain window, and hands over to other nodes what does not. */
@@ -91,16 +86,29 @@ export class RunWorker implements OnModuleInit {
 
   private async claimWhileAsked(): Promise<void> {
     try {
-      while (this.isAskedAgain && this.freePlaces > 0) {
-        this.isAskedAgain = false;
-        const claimedMs = performance.now();
-        const runs = await this.runs.claimQueued(this.config.nodeName, this.freePlaces);
-        for (const run of runs) this.begin(run, claimedMs);
+      while (this.asked.size > 0 && this.freePlaces > 0) {
+        if (this.asked.delete('abandoned')) await this.takeOverAbandoned();
+        else if (this.asked.delete('queued')) await this.takeQueued();
       }
     } catch (error) {
       // While Postgres is away its breaker tells of it; the next sweep asks again.
       if (!(error instanceof AppError)) this.logger.error('run.claim_failed', { error: String(error) });
     }
+  }
+
+  private async takeOverAbandoned(): Promise<void> {
+    const claimedMs = performance.now();
+    for (const run of await this.claims.claimAbandoned(this.config.nodeName, this.freePlaces)) {
+      this.metrics.runTakeovers.inc();
+      this.logger.warn('run.taken_over', { run_id: run.id, from_node: run.fromNode, attempt: run.attempt });
+      this.begin(run, claimedMs);
+    }
+  }
+
+  private async takeQueued(): Promise<void> {
+    const claimedMs = performance.now();
+    const runs = await this.claims.claimQueued(this.config.nodeName, this.freePlaces);
+    for (const run of runs) this.begin(run, claimedMs);
   }
 
   private begin(run: ClaimedRun, claimedMs: number): void {

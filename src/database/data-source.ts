@@ -2,6 +2,7 @@ import { DataSource } from 'typeorm';
 import { CreateUsers1763800000000 } from '../../migrations/1763800000000-create-users.js';
 import { CreateConversations1763800100000 } from '../../migrations/1763800100000-create-conversations.js';
 import { ChainAuditLog1763800300000 } from '../../migrations/1763800300000-chain-audit-log.js';
+import { LimitRunsPerUser1763800500000 } from '../../migrations/1763800500000-limit-runs-per-user.js';
 import { UserEntity } from '../auth/user.entity.js';
 import { ConversationEntity } from '../chat/conversation.entity.js';
 import { EventEntity } from '../chat/event.entity.js';
@@ -20,7 +21,12 @@ export function createDataSource(databaseUrl: string): DataSource {
     type: 'postgres',
     url: databaseUrl,
     entities: [UserEntity, AuditEntity, ConversationEntity, MessageEntity, EventEntity, RunEntity],
-    migrations: [CreateUsers1763800000000, CreateConversations1763800100000, ChainAuditLog1763800300000],
+    migrations: [
+      CreateUsers1763800000000,
+      CreateConversations1763800100000,
+      ChainAuditLog1763800300000,
+      LimitRunsPerUser1763800500000,
+    ],
     applicationName: 'admit-one',
     // TypeORM logs plain text on standard output, which is for JSON lines; what fails is thrown as well.
     logging: false,
