@@ -87,6 +87,24 @@ describe('parseClientFrame', () => {
     );
   });
 
+  test('never throws on nesting as deep as a frame may be, nor on keys that every object has', () => {
+    const depth = fc.integer({ min: 1, max: LIMITS.maxFrameBytes / 2 });
+    const key = fc.constantFrom('__proto__', 'constructor', 'prototype', 'hasOwnProperty', 'toString');
+    const types = fc.constantFrom(...Object.keys(DATA));
+    fc.assert(
+      fc.property(types, key, depth, fc.boolean(), (type, key, depth, isClosed) => {
+        const nested = '['.repeat(depth) + (isClosed ? ']'.repeat(depth) : '');
+        for (const text of [
+          nested,
+          `{"type":"${type}","data":{"${key}":${nested}}}`,
+          `{"${key}":${nested}}`,
+        ]) {
+          expect(parseClientFrame(text)).toHaveProperty('ok');
+        }
+      }),
+    );
+  });
+
   test('never lets a member through that the protocol does not have', () => {
     fc.assert(
       fc.property(frame, fc.dictionary(fc.string(), fc.jsonValue()), (sent, extra) => {

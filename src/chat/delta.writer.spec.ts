@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { unstorable } from '../../protocol/messages.js';
 import { delayToNextFrame, DeltaWriter } from './delta.writer.js';
+import { storableText } from './storable-text.js';
 
 describe('DeltaWriter', () => {
   it('counts offsets in UTF-16 code units of the whole message', () => {
@@ -61,6 +64,41 @@ describe('DeltaWriter', () => {
     writer.push('two');
     writer.markSent(leaving);
     expect(writer.pending()).toEqual({ offset: 4, text: 'two' });
+  });
+});
+
+describe('DeltaWriter, whatever a model writes', () => {
+  // Every code unit for itself, so that pairs are cut in two and halves stand alone.
+  const unit = fc.oneof(
+    fc.constantFrom('a', '\0', '\ud83d', '\ude00'),
+    fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)),
+  );
+  const piece = fc.array(unit, { maxLength: 5 }).map((units) => units.join(''));
+  const fate = fc.constantFrom('waits', 'sent', 'lost');
+
+  it('sends deltas that no offset of which is inside a pair, and that make up the whole text', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(piece, fate)), (pieces) => {
+        const writer = new DeltaWriter('');
+        let text = '';
+        const offsets: number[] = [];
+        const send = (isLost: boolean): void => {
+          const delta = writer.pending();
+          offsets.push(delta.offset, delta.offset + delta.text.length);
+          text = text.slice(0, delta.offset) + delta.text;
+          writer.markSent(delta);
+          if (isLost) writer.takeBack(delta);
+        };
+        for (const [written, fate] of pieces) {
+          writer.push(written);
+          if (fate !== 'waits' && writer.hasPending) send(fate === 'lost');
+        }
+        writer.end();
+        send(false);
+        expect(text).toBe(storableText(pieces.map(([written]) => written).join('')));
+        for (const offset of offsets) expect(unstorable(text.slice(0, offset))).toBe(false);
+      }),
+    );
   });
 });
 
