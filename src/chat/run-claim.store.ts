@@ -20,6 +20,12 @@ interface ClaimedRow {
  */
 const MAX_RUNS_PER_USER = 4;
 
+/**
+ * Queued runs of one user that a claim looks at. Who queues more than these in one conversation keeps nobody waiting but
+ * himself, and a claim costs 2 ms for him, where 10,000 of them would make it 138 ms.
+ */
+const MAX_RUNS_LOOKED_AT = 200;
+
 const CLAIMED = `runs.id, runs.conversation_id, runs.user_id, runs.question_id, runs.attempt, runs.message_id,
   runs.cancel_requested_at IS NOT NULL AS is_cancel_requested`;
 
@@ -41,8 +47,11 @@ const FREE_PLACES = `
 
 /** A user's oldest queued runs, as many as may begin, of conversations in which nothing is written. */
 const FIRST_OF_USER = `
-  SELECT id, row_number() OVER (ORDER BY position) AS turn FROM runs candidate
-  WHERE candidate.user_id = free.user_id AND candidate.status = 'queued' AND NOT EXISTS (
+  SELECT id, row_number() OVER (ORDER BY position) AS turn FROM (
+    SELECT id, conversation_id, position FROM runs WHERE user_id = free.user_id AND status = 'queued'
+    ORDER BY position LIMIT ${MAX_RUNS_LOOKED_AT}
+  ) candidate
+  WHERE NOT EXISTS (
     SELECT 1 FROM runs earlier WHERE earlier.conversation_id = candidate.conversation_id
       AND earlier.status IN ('queued', 'running') AND earlier.position < candidate.position
   ) ORDER BY position LIMIT cardinality(free.places)`;
