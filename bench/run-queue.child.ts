@@ -1,0 +1,27 @@
+import { randomUUID } from 'node:crypto';
+import { BullQueue } from './bull.queue.js';
+import type { QueueUrls } from './question.queue.js';
+import { SkipLockedQueue } from './skip-locked.queue.js';
+
+/** What the parent is told: a worker took a question, or is ready; a producer has stored its first one. */
+export type ChildMessage = { ready: true } | { begun: string; atMs: number };
+
+/** Which queue, and what to do with it: `store` questions one after the other for ever, or work on them for so long each. */
+const [kind, task, postgres = '', redis = ''] = process.argv.slice(2);
+const urls: QueueUrls = { postgres, redis };
+const queue = kind === 'bullmq' ? new BullQueue(urls) : new SkipLockedQueue(urls);
+
+function tell(message: ChildMessage): void {
+  process.send?.(message);
+}
+
+if (task === 'store') {
+  await queue.store(randomUUID());
+  tell({ ready: true });
+  for (;;) await queue.store(randomUUID());
+} else {
+  const begun = (id: string): void => tell({ begun: id, atMs: Date.now() });
+  const work = queue.work(begun, Number(task));
+  tell({ ready: true });
+  await work;
+}
