@@ -103,6 +103,30 @@ describe('with a model behind Ollama', () => {
     expect(performance.now() - askedAtMs).toBeGreaterThan(8000);
   });
 
+  it('a node that takes over asks it to go on behind the text that was sent', async () => {
+    const doomed = await cluster.addNode();
+    const tokens = Array.from({ length: 200 }, (_, index) => `${index} `);
+    model.behave({ kind: 'answer', tokens, paceMs: 20 }, { kind: 'answer', tokens: ['and so on.'] });
+    const before = model.requests.length;
+    const { id, user } = chat;
+    const asking = { id, socket: await TestSocket.open(doomed, user) };
+    const { run_id } = await ask(asking, 'Count.');
+    for (let frames = 0; frames < 4; frames++)
+      await chat.socket.next('message.delta', ({ data }) => data.run_id === run_id);
+    await doomed.kill();
+    const takeover = await chat.socket.next('run.takeover', () => true, 3000);
+    const end = await endOf(chat.socket, run_id);
+    const { body } = await model.request(before + 1);
+    const written = tokens.join('').slice(0, takeover.data.offset);
+    expect(body.messages.slice(-2)).toMatchObject([
+      { role: 'user', content: 'Count.' },
+      { role: 'assistant', content: written },
+    ]);
+    expect(textOf(chat.socket, end.message_id)).toBe(`${written}and so on.`);
+    expect(end).toMatchObject({ finish_reason: 'stop', ...proofOf(`${written}and so on.`) });
+    expect((await history(chat)).filter((message) => message.run_id === run_id)).toHaveLength(1);
+  });
+
   it("a cancellation from the other node aborts the model's own stream", async () => {
     model.behave({
       kind: 'answer',

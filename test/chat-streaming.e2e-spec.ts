@@ -327,6 +327,33 @@ describe('run.cancel', () => {
     await Promise.all([inside.close(), theirs.close()]);
   });
 
+  it('is always answered where it is sent in one breath with the question, here or on the other node', async () => {
+    const chat = await aChat(cluster.node, alice);
+    const elsewhere = await TestSocket.open(cluster.other, alice);
+    for (let round = 0; round < 6; round++) {
+      const client_message_id = randomUUID();
+      const asked = ask(chat, 'count to 500', { client_message_id });
+      // The frames of one socket are handled in their order, those of two in any.
+      const there = elsewhere.send('run.cancel', { client_message_id });
+      const here = await chat.socket.send('run.cancel', { client_message_id });
+      expect(here).toMatchObject({ type: 'run.cancelled', data: { run_id: (await asked).run_id } });
+      const { type, data } = await there;
+      if (type === 'run.cancelled') expect(data).toEqual(here.data);
+      else expect(data).toMatchObject({ code: 'run_not_found' });
+    }
+    await Promise.all([chat.socket.close(), elsewhere.close()]);
+  });
+
+  it('reaches the writer where the signal to it got lost', async () => {
+    const chat = await aChat(cluster.node, alice);
+    const { run_id } = await ask(chat, 'count to 500');
+    await chat.socket.next('message.delta');
+    // All that is left of a cancellation whose publish reached nobody.
+    await cluster.sql('UPDATE runs SET cancel_requested_at = now() WHERE id = $1', [run_id]);
+    expect(await endOf(chat.socket, run_id, 2000)).toMatchObject({ finish_reason: 'cancelled' });
+    await chat.socket.close();
+  });
+
   it("does not find runs that have ended, are unknown or are a stranger's", async () => {
     const chat = await aChat(cluster.node, alice);
     const { run_id } = await ask(chat, 'count to 1');
