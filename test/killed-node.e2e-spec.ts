@@ -55,4 +55,15 @@ describe('the connections of a node that was killed', () => {
     expect(emails).toContain(admin.email);
     await Promise.all([stays, ...opened].map((socket) => socket.close()));
   });
+
+  it('are not mistaken for those of a node that is younger than the list of the living', async () => {
+    const user = await aUser(cluster);
+    const young = await cluster.addNode();
+    const first = await TestSocket.open(young, user, { client_id: 'tab' });
+    const others = [await TestSocket.open(young, user)];
+    await TestSocket.open(cluster.node, user, { client_id: 'tab' });
+    expect(await first.closes()).toEqual({ code: 4409, reason: 'replaced' });
+    await expect(TestSocket.open(cluster.node, user)).rejects.toThrow('403');
+    await Promise.all(others.map((socket) => socket.close()));
+  });
 });

@@ -14,12 +14,14 @@ const ADMIT = `
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 local ofSession, ofUser, replaced = 0, 0, {}
 local session, client, living = ARGV[4], ARGV[5], ARGV[10]
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+local members = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for index = 1, #members, 2 do
+  local member, beat = members[index], tonumber(members[index + 1])
   local s, c, id, node = string.match(member, '^([^|]*)|([^|]*)|([^|]*)|(.*)$')
-  if living ~= '' and not string.find(living, node, 1, true) then
-    redis.call('ZREM', KEYS[1], member)
-  elseif s == session and c == client then
+  if s == session and c == client then
     replaced[#replaced + 1] = member
+  elseif living ~= '' and beat < tonumber(ARGV[11]) and not string.find(living, node, 1, true) then
+    redis.call('ZREM', KEYS[1], member)
   else
     ofUser = ofUser + 1
     if s == session then ofSession = ofSession + 1 end
@@ -35,6 +37,9 @@ end
 redis.call('ZADD', KEYS[1], ARGV[1], session .. '|' .. client .. '|' .. ARGV[6] .. '|' .. ARGV[7])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return ids`;
+
+/** A node is in the list of those that live this long after it has started, at the latest. */
+const NODE_UNKNOWN_MS = 3000;
 
 /** Who is connected, across the cluster. An entry that no heartbeat renews is forgotten. */
 @Injectable()
@@ -76,6 +81,8 @@ export class ConnectionStore {
         this.maxPerUser,
         // Its own node lives, whatever the list says.
         livingNodes === undefined ? '' : [...livingNodes, nodeId].join(' '),
+        // A node may be younger than the list: its connections are, too.
+        now - NODE_UNKNOWN_MS,
       ),
     );
   }
@@ -129,6 +136,7 @@ declare module 'ioredis' {
       maxPerSession: number,
       maxPerUser: number,
       livingNodes: string,
+      unknownSinceMs: number,
     ): Result<string[] | 'session' | 'user', Context>;
   }
 }
