@@ -105,6 +105,25 @@ test('keeps a whole answer, and loads one again that is not', async () => {
   expect(feed.state.messages[0]).toMatchObject({ content: 'Hello world', status: 'complete' });
 });
 
+test('asks again for an answer that is not whole when the server could not give it', async () => {
+  stored = [answer];
+  feed.open();
+  await settle();
+  live('message.delta', { offset: 0, text: 'Hello' });
+  stored = [{ ...answer, content: 'Hello world', status: 'complete' }];
+  const good = server.answers.get(`GET ${path}/messages`);
+  server.answers.set(`GET ${path}/messages`, () => new Error('no answer in time'));
+  complete('Hello world');
+  await settle();
+  expect(feed.state.phase).toBe('failed');
+  await jest.advanceTimersByTimeAsync(500);
+  expect(feed.state.phase).toBe('failed');
+  if (good) server.answers.set(`GET ${path}/messages`, good);
+  await jest.advanceTimersByTimeAsync(30_000);
+  expect(feed.state.phase).toBe('ready');
+  expect(feed.state.messages[0]).toMatchObject({ content: 'Hello world', status: 'complete' });
+});
+
 test('does not load an answer again that is whole', async () => {
   stored = [answer];
   feed.open();

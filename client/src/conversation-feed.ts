@@ -1,5 +1,6 @@
 import type { RunEnd, ServerFrame } from '../../protocol/messages.js';
 import type { ChatApi } from './api.js';
+import { Backoff } from './backoff.js';
 import type { ChatClient } from './chat-client.js';
 import { isWholeText } from './digest.js';
 import { Emitter } from './emitter.js';
@@ -23,6 +24,8 @@ export interface FeedState {
 
 const PAGE = 50;
 const EVENTS_PAGE = 200;
+/** Tries in a row to load what could not be loaded: about eight minutes. */
+const LOAD_ATTEMPTS = 20;
 
 /** One conversation as a view shows it: history over HTTP, then live over the client's connection. */
 export class ConversationFeed extends Emitter<{ change: FeedState }> {
@@ -32,6 +35,8 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
   private stopListening: (() => void)[] = [];
   private phase: FeedState['phase'] = 'loading';
   private error: ApiError | undefined;
+  private readonly backoff = new Backoff(LOAD_ATTEMPTS);
+  private retryTimer: ReturnType<typeof setTimeout> | undefined;
   private title = '';
   private hasEarlier = false;
   private current: FeedState;
@@ -72,12 +77,14 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
   close(): void {
     for (const stop of this.stopListening) stop();
     this.stopListening = [];
+    clearTimeout(this.retryTimer);
     this.client.unsubscribe(this.id);
   }
 
   /** Loads the newest messages, and listens from there on. */
   async load(): Promise<void> {
     this.error = undefined;
+    clearTimeout(this.retryTimer);
     if (this.phase === 'failed') this.phase = 'loading';
     this.publish();
     try {
@@ -92,10 +99,10 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
       this.title = title;
       this.hasEarlier = page.has_more;
       this.phase = 'ready';
+      this.backoff.reset();
       this.client.subscribe(this.id, lastSeq);
     } catch (thrown) {
-      this.phase = 'failed';
-      this.error = toApiError(thrown);
+      this.fail(thrown);
     }
     this.publish();
   }
@@ -151,10 +158,20 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
       this.transcript.put(page.messages);
     } catch (thrown) {
       // A text that is known to be wrong must not stand there as if it were right.
-      this.phase = 'failed';
-      this.error = toApiError(thrown);
+      this.fail(thrown);
     }
     this.publish();
+  }
+
+  /** A server that could not answer may be asked again, also while the connection stays open all the time. */
+  private fail(thrown: unknown): void {
+    const error = toApiError(thrown);
+    this.phase = 'failed';
+    this.error = error;
+    clearTimeout(this.retryTimer);
+    if (!this.isOpen || error.retry === 'none') return;
+    const waitMs = this.backoff.next(error.retryAfterMs);
+    if (waitMs !== undefined) this.retryTimer = setTimeout(() => void this.load(), waitMs);
   }
 
   private get isOpen(): boolean {
