@@ -1,7 +1,10 @@
 import { CLOSE_CODES, REPORTED_CODES } from '../../protocol/close-codes.js';
 import type { ErrorCode } from '../../protocol/errors.js';
 
-/** What can happen to a ticket. `unknown` is one that cannot be one of ours, `replayed` one that was used before. */
+/**
+ * What can happen to a ticket. `unknown` is one that cannot be one of ours, `replayed` one that was used before, `handoff`
+ * one that the server made by itself.
+ */
 export const TICKET_EVENTS = [
   'issued',
   'consumed',
@@ -11,6 +14,7 @@ export const TICKET_EVENTS = [
   'unknown',
   'replayed',
   'limited',
+  'handoff',
 ] as const;
 export type TicketEvent = (typeof TICKET_EVENTS)[number];
 
