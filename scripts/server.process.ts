@@ -14,6 +14,8 @@ export interface ServerOptions {
   nodeArgs?: string[];
   logFile: string;
   ledger: ProcessLedger;
+  /** Another build than ours. */
+  entry?: string;
 }
 
 /** A running copy of the built server. */
@@ -27,14 +29,14 @@ const READY_EVENT = 'server.listening';
 
 /** Starts a node and waits until it says that it listens. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
-  const { name, env, nodeArgs = [], logFile, ledger } = options;
-  if (!existsSync(SERVER_ENTRY)) throw new LaunchError(`${SERVER_ENTRY} is missing: run npm run build.`);
+  const { name, env, nodeArgs = [], logFile, ledger, entry = SERVER_ENTRY } = options;
+  if (!existsSync(entry)) throw new LaunchError(`${entry} is missing: run npm run build.`);
   const logStart = existsSync(logFile) ? statSync(logFile).size : 0;
   const settings = { ...env, NODE_NAME: name };
   const child = await startChild({
     name,
     command: process.execPath,
-    args: ['--enable-source-maps', ...nodeArgs, SERVER_ENTRY],
+    args: ['--enable-source-maps', ...nodeArgs, entry],
     env: settings,
     logFile,
     ledger,

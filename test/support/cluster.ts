@@ -10,6 +10,8 @@ export interface ClusterOptions extends EngineOptions {
   nodes?: number;
   /** Settings of every node. */
   env?: Record<string, string>;
+  /** Another build of the server than ours. */
+  serverEntry?: string;
 }
 
 /** Nodes that share a database, a Redis and a signing key. */
@@ -31,7 +33,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const addNode = async (env: Record<string, string> = {}): Promise<TestNode> => {
     const settings = { ...(await ownAddress()), ...engineSettings(engines), JWT_SECRET: jwtSecret };
     const name = `node-${nodes.length + 1}`;
-    const node = await startNode({ name, env: { ...settings, ...options.env, ...env } });
+    const node = await startNode({
+      name,
+      env: { ...settings, ...options.env, ...env },
+      ...(options.serverEntry !== undefined && { serverEntry: options.serverEntry }),
+    });
     nodes.push(node);
     return node;
   };

@@ -55,13 +55,15 @@ export interface NodeOptions {
   name?: string;
   /** Must hold DATABASE_URL, REDIS_URL and JWT_SECRET; overrides the test settings. */
   env: Record<string, string>;
+  /** Another build of the server than ours. */
+  serverEntry?: string;
 }
 
 /**
  * Starts a node. Nothing but PATH and HOME of our own environment reaches it, and the folder in which a node that ends in
  * order leaves its coverage, where somebody asks for it.
  */
-export async function startNode({ name = 'node', env }: NodeOptions): Promise<TestNode> {
+export async function startNode({ name = 'node', env, serverEntry }: NodeOptions): Promise<TestNode> {
   const unique = `${name}-${randomBytes(3).toString('hex')}`;
   const { PATH = '', HOME = '/', [COVERAGE_VARIABLE]: coverage } = process.env;
   const own = { PATH, HOME, PORT: '0', ...(coverage !== undefined && { NODE_V8_COVERAGE: coverage }) };
@@ -71,6 +73,7 @@ export async function startNode({ name = 'node', env }: NodeOptions): Promise<Te
     nodeArgs: ['--import', witness(unique)],
     logFile: logFile(unique),
     ledger: runLedger(currentRun().folder),
+    ...(serverEntry !== undefined && { entry: serverEntry }),
   });
   return {
     name: unique,

@@ -157,7 +157,7 @@ function toolCall(call: OllamaToolCall, index: number): Record<string, unknown> 
 /** Responses that were broken off on purpose. */
 export const broken = new WeakSet<ServerResponse>();
 
-function breakOff(response: ServerResponse): void {
+export function breakOff(response: ServerResponse): void {
   broken.add(response);
   // Not a reset, which could overtake bytes that the client has not read yet.
   response.socket?.destroy();

@@ -1,7 +1,14 @@
 import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { broken, perform, sendJson, type Behaviour, type ChatRequestBody } from './ollama-behaviour.js';
+import {
+  breakOff,
+  broken,
+  perform,
+  sendJson,
+  type Behaviour,
+  type ChatRequestBody,
+} from './ollama-behaviour.js';
 
 export interface RecordedRequest {
   body: ChatRequestBody;
@@ -21,6 +28,8 @@ export class OllamaServer {
   readonly requests: RecordedRequest[] = [];
   private readonly arrivals = new EventEmitter();
   private readonly script: Behaviour[] = [];
+  private choose: ((body: ChatRequestBody) => Behaviour) | undefined;
+  private readonly streaming = new Set<ServerResponse>();
   private connections = 0;
   private readonly connectionNumbers = new WeakMap<object, number>();
 
@@ -49,6 +58,17 @@ export class OllamaServer {
   /** What the next chats meet, one each; the last one stays. */
   behave(...behaviours: Behaviour[]): void {
     this.script.splice(0, Infinity, ...behaviours);
+  }
+
+  /** From now on each chat meets what `choose` makes of its request. */
+  behaveBy(choose: (body: ChatRequestBody) => Behaviour): void {
+    this.choose = choose;
+  }
+
+  /** Cuts every answer that is being sent. Answers how many. */
+  breakStreams(): number {
+    for (const response of this.streaming) breakOff(response);
+    return this.streaming.size;
   }
 
   /** Resolves with the n-th chat (from 0) as soon as it has arrived. */
@@ -88,8 +108,11 @@ export class OllamaServer {
     if (!this.models.includes(withTag(body.model))) {
       return sendJson(response, 404, { error: `model '${body.model}' not found` });
     }
-    const behaviour = this.script.length > 1 ? this.script.shift() : this.script[0];
-    await perform(behaviour ?? { kind: 'answer' }, body, response);
+    const scripted = this.script.length > 1 ? this.script.shift() : this.script[0];
+    const behaviour = this.choose?.(body) ?? scripted ?? { kind: 'answer' };
+    this.streaming.add(response);
+    response.once('close', () => this.streaming.delete(response));
+    await perform(behaviour, body, response);
   }
 }
 
