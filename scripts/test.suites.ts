@@ -17,12 +17,14 @@ interface Need {
 
 export interface Suite {
   /** Also the name of the Jest project. */
-  name: 'unit' | 'e2e' | 'rules' | 'interop' | 'browser';
+  name: 'unit' | 'e2e' | 'rules' | 'interop' | 'browser' | 'certify';
   /** Folder of its specs when they are few enough to be absent or not runnable as a whole. */
   folder?: string;
   needsEngines: boolean;
   needs: Need[];
   limitMinutes: number;
+  /** Run when it is named, and not with the others. */
+  isOnDemand?: boolean;
 }
 
 const CHROMIUM: Need = { debianPackage: 'chromium', isThere: () => onPath('chromium') !== undefined };
@@ -39,6 +41,14 @@ export const SUITES: Suite[] = [
   { name: 'rules', folder: 'test/rules', needsEngines: false, needs: [PROMTOOL], limitMinutes: 1 },
   { name: 'interop', folder: 'test/interop', needsEngines: true, needs: [PYTHON], limitMinutes: 2 },
   { name: 'browser', folder: 'test/browser', needsEngines: true, needs: [CHROMIUM], limitMinutes: 3 },
+  {
+    name: 'certify',
+    folder: 'test/certify',
+    needsEngines: true,
+    needs: [],
+    limitMinutes: 120,
+    isOnDemand: true,
+  },
 ];
 
 /** Spec files of a suite that has a folder of its own. */

@@ -197,11 +197,12 @@ class TestRunner {
 
 /** `--only e2e tickets` runs the files of one suite that match; `--only tickets` looks in all suites. */
 function chosen(args: string[]): { suites: Suite[]; patterns: string[]; isWhole: boolean } {
-  if (args[0] !== '--only') return { suites: SUITES, patterns: args, isWhole: args.length === 0 };
+  const all = SUITES.filter(({ isOnDemand }) => isOnDemand !== true);
+  if (args[0] !== '--only') return { suites: all, patterns: args, isWhole: args.length === 0 };
   const [, first, ...rest] = args;
   const suite = SUITES.find((candidate) => candidate.name === first);
   if (suite !== undefined) return { suites: [suite], patterns: rest, isWhole: false };
-  return { suites: SUITES, patterns: args.slice(1), isWhole: false };
+  return { suites: all, patterns: args.slice(1), isWhole: false };
 }
 
 const state = new StateFolder(PROJECT_ROOT);

@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Berth, Fleet } from './fleet.js';
+import type { Random } from './random.js';
+
+/** Something that goes wrong and is mended again. Resolves when it is mended. */
+export interface Fault {
+  readonly name: string;
+  /** Answers the names of the nodes whose sockets may end without a close frame; `every` for a cut network. */
+  strike(fleet: Fleet, random: Random): Promise<readonly string[] | 'every'>;
+}
+
+const FREEZE_MS = 5000;
+const CUT_MS = 3000;
+const RESTART_MS = 1000;
+
+function pickUp(fleet: Fleet, random: Random): Berth {
+  return random.pick(fleet.berths.filter(({ isUp }) => isUp));
+}
+
+async function killNode(fleet: Fleet, random: Random): Promise<string[]> {
+  const berth = pickUp(fleet, random);
+  berth.isUp = false;
+  const { name } = berth.node;
+  await berth.node.kill();
+  await sleep(RESTART_MS);
+  await fleet.fill(berth);
+  return [name];
+}
+
+/** SIGTERM to each node in turn; the next one goes when the place of the last is taken. */
+async function rollNodes(fleet: Fleet): Promise<string[]> {
+  for (const berth of fleet.berths) {
+    berth.isUp = false;
+    const { code, signal } = await berth.node.stop();
+    if (code !== 0) throw new Error(`${berth.node.name} ended with ${code ?? signal}, not 0`);
+    await fleet.fill(berth);
+  }
+  return [];
+}
+
+/** A node that stops for longer than its leases last, and then goes on as if nothing had been. */
+async function freezeNode(fleet: Fleet, random: Random): Promise<string[]> {
+  const berth = pickUp(fleet, random);
+  berth.isUp = false;
+  berth.node.signal('SIGSTOP');
+  await sleep(FREEZE_MS);
+  berth.node.signal('SIGCONT');
+  berth.isUp = true;
+  return [berth.node.name];
+}
+
+async function restartRedis(fleet: Fleet): Promise<string[]> {
+  const { redis } = fleet.cluster;
+  redis.kill('SIGKILL');
+  await sleep(RESTART_MS);
+  await redis.restart();
+  return [];
+}
+
+async function pauseRedis(fleet: Fleet): Promise<string[]> {
+  const { redis } = fleet.cluster;
+  redis.kill('SIGSTOP');
+  await sleep(FREEZE_MS);
+  redis.kill('SIGCONT');
+  return [];
+}
+
+async function restartPostgres(fleet: Fleet): Promise<string[]> {
+  const { postgres } = fleet.cluster;
+  if (postgres === undefined) throw new Error('this fleet has no Postgres of its own');
+  postgres.kill('SIGKILL');
+  await sleep(RESTART_MS);
+  await postgres.restart();
+  return [];
+}
+
+async function cutNodeFromRedis(fleet: Fleet, random: Random): Promise<string[]> {
+  const { redis } = pickUp(fleet, random);
+  redis.refuse();
+  redis.cut();
+  await sleep(CUT_MS);
+  redis.heal();
+  return [];
+}
+
+/** Packets are lost and nobody says so. */
+async function isolateNodeFromRedis(fleet: Fleet, random: Random): Promise<string[]> {
+  const { redis } = pickUp(fleet, random);
+  redis.hold();
+  await sleep(CUT_MS);
+  redis.heal();
+  return [];
+}
+
+async function cutClients(fleet: Fleet): Promise<'every'> {
+  for (let times = 0; times < 3; times++) {
+    for (const { front } of fleet.berths) front.cut();
+    await sleep(CUT_MS / 3);
+  }
+  return 'every';
+}
+
+async function breakModel(fleet: Fleet): Promise<string[]> {
+  for (let times = 0; times < 3; times++) {
+    fleet.model.breakStreams();
+    await sleep(CUT_MS / 3);
+  }
+  return [];
+}
+
+export const FAULTS: readonly Fault[] = [
+  { name: 'kill -9 of a node', strike: killNode },
+  { name: 'network cut between clients and nodes', strike: cutClients },
+  { name: 'Redis killed and started again', strike: restartRedis },
+  { name: 'a node frozen for 5 s', strike: freezeNode },
+  { name: 'Postgres killed and started again', strike: restartPostgres },
+  { name: 'network cut between a node and Redis', strike: cutNodeFromRedis },
+  { name: 'model dies in mid-stream', strike: breakModel },
+  { name: 'Redis paused for 5 s', strike: pauseRedis },
+  { name: 'packets lost between a node and Redis', strike: isolateNodeFromRedis },
+  { name: 'SIGTERM of each node in turn', strike: rollNodes },
+];

@@ -1,0 +1,92 @@
+import { appendFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { currentRun } from '../../scripts/test.run.js';
+import { type CertificateOptions, certify, type Certificate } from './certificate.js';
+import { type Fault, FAULTS } from './faults.js';
+import { PLANTED_FAULTS, type PlantedFault, plantedServer } from './planted-faults.js';
+import { Random } from './random.js';
+
+/** Settable: `SEED=7 CLIENTS=50 ROUNDS=20 npm run certify`. */
+const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
+const CLIENTS = Number(process.env.CLIENTS ?? 200);
+/** Rounds after the first ones, which are each fault once. */
+const MORE_ROUNDS = Number(process.env.ROUNDS ?? 50);
+const LIMIT_MS = 100 * 60_000;
+/** For planted faults: enough of what shows them. */
+const PLANTED_ROUNDS = 6;
+const PLANTED_CLIENTS = 16;
+
+const shared = { nodes: 3, loadMs: 2000, say: tell } satisfies Partial<CertificateOptions>;
+
+/** Into the run's folder as well: Jest keeps what is said until a test has ended. */
+function tell(line: string): void {
+  appendFileSync(join(currentRun().folder, 'certificate.txt'), `${line}\n`);
+  writeSync(process.stderr.fd, `${line}\n`);
+}
+
+function report({ seed, rounds, reloads, failedAnswers }: Certificate): void {
+  const acknowledged = rounds.reduce((sum, round) => sum + round.acknowledged, 0);
+  const slowest = Math.max(...rounds.map(({ recoveryMs }) => recoveryMs));
+  const broken = rounds.reduce((sum, { findings }) => sum + findings.total, 0);
+  tell(
+    `seed ${seed}: ${rounds.length} rounds, ${acknowledged} messages acknowledged, ${broken} promises broken; ` +
+      `${failedAnswers} answers marked as failed, ${reloads} conversations loaded again, slowest recovery ${Math.round(slowest)} ms`,
+  );
+}
+
+describe('the certificate', () => {
+  it(
+    'is given: every promise is kept under each fault, and under a random schedule of them',
+    async () => {
+      const random = new Random(SEED);
+      const schedule = Array.from({ length: MORE_ROUNDS }, () => random.pick(FAULTS));
+      tell(`\nseed ${SEED}, ${CLIENTS} clients, ${FAULTS.length + MORE_ROUNDS} rounds`);
+      const certificate = await certify({
+        ...shared,
+        seed: SEED,
+        clients: CLIENTS,
+        faults: [...FAULTS, ...schedule],
+        thinkMs: CLIENTS * 40,
+        longShare: 0.05,
+      });
+      report(certificate);
+      expect(certificate.rounds.filter(({ findings }) => findings.total > 0)).toEqual([]);
+    },
+    LIMIT_MS,
+  );
+
+  it.each(Object.keys(PLANTED_FAULTS) as PlantedFault[])(
+    'is refused to a server with the fault "%s"',
+    async (fault) => {
+      const { breaks } = PLANTED_FAULTS[fault];
+      const server = plantedServer(fault, currentRun().data);
+      try {
+        tell(`\nplanted: ${fault}`);
+        const certificate = await certify({
+          ...shared,
+          seed: SEED,
+          clients: PLANTED_CLIENTS,
+          faults: Array.from({ length: PLANTED_ROUNDS }, () => showing(fault)),
+          thinkMs: 500,
+          longShare: fault === 'skip-fence' ? 0.5 : 0,
+          until: breaks,
+          serverEntry: server.entry,
+        });
+        report(certificate);
+        expect(certificate.rounds.some(({ findings }) => findings.counts[breaks] > 0)).toBe(true);
+      } finally {
+        server.remove();
+      }
+    },
+    LIMIT_MS,
+  );
+});
+
+/** What goes wrong in the world so that the planted fault can show. */
+function showing(planted: PlantedFault): Fault {
+  const wanted = planted === 'skip-fence' ? 'a node frozen for 5 s' : 'network cut between clients and nodes';
+  const fault = FAULTS.find(({ name }) => name === wanted);
+  if (fault === undefined) throw new Error(`there is no fault "${wanted}"`);
+  return fault;
+}
