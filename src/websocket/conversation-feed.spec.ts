@@ -81,4 +81,24 @@ describe('a message of the feed', () => {
     expect(parsed.seq).toBe(seq);
     expect(parsed.bytes.subarray(2).toString()).toBe('{"type":"x"}');
   });
+
+  it('tells its delta, if it is one', () => {
+    const delta = {
+      type: 'message.delta',
+      conversation_id: 'c1',
+      data: { offset: 0, text: 'x'.repeat(70_000) },
+    };
+    const read = (seq: number | undefined, value: object) =>
+      parseFeedMessage(Buffer.from(toFeedMessage(seq, JSON.stringify(value))));
+    const frame = read(undefined, delta);
+    expect(frame.delta).toEqual(delta);
+    expect(frame.delta).toBe(frame.delta);
+    expect(
+      read(undefined, { ...delta, data: { offset: 0, text: 'x'.repeat(200) } }).delta?.data.text,
+    ).toHaveLength(200);
+    for (const other of [read(1, delta), read(undefined, { type: 'notice', data: {} })]) {
+      expect(other.delta).toBeUndefined();
+      expect(other.delta).toBeUndefined();
+    }
+  });
 });

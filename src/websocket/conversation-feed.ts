@@ -47,14 +47,15 @@ export function parseFeedMessage(message: Buffer): FeedFrame {
  * may publish them the other way round; whatever comes after a missing event waits for it.
  */
 export class ConversationFeed {
-  private last: number | undefined;
+  /** Of the last durable event that went out; no number is one more than it before the first. */
+  private last = Number.NEGATIVE_INFINITY;
   private waiting: FeedFrame[] = [];
 
   /** Takes a frame and returns those that may go out now, in order. */
   accept(frame: FeedFrame): FeedFrame[] {
     if (this.waiting.length > 0) return this.acceptBehindGap(frame);
     if (frame.seq === undefined) return [frame];
-    if (this.last === undefined || frame.seq === this.last + 1) {
+    if (!this.hasBegun || frame.seq === this.last + 1) {
       this.last = frame.seq;
       return [frame];
     }
@@ -65,12 +66,12 @@ export class ConversationFeed {
 
   /** Says which event was the last before the feed began, so that the first one can be missed. */
   beginAfter(seq: number): void {
-    this.last ??= seq;
+    if (!this.hasBegun) this.last = seq;
   }
 
   /** The last event that was passed on; `undefined` while there was none. */
   get lastSeq(): number | undefined {
-    return this.last;
+    return this.hasBegun ? this.last : undefined;
   }
 
   get waitingCount(): number {
@@ -79,7 +80,6 @@ export class ConversationFeed {
 
   /** What is missing before the first event that waits, both ends included. */
   get hole(): { fromSeq: number; toSeq: number } | undefined {
-    if (this.last === undefined) return undefined;
     const waiting = this.waiting.flatMap(({ seq }) => seq ?? []);
     if (waiting.length === 0) return undefined;
     return { fromSeq: this.last + 1, toSeq: Math.min(...waiting) - 1 };
@@ -89,13 +89,17 @@ export class ConversationFeed {
   giveUp(): FeedFrame[] {
     const frames = inOrder(this.waiting);
     this.waiting = [];
-    for (const { seq } of frames) if (seq !== undefined) this.last = Math.max(this.last ?? 0, seq);
+    for (const { seq } of frames) if (seq !== undefined) this.last = Math.max(this.last, seq);
     return frames;
   }
 
+  private get hasBegun(): boolean {
+    return Number.isFinite(this.last);
+  }
+
   private acceptBehindGap(frame: FeedFrame): FeedFrame[] {
-    if (frame.seq === undefined || frame.seq !== (this.last ?? 0) + 1) {
-      if (frame.seq === undefined || frame.seq > (this.last ?? 0)) this.waiting.push(frame);
+    if (frame.seq === undefined || frame.seq !== this.last + 1) {
+      if (frame.seq === undefined || frame.seq > this.last) this.waiting.push(frame);
       return [];
     }
     this.last = frame.seq;

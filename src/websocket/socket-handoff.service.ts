@@ -21,14 +21,16 @@ export class SocketHandoff {
    * @param startMs when the drain began, on the clock of `performance.now()`.
    */
   async offer(sockets: readonly AuthenticatedSocket[], plan: DrainPlan, startMs: number): Promise<void> {
-    const slots = slotsOf(plan, sockets.length);
-    for (let from = 0; from < sockets.length; from += BATCH) {
+    const offers = slotsOf(plan, sockets.length).map((slotMs, index) => ({
+      slotMs,
+      socket: sockets[index]!,
+    }));
+    for (let from = 0; from < offers.length; from += BATCH) {
       if (performance.now() - startMs >= plan.lastSlotMs) return;
-      const offers = sockets.slice(from, from + BATCH).map((socket, index) => {
-        const slotMs = slots[from + index] ?? plan.lastSlotMs;
-        return this.offerOne(socket, startMs + slotMs, startMs + plan.deadlineMs);
-      });
-      const outcomes = await Promise.allSettled(offers);
+      const batch = offers
+        .slice(from, from + BATCH)
+        .map(({ socket, slotMs }) => this.offerOne(socket, startMs + slotMs, startMs + plan.deadlineMs));
+      const outcomes = await Promise.allSettled(batch);
       const failure = outcomes.find((outcome) => outcome.status === 'rejected');
       if (failure !== undefined) {
         // Without Redis no node lets anybody in: there is nowhere to go, and nothing to be gained by asking on.
