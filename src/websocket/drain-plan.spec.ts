@@ -33,6 +33,7 @@ describe('the plan of a drain', () => {
         expect(plan.lastSlotMs).toBeLessThan(ttl);
         expect(plan.deadlineMs).toBeLessThanOrEqual(window);
       }),
+      { examples: [[85_000, 64_000, 43, 0.999_999_999_999_996_4]] },
     );
   });
 

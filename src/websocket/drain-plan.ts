@@ -44,7 +44,8 @@ export function slotsOf(
   random: () => number = Math.random,
 ): number[] {
   const partMs = (lastSlotMs - firstSlotMs) / count;
-  return Array.from({ length: count }, (_, index) => firstSlotMs + (index + random()) * partMs);
+  // The last part may end a rounding error later than its sum says.
+  return Array.from({ length: count }, (_, index) => Math.min(lastSlotMs, firstSlotMs + (index + random()) * partMs));
 }
 
 /** How long one of `count` sockets that are closed at the same time should wait before it comes back. */
