@@ -230,13 +230,13 @@ describe('of the nodes that write', () => {
     await endOf(chat.socket, run_id);
     await chat.socket.close();
     const isAnnounced = async (): Promise<boolean> => {
-      const rows = await cluster.sql('SELECT 1 FROM runs WHERE id = $1 AND lease_until IS NULL', [run_id]);
+      const rows = await cluster.sql('SELECT 1 FROM runs WHERE id = $1 AND announce_after IS NULL', [run_id]);
       return rows.length === 1;
     };
     await eventually(isAnnounced, 'the note that the end was published');
     const watcher = await watch(chat, cluster.node);
     // What the row looks like when its node died between the commit and the publication.
-    await cluster.sql("UPDATE runs SET lease_until = now() - interval '1 second' WHERE id = $1", [run_id]);
+    await cluster.sql("UPDATE runs SET announce_after = now() - interval '1 second' WHERE id = $1", [run_id]);
     const end = await endOf(watcher, run_id);
     expect(end).toMatchObject({ finish_reason: 'stop' });
     expect(textOf(watcher, end.message_id)).toBe('1');

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DurableEvent, DurableEventType } from '../../protocol/messages.js';
 import type { MessageStatus } from '../../protocol/resources.js';
 import { DatabaseService } from '../database/database.service.js';
+import { ANNOUNCEMENT_LEASE } from './run.store.js';
 
 interface EventRow {
   conversation_id: string;
@@ -19,9 +20,6 @@ export interface UnannouncedEnd {
 }
 
 const COLUMNS = 'events.conversation_id, events.seq, events.type, events.data, events.ts';
-
-/** Longest that a node has to tell others of the end of a run, before others tell it for it. */
-const ANNOUNCEMENT_LEASE = "interval '2 seconds'";
 
 /** Reads the log. What writes it is in `acceptance.store.ts` and `run-event.store.ts`. */
 @Injectable()
@@ -73,10 +71,9 @@ export class EventStore {
   async takeUnannouncedEnds(limit: number): Promise<UnannouncedEnd[]> {
     const rows = await this.query<EventRow & { content: string; status: MessageStatus }>(
       `WITH overdue AS (
-         SELECT id FROM runs WHERE lease_until < now() AND status NOT IN ('queued', 'running')
-         ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
+         SELECT id FROM runs WHERE announce_after < now() ORDER BY announce_after LIMIT $1 FOR UPDATE SKIP LOCKED
        ), runs AS (
-         UPDATE runs SET lease_until = now() + ${ANNOUNCEMENT_LEASE} FROM overdue WHERE runs.id = overdue.id
+         UPDATE runs SET announce_after = now() + ${ANNOUNCEMENT_LEASE} FROM overdue WHERE runs.id = overdue.id
          RETURNING runs.id, runs.conversation_id, runs.message_id
        ) SELECT ${COLUMNS}, messages.content, messages.status FROM runs ${JOIN_END_EVENT}`,
       [limit],

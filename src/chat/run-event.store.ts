@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DurableEvent, DurableEventData, DurableEventType, RunEnd } from '../../protocol/messages.js';
 import type { MessageStatus } from '../../protocol/resources.js';
 import { DatabaseService } from '../database/database.service.js';
+import { ANNOUNCEMENT_LEASE } from './run.store.js';
 import type { RunStatus } from './run.entity.js';
 
 /** Names the attempt that writes. A write whose attempt is over changes nothing. */
@@ -34,9 +35,6 @@ export interface RunOutcome {
   content: string;
   end: RunEnd;
 }
-
-/** Longest that a node has to tell others of the end of a run, before others tell it for it. */
-const ANNOUNCEMENT_LEASE = "interval '2 seconds'";
 
 const INSERT_ANSWER =
   'INSERT INTO messages (id, conversation_id, user_id, role, content, status, seq, run_id, parent_id, created_at)';
@@ -158,7 +156,7 @@ function isCurrent(status: 'queued' | 'running'): string {
 
 function endRun(from: 'queued' | 'running'): string {
   return `UPDATE runs SET status = $8, outcome = $11, message_id = $7, ended_at = $6,
-            lease_until = now() + ${ANNOUNCEMENT_LEASE}
+            lease_until = NULL, announce_after = now() + ${ANNOUNCEMENT_LEASE}
           FROM conversation WHERE ${isCurrent(from)}
           RETURNING runs.user_id, runs.question_id, runs.message_id`;
 }

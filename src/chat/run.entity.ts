@@ -45,9 +45,13 @@ export class RunEntity {
   @Column('smallint', { nullable: true })
   place!: number | null;
 
-  /** While running: when another node may take it over. After the end: set until its event is known to be published. */
+  /** While running: when another node may take it over. */
   @Column('timestamptz', { name: 'lease_until', nullable: true })
   leaseUntil!: Date | null;
+
+  /** After the end: when other nodes publish its event again. Null as soon as it is known to be published. */
+  @Column('timestamptz', { name: 'announce_after', nullable: true })
+  announceAfter!: Date | null;
 
   @Column('timestamptz', { name: 'cancel_requested_at', nullable: true })
   cancelRequestedAt!: Date | null;

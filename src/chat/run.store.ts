@@ -31,6 +31,9 @@ export interface KnownRun {
 export const LEASE_MS = 2000;
 export const LEASE = `interval '${LEASE_MS} milliseconds'`;
 
+/** Longest that a node has to tell others of the end of a run, before others tell it for it. */
+export const ANNOUNCEMENT_LEASE = "interval '2 seconds'";
+
 /** Who writes which run, and what became of it. */
 @Injectable()
 export class RunStore {
@@ -63,10 +66,7 @@ export class RunStore {
 
   /** Notes that the ends of these runs were published. */
   async confirmAnnounced(ids: readonly string[]): Promise<void> {
-    await this.query(
-      `UPDATE runs SET lease_until = NULL WHERE id = ANY($1::uuid[]) AND status NOT IN ('queued', 'running')`,
-      [ids],
-    );
+    await this.query(`UPDATE runs SET announce_after = NULL WHERE id = ANY($1::uuid[])`, [ids]);
   }
 
   async find(

@@ -3,6 +3,7 @@ import { CreateUsers1763800000000 } from '../../migrations/1763800000000-create-
 import { CreateConversations1763800100000 } from '../../migrations/1763800100000-create-conversations.js';
 import { ChainAuditLog1763800300000 } from '../../migrations/1763800300000-chain-audit-log.js';
 import { LimitRunsPerUser1763800500000 } from '../../migrations/1763800500000-limit-runs-per-user.js';
+import { LightenRunIndexes1763800600000 } from '../../migrations/1763800600000-lighten-run-indexes.js';
 import { UserEntity } from '../auth/user.entity.js';
 import { ConversationEntity } from '../chat/conversation.entity.js';
 import { EventEntity } from '../chat/event.entity.js';
@@ -13,8 +14,12 @@ import { AuditEntity } from '../observability/audit.entity.js';
 /** Every node may start at once: the first to hold this lock migrates, the others wait for it and find nothing to do. */
 const MIGRATION_LOCK = 4_720_115;
 
-/** Longest that one statement may take before the caller is told 503. */
-const STATEMENT_TIMEOUT_MS = 1200;
+/** Longest that a caller waits for one statement before it is told 503. */
+const QUERY_TIMEOUT_MS = 1200;
+/** Postgres ends a statement before its caller gives up: else what nobody waits for any more piles up there. */
+const STATEMENT_TIMEOUT_MS = 1100;
+/** A node that froze, or was cut off, within a transaction holds its locks no longer than this. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5000;
 
 export function createDataSource(databaseUrl: string): DataSource {
   return new DataSource({
@@ -26,13 +31,19 @@ export function createDataSource(databaseUrl: string): DataSource {
       CreateConversations1763800100000,
       ChainAuditLog1763800300000,
       LimitRunsPerUser1763800500000,
+      LightenRunIndexes1763800600000,
     ],
     applicationName: 'admit-one',
     // TypeORM logs plain text on standard output, which is for JSON lines; what fails is thrown as well.
     logging: false,
     poolSize: 12,
     connectTimeoutMS: 1000,
-    extra: { query_timeout: STATEMENT_TIMEOUT_MS, keepAlive: true },
+    extra: {
+      query_timeout: QUERY_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      keepAlive: true,
+    },
   });
 }
 

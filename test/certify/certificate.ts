@@ -170,7 +170,7 @@ async function recovery(
 
 /** Nothing is written any more, and every client has seen the last event. */
 async function quiet(fleet: Fleet, customers: readonly Customer[], findings: Findings): Promise<void> {
-  const open = "SELECT 1 FROM runs WHERE status IN ('queued', 'running') OR lease_until IS NOT NULL LIMIT 1";
+  const open = "SELECT 1 FROM runs WHERE status IN ('queued', 'running') OR announce_after IS NOT NULL LIMIT 1";
   const isDone = async () => {
     if ((await fleet.cluster.sql(open)).length > 0) return false;
     return customers.every(
