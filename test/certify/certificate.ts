@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createConversation, register, signIn } from '../support/user.js';
 import { eventually } from '../support/waiting.js';
@@ -99,6 +100,8 @@ async function playRound(
   const findings = new Findings();
   const before = acknowledgedBy(customers);
   const stop = new AbortController();
+  // All customers listen to it.
+  setMaxListeners(0, stop.signal);
   const work = customers.map((customer) =>
     keepAsking(customer, new Random(random.between(1, 2 ** 31)), { thinkMs, longShare }, stop.signal),
   );
@@ -170,7 +173,8 @@ async function recovery(
 
 /** Nothing is written any more, and every client has seen the last event. */
 async function quiet(fleet: Fleet, customers: readonly Customer[], findings: Findings): Promise<void> {
-  const open = "SELECT 1 FROM runs WHERE status IN ('queued', 'running') OR announce_after IS NOT NULL LIMIT 1";
+  const open =
+    "SELECT 1 FROM runs WHERE status IN ('queued', 'running') OR announce_after IS NOT NULL LIMIT 1";
   const isDone = async () => {
     if ((await fleet.cluster.sql(open)).length > 0) return false;
     return customers.every(
