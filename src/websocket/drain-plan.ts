@@ -45,7 +45,9 @@ export function slotsOf(
 ): number[] {
   const partMs = (lastSlotMs - firstSlotMs) / count;
   // The last part may end a rounding error later than its sum says.
-  return Array.from({ length: count }, (_, index) => Math.min(lastSlotMs, firstSlotMs + (index + random()) * partMs));
+  return Array.from({ length: count }, (_, index) =>
+    Math.min(lastSlotMs, firstSlotMs + (index + random()) * partMs),
+  );
 }
 
 /** How long one of `count` sockets that are closed at the same time should wait before it comes back. */
