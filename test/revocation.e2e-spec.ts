@@ -103,6 +103,17 @@ describe('a revoked session', () => {
     expect(socket.all('session.revoked')).toHaveLength(1);
   });
 
+  it('is found as soon as the node hears again, after it heard nothing of its end', async () => {
+    const user = await aUser(cluster);
+    const socket = await TestSocket.open(cluster.other, user);
+    await withRedis(cluster, async (redis) => {
+      await redis.set(`session_end:${user.user.id}:${user.sessionId}`, 'admin', 'EX', 60);
+      await redis.del(keyOf(user));
+      await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    });
+    expect(await socket.closes(5000)).toEqual({ code: 4410, reason: 'session_revoked' });
+  });
+
   it('with another role is found by the heartbeat when the message about it was lost', async () => {
     const user = await aUser(cluster);
     const socket = await TestSocket.open(hasty, user);

@@ -112,7 +112,13 @@ export class AuthenticatedSocket extends WebSocket {
   /** Answers with an `error` frame; an error that ends the session ends the socket as well. */
   sendError(error: AppError, re?: string): void {
     this.sendProblem(error, error.row.title, re);
-    if (error.row.close === 'session_revoked') this.endWith('session_revoked');
+    if (error.row.close === 'session_revoked') this.endRevoked(error.code);
+  }
+
+  /** Says that the session has ended, and why, before the close. */
+  endRevoked(reason: string): void {
+    this.sendFrame({ type: 'session.revoked', data: { reason } });
+    this.endWith('session_revoked');
   }
 
   /** @param text stands beside `data`, for clients that know another word than the title. */

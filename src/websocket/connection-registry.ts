@@ -157,8 +157,7 @@ export class ConnectionRegistry implements OnModuleInit {
 
   private closeSession({ session_id: sessionId, reason, ended_at: endedAtMs }: EndedSession): void {
     for (const socket of [...(this.bySession.get(sessionId) ?? [])]) {
-      socket.sendFrame({ type: 'session.revoked', data: { reason } });
-      socket.endWith('session_revoked');
+      socket.endRevoked(reason);
       this.metrics.revocationClose.observe(Math.max(0, Date.now() - endedAtMs) / 1000);
     }
   }

@@ -1,7 +1,6 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import { DatabaseService } from '../database/database.service.js';
-import { AppError } from '../errors/app-error.js';
 import { toAppError } from '../errors/problem.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
@@ -12,6 +11,8 @@ import type { AuthenticatedSocket } from './authenticated-socket.js';
 import { ConnectionRegistry } from './connection-registry.js';
 
 const TICK_MS = 1000;
+/** After messages were lost all sockets are asked about at once, but not in the same moment. */
+const CATCH_UP_MS = 1000;
 export const PONG_TIMEOUT_MS = 10_000;
 /** How long before the end of its time a socket is told. */
 export const EXPIRY_WARNING_MS = 60_000;
@@ -49,6 +50,7 @@ export class Heartbeat implements OnModuleInit, OnModuleDestroy {
   onModuleInit(): void {
     this.timer = setInterval(() => this.tick(Date.now()), TICK_MS);
     this.timer.unref();
+    this.redis.onListeningAgain(() => this.hasten(Date.now()));
   }
 
   onModuleDestroy(): void {
@@ -65,6 +67,13 @@ export class Heartbeat implements OnModuleInit, OnModuleDestroy {
     if (socket.pingSentAtMs === 0) return;
     this.metrics.heartbeatRtt.observe((Date.now() - socket.pingSentAtMs) / 1000);
     socket.pingSentAtMs = 0;
+  }
+
+  /** A revocation may have been among the messages that were lost. */
+  private hasten(now: number): void {
+    for (const socket of this.registry.all()) {
+      socket.pingDueAtMs = Math.min(socket.pingDueAtMs, now + Math.random() * CATCH_UP_MS);
+    }
   }
 
   private tick(now: number): void {
@@ -119,7 +128,7 @@ export class Heartbeat implements OnModuleInit, OnModuleDestroy {
       const reason = toAppError(error);
       // Without Redis the grace decides, not one failed question.
       if (reason.code === 'dependency_unavailable') return;
-      endRevoked(socket, reason);
+      socket.endRevoked(reason.code);
     }
   }
 
@@ -131,9 +140,4 @@ export class Heartbeat implements OnModuleInit, OnModuleDestroy {
     this.lostSinceMs ??= now;
     return now - this.lostSinceMs >= DEPENDENCY_GRACE_MS;
   }
-}
-
-function endRevoked(socket: AuthenticatedSocket, reason: AppError): void {
-  socket.sendFrame({ type: 'session.revoked', data: { reason: reason.code } });
-  socket.endWith('session_revoked');
 }
