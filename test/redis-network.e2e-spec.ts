@@ -21,7 +21,8 @@ describe('a node whose network to Redis fails without a word', () => {
   let cutOff: TestNode;
 
   beforeAll(async () => {
-    cluster = await startCluster({ nodes: 1 });
+    // One server, so that one proxy stands before all of it.
+    cluster = await startCluster({ nodes: 1, redisForm: 'single' });
     proxy = await TcpProxy.start(Number(new URL(cluster.redisUrl).port));
     cutOff = await cluster.addNode({
       REDIS_URL: `redis://127.0.0.1:${proxy.port}`,
