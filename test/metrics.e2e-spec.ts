@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { aChat, ask, endOf, watch } from './chat.support.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
-import { metric, scrape } from './support/metrics.js';
+import { metric, samples, scrape } from './support/metrics.js';
 import type { TestNode } from './support/node.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
 import { TestSocket } from './support/socket.js';
@@ -149,6 +150,43 @@ describe('the metrics', () => {
     const logout = () => as(owner, 'POST', `${node.url}/auth/logout`, { expect: 204 });
     expect(await growth('chat_revocation_close_seconds_count', {}, logout)).toBe(1);
     expect((await socket.closes()).code).toBe(4410);
+  });
+
+  it('count every frame that leaves, a broadcast once for each socket that gets it', async () => {
+    const tallies = async () => {
+      const sent = (await samples(node)).filter(
+        ({ name, labels }) => name === 'chat_frames_total' && labels.direction === 'out',
+      );
+      return new Map(sent.map(({ labels, value }) => [labels.type ?? '', value]));
+    };
+    const before = await tallies();
+    const owner = await aUser(cluster);
+    const chat = await aChat(node, owner);
+    const sockets = [chat.socket, await watch(chat, node), await TestSocket.open(node, owner)];
+    const [, , third] = sockets;
+    await third?.send('resume', { cursors: [{ conversation_id: chat.id, seq: 0 }] });
+    third?.sendRaw('no frame');
+    const { run_id } = await ask(chat, 'count to 40');
+    for (const socket of sockets) await endOf(socket, run_id);
+    await as(owner, 'POST', `${node.url}/auth/logout`, { expect: 204 });
+    for (const socket of sockets) await socket.closes();
+    const received = new Map<string, number>();
+    for (const { type } of sockets.flatMap(({ frames }) => frames))
+      received.set(type, (received.get(type) ?? 0) + 1);
+    const after = await tallies();
+    const grown = [...after].map(([type, count]): [string, number] => [
+      type,
+      count - (before.get(type) ?? 0),
+    ]);
+    expect(new Map(grown.filter(([, count]) => count > 0))).toEqual(received);
+    for (const [type, count] of Object.entries({
+      'run.completed': 3,
+      ready: 3,
+      error: 1,
+      'message.accepted': 1,
+    }))
+      expect({ type, count: received.get(type) }).toEqual({ type, count });
+    expect(received.get('message.delta')).toBeGreaterThan(3);
   });
 
   it('say that everything is up', async () => {

@@ -1,5 +1,6 @@
 import { CLOSE_CODES, REPORTED_CODES } from '../../protocol/close-codes.js';
 import type { ErrorCode } from '../../protocol/errors.js';
+import type { ServerFrameType } from '../../protocol/messages.js';
 
 /**
  * What can happen to a ticket. `unknown` is one that cannot be one of ours, `replayed` one that was used before, `handoff`
@@ -59,6 +60,34 @@ export const KNOWN_CLOSE_CODES: ReadonlySet<number> = new Set([
   ...Object.values(CLOSE_CODES),
   ...Object.values(REPORTED_CODES),
 ]);
+
+const SERVER_FRAMES: Record<ServerFrameType, true> = {
+  ready: true,
+  subscribed: true,
+  unsubscribed: true,
+  resumed: true,
+  'message.accepted': true,
+  'message.created': true,
+  'message.delta': true,
+  'message.snapshot': true,
+  'run.started': true,
+  'run.takeover': true,
+  'run.completed': true,
+  'run.failed': true,
+  'run.cancelled': true,
+  'tool.call': true,
+  'tool.result': true,
+  'auth.expiring': true,
+  'auth.refreshed': true,
+  pong: true,
+  'session.revoked': true,
+  'server.draining': true,
+  notice: true,
+  error: true,
+};
+
+/** Types of the frames that leave. `other` is one that a node of a later build has published. */
+export const SENT_FRAME_TYPES: readonly string[] = [...Object.keys(SERVER_FRAMES), 'other'];
 
 /** Limits whose refusals are reported by themselves; those of a credential are reported with the decision about it. */
 export const LIMIT_LABELS = [

@@ -1,6 +1,12 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { Injectable } from '@nestjs/common';
-import { KNOWN_CLOSE_CODES, LIMIT_LABELS, REFUSAL_REASONS, TICKET_EVENTS } from './label-values.js';
+import {
+  KNOWN_CLOSE_CODES,
+  LIMIT_LABELS,
+  REFUSAL_REASONS,
+  SENT_FRAME_TYPES,
+  TICKET_EVENTS,
+} from './label-values.js';
 import type { BreakerState, Dependency, DependencyName } from '../resilience/dependency.js';
 
 const BREAKER_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, open: 2 };
@@ -13,6 +19,8 @@ const BREAKER_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, 
 export class Metrics {
   readonly registry = new Registry();
   private readonly dependencies = new Map<DependencyName, Dependency>();
+  /** Frames that left since somebody last read the metrics, by type. */
+  private readonly sentFrames = new Map(SENT_FRAME_TYPES.map((type) => [type, { count: 0 }]));
 
   readonly connections = this.gauge('chat_ws_connections', 'Open sockets of this node');
   readonly upgrades = this.counter('chat_ws_upgrades_total', 'WebSocket upgrades', ['outcome', 'reason']);
@@ -74,7 +82,7 @@ export class Metrics {
     'When the old methods were to be deleted, in seconds since 1970',
   );
   readonly slowConsumers = this.counter('chat_slow_consumers_total', 'Sockets closed for not reading');
-  readonly frames = this.counter('chat_frames_total', 'Frames', ['direction', 'type']);
+  readonly frames = this.counter('chat_frames_total', 'Frames', ['direction', 'type'], () => this.addSent());
   readonly rateLimited = this.counter(
     'chat_rate_limited_total',
     'Refusals by a limit that stands before a decision',
@@ -106,6 +114,12 @@ export class Metrics {
     return this.dependencies.get(name)?.state;
   }
 
+  /** Once for each socket and frame, also of a broadcast: a tally costs 8 ns there, and the counter itself 350. */
+  frameSent(type: string): void {
+    const tally = this.sentFrames.get(type) ?? this.sentFrames.get('other')!;
+    tally.count += 1;
+  }
+
   watchBreaker(dependency: Dependency): void {
     this.dependencies.set(dependency.name, dependency);
     const gauge = this.breakerState.labels(dependency.name);
@@ -113,8 +127,21 @@ export class Metrics {
     dependency.onStateChange((state) => gauge.set(BREAKER_VALUES[state]));
   }
 
-  private counter<T extends string>(name: string, help: string, labelNames: readonly T[] = []): Counter<T> {
-    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  /** Adds what was only tallied. */
+  private addSent(): void {
+    for (const [type, tally] of this.sentFrames) {
+      this.frames.inc({ direction: 'out', type }, tally.count);
+      tally.count = 0;
+    }
+  }
+
+  private counter<T extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly T[] = [],
+    collect: () => void = () => undefined,
+  ): Counter<T> {
+    return new Counter({ name, help, labelNames, collect, registers: [this.registry] });
   }
 
   private gauge<T extends string>(name: string, help: string, labelNames: readonly T[] = []): Gauge<T> {

@@ -27,6 +27,14 @@ const LIBRARY_REASONS = new Map<number, CloseName>(
   ]),
 );
 
+/** What a socket tells the node that holds it. */
+export interface SocketHolder {
+  /** It does not read. */
+  endSlow(socket: AuthenticatedSocket): void;
+  /** A frame is on its way to the client. */
+  frameSent(type: string): void;
+}
+
 /** Everything about a socket that is known before it opens. */
 export interface SocketIdentity extends Place {
   user: UserContext;
@@ -62,7 +70,7 @@ export class AuthenticatedSocket extends WebSocket {
   declare private raw: Socket;
   declare private outbox: Buffer[];
   declare private outboxBytes: number;
-  declare private onSlow: (socket: AuthenticatedSocket) => void;
+  declare private holder: SocketHolder;
   declare private isTooSlow: boolean;
   /** What the network had taken when it last took something, and since when that has not changed. */
   declare private takenBytes: number;
@@ -71,20 +79,20 @@ export class AuthenticatedSocket extends WebSocket {
   declare private backlog: DeltaBacklog | undefined;
 
   /** Makes it able to send. Nobody is behind it yet. */
-  attach(raw: Socket, onSlow: (socket: AuthenticatedSocket) => void): void {
+  attach(raw: Socket, holder: SocketHolder): void {
     this.sentClose = undefined;
     this.raw = raw;
     this.outbox = [];
     this.outboxBytes = 0;
-    this.onSlow = onSlow;
+    this.holder = holder;
     this.isTooSlow = false;
     this.takenBytes = 0;
     this.stalledSinceMs = 0;
     this.backlog = undefined;
   }
 
-  open(identity: SocketIdentity, raw: Socket, onSlow: (socket: AuthenticatedSocket) => void): void {
-    this.attach(raw, onSlow);
+  open(identity: SocketIdentity, raw: Socket, holder: SocketHolder): void {
+    this.attach(raw, holder);
     this.identity = identity;
     this.user = identity.user;
     this.openedAtMs = Date.now();
@@ -106,7 +114,7 @@ export class AuthenticatedSocket extends WebSocket {
 
   /** @param re the `id` of the client's frame that this answers. */
   sendFrame(reply: FrameReply, re?: string): void {
-    this.sendEncoded(encodeTextFrame(JSON.stringify(withTime(reply, re))));
+    this.sendEncoded(reply.type, encodeTextFrame(JSON.stringify(withTime(reply, re))));
   }
 
   /** Answers with an `error` frame; an error that ends the session ends the socket as well. */
@@ -130,31 +138,20 @@ export class AuthenticatedSocket extends WebSocket {
       error: text,
     };
     if (re !== undefined) frame.re = re;
-    this.sendEncoded(encodeTextFrame(JSON.stringify(frame)));
-  }
-
-  /** Sends a frame that is encoded already. The bytes are shared with other sockets and must not change. */
-  sendEncoded(frame: Buffer): void {
-    if (this.readyState !== WebSocket.OPEN) return;
-    if (this.outbox.length === 0) flushSoon(this);
-    this.outbox.push(frame);
-    this.outboxBytes += frame.length;
-    // A burst within one turn says nothing about the reader: only what the network leaves behind does.
-    if (this.outboxBytes > MAX_BATCH_BYTES) this.flush();
-    if (this.unsentBytes > MAX_UNSENT_BYTES) this.endSlow();
+    this.sendEncoded('error', encodeTextFrame(JSON.stringify(frame)));
   }
 
   /** Sends a frame of a conversation. While the network takes nothing, deltas wait and become one. */
   sendShared(frame: FeedFrame): void {
     if (this.backlog === undefined && !this.raw.writableNeedDrain) {
-      this.sendEncoded(frame.bytes);
+      this.sendEncoded(frame.type, frame.bytes);
       return;
     }
     const { delta } = frame;
     if (delta === undefined) {
       // What waits was said before. It is sent for all conversations, since this frame may be of any.
       this.sendBacklog();
-      this.sendEncoded(frame.bytes);
+      this.sendEncoded(frame.type, frame.bytes);
       return;
     }
     if (this.backlog === undefined) {
@@ -169,7 +166,7 @@ export class AuthenticatedSocket extends WebSocket {
   endSlow(): void {
     if (this.isTooSlow) return;
     this.isTooSlow = true;
-    this.onSlow(this);
+    this.holder.endSlow(this);
   }
 
   /** True when something has been waiting and the network has taken nothing for 10 s. Asked about once a second. */
@@ -216,6 +213,18 @@ export class AuthenticatedSocket extends WebSocket {
       return;
     }
     this.sendClose(name);
+  }
+
+  /** Sends a frame that is encoded already. The bytes are shared with other sockets and must not change. */
+  private sendEncoded(type: string, frame: Buffer): void {
+    if (this.readyState !== WebSocket.OPEN) return;
+    this.holder.frameSent(type);
+    if (this.outbox.length === 0) flushSoon(this);
+    this.outbox.push(frame);
+    this.outboxBytes += frame.length;
+    // A burst within one turn says nothing about the reader: only what the network leaves behind does.
+    if (this.outboxBytes > MAX_BATCH_BYTES) this.flush();
+    if (this.unsentBytes > MAX_UNSENT_BYTES) this.endSlow();
   }
 
   private endBacklog(): void {

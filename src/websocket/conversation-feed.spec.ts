@@ -80,6 +80,7 @@ describe('a message of the feed', () => {
     const parsed = parseFeedMessage(Buffer.from(toFeedMessage(seq, '{"type":"x"}')));
     expect(parsed.seq).toBe(seq);
     expect(parsed.bytes.subarray(2).toString()).toBe('{"type":"x"}');
+    expect(parsed.type).toBe('x');
   });
 
   it('tells its delta, if it is one', () => {

@@ -2,11 +2,13 @@ import type { DeltaFrame } from './delta-backlog.js';
 import { encodeUtf8Frame, payloadOf } from './frame-encoding.js';
 
 const NEWLINE = 0x0a;
-const DELTA_START = '{"type":"message.delta"';
+/** What stands before the type, which is the first member of every frame. */
+const TYPE_START = '{"type":"'.length;
 
 /** A frame on its way to the sockets of a conversation, which all get the same bytes. */
 export class FeedFrame {
   private parsed: DeltaFrame | null | undefined;
+  private named: string | undefined;
 
   /**
    * @param seq of durable events
@@ -17,6 +19,11 @@ export class FeedFrame {
     readonly bytes: Buffer,
   ) {}
 
+  /** Read when the first socket needs it, once for all of them. */
+  get type(): string {
+    return (this.named ??= typeIn(payloadOf(this.bytes)));
+  }
+
   /** The delta that it is, if it is one. Read when a socket needs it, once for all of them. */
   get delta(): DeltaFrame | undefined {
     this.parsed ??= this.readDelta();
@@ -24,11 +31,13 @@ export class FeedFrame {
   }
 
   private readDelta(): DeltaFrame | null {
-    if (this.seq !== undefined) return null;
-    const json = payloadOf(this.bytes);
-    if (json.toString('latin1', 0, DELTA_START.length) !== DELTA_START) return null;
-    return JSON.parse(json.toString()) as DeltaFrame;
+    if (this.seq !== undefined || this.type !== 'message.delta') return null;
+    return JSON.parse(payloadOf(this.bytes).toString()) as DeltaFrame;
   }
+}
+
+function typeIn(json: Buffer): string {
+  return json.toString('latin1', TYPE_START, json.indexOf('"', TYPE_START));
 }
 
 /** What goes through Redis: the `seq` of a durable event or nothing, a newline, the frame's JSON. */

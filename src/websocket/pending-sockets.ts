@@ -45,7 +45,10 @@ export class PendingSockets {
 
   /** @param settle decides about the first frame; what it throws ends the socket. */
   add(socket: AuthenticatedSocket, raw: Socket, settle: Settle): void {
-    socket.attach(raw, () => socket.terminate());
+    socket.attach(raw, {
+      endSlow: () => socket.terminate(),
+      frameSent: (type) => this.metrics.frameSent(type),
+    });
     const later: string[] = [];
     let isDecided = false;
     const limit = setTimeout(() => {

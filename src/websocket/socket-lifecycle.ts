@@ -7,7 +7,7 @@ import { ResponderInfo } from '../identity/responder-info.js';
 import { toUser } from '../identity/user-context.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
-import type { AuthenticatedSocket, SocketIdentity } from './authenticated-socket.js';
+import type { AuthenticatedSocket, SocketHolder, SocketIdentity } from './authenticated-socket.js';
 import { ConnectionRegistry } from './connection-registry.js';
 import type { FrameReply } from './frame-reply.js';
 import { FrameDispatcher } from './frame-dispatcher.js';
@@ -23,7 +23,7 @@ const RECONNECT_MAX_MS = 15_000;
  * all sockets, and find theirs as `this`: nothing is allocated per socket.
  */
 @Injectable()
-export class SocketLifecycle {
+export class SocketLifecycle implements SocketHolder {
   private readonly listeners: SocketListeners;
   private whenEmpty: (() => void) | undefined;
 
@@ -41,7 +41,7 @@ export class SocketLifecycle {
 
   /** Called in the same turn in which the handshake completed: no frame can have come yet. */
   start(socket: AuthenticatedSocket, identity: SocketIdentity, raw: Socket): void {
-    socket.open(identity, raw, this.endSlow);
+    socket.open(identity, raw, this);
     socket.on('message', this.listeners.message);
     socket.on('ping', this.listeners.ping);
     socket.on('pong', this.listeners.pong);
@@ -76,14 +76,18 @@ export class SocketLifecycle {
   }
 
   /** Called by an open socket, which is not open any more afterwards. */
-  private readonly endSlow = (socket: AuthenticatedSocket): void => {
+  endSlow(socket: AuthenticatedSocket): void {
     this.metrics.slowConsumers.inc();
     this.logger.warn('socket.slow', { connection_id: socket.connectionId, unsent_bytes: socket.unsentBytes });
     const detail = 'this connection reads too slowly: connect again, and resume from the last event';
     socket.sendFrame({ type: 'notice', data: { code: 'slow_consumer', detail } });
     socket.endWith('slow_consumer');
     setTimeout(() => socket.terminate(), SLOW_CLOSE_TIMEOUT_MS).unref();
-  };
+  }
+
+  frameSent(type: string): void {
+    this.metrics.frameSent(type);
+  }
 
   private readyFrame(socket: AuthenticatedSocket): FrameReply {
     const { user, identity } = socket;
