@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { aChat, ask, type Chat, countTo, endOf, history } from './chat.support.js';
+import { aChat, ask, type Chat, countTo, endOf, events, history } from './chat.support.js';
 import { type Cluster, startCluster } from './support/cluster.js';
 import { aUser, type TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
@@ -130,6 +130,44 @@ describe('the answers of one user', () => {
     ]);
     expect([cluster.node, cluster.other].flatMap((node) => node.logged('run.claim_failed'))).toEqual([]);
     await cluster.sql('DELETE FROM conversations WHERE user_id = $1', [user]);
+  });
+});
+
+describe('the answers of one user on three nodes, one of which is killed', () => {
+  it('are never more than four, all end whole, and other users are answered meanwhile', async () => {
+    const doomed = await cluster.addNode();
+    const user = await aUser(cluster);
+    const nodes = [doomed, cluster.node, cluster.other];
+    const chats = await Promise.all(Array.from({ length: 12 }, (_, index) => aChat(nodes[index % 3]!, user)));
+    const others = await Promise.all(
+      [cluster.node, cluster.other].map(async (node) => aChat(node, await aUser(cluster))),
+    );
+
+    const [first, ...rest] = chats;
+    await ask(first!, 'count to 50');
+    await first!.socket.next('message.delta');
+    await Promise.all(rest.map((chat) => ask(chat, 'count to 25')));
+    const peak = peakUntilIdle('user_id');
+    const killed = doomed.kill();
+    const answered = others.map(async (chat) => {
+      const { run_id } = await ask(chat, 'count to 3');
+      await endOf(chat.socket, run_id);
+      return cluster.sql("SELECT 1 FROM runs WHERE user_id = $1 AND status = 'queued'", [user.user.id]);
+    });
+    const [, seen, ...waiting] = await Promise.all([killed, peak, ...answered]);
+
+    expect(seen).toBe(MAX_RUNS_PER_USER);
+    for (const queued of waiting) expect(queued.length).toBeGreaterThan(0);
+    for (const [index, chat] of chats.entries()) {
+      const answer = { role: 'assistant', status: 'complete', content: countTo(index === 0 ? 50 : 25) };
+      const there = { ...chat, node: cluster.node };
+      expect(await history(there)).toMatchObject([{ role: 'user' }, answer]);
+      const log = await events(there);
+      expect(log.map(({ seq }) => seq)).toEqual(log.map((_, number) => number + 1));
+      if (index === 0) expect(log.map(({ type }) => type)).toContain('run.takeover');
+    }
+    const alive = [...chats.filter(({ node }) => node !== doomed), ...others];
+    await Promise.all(alive.map(({ socket }) => socket.close()));
   });
 });
 
