@@ -10,6 +10,9 @@ export interface RedisSentinel {
   readonly url: string;
   readonly master: Redis;
   readonly replica: Redis;
+  readonly sentinels: readonly Redis[];
+  /** As the sentinels call it. */
+  readonly masterName: string;
   stop(): Promise<void>;
 }
 
@@ -48,7 +51,14 @@ export async function startRedisSentinel(
       sentinels.map((one) => until(() => knowsAll(one), 'the sentinels to know each other', READY_LIMIT_MS)),
     );
     const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
-    return { url: `redis+sentinel://${hosts}/${MASTER_NAME}`, master, replica, stop };
+    return {
+      url: `redis+sentinel://${hosts}/${MASTER_NAME}`,
+      master,
+      replica,
+      sentinels,
+      masterName: MASTER_NAME,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -149,7 +149,7 @@ export class RedisService implements OnApplicationShutdown {
     // ioredis reports every failed attempt to reconnect; the first one is news, the others are not.
     client.on('error', (error: Error) => {
       if (connection === 'commands') metrics.redisUp.set(0);
-      if (wasUp !== false) logger.critical('redis.lost', { connection, error: error.message });
+      if (wasUp !== false) logger.critical('redis.lost', { connection, error: reasonOf(error) });
       wasUp = false;
     });
     client.on('close', () => {
@@ -159,6 +159,12 @@ export class RedisService implements OnApplicationShutdown {
       wasUp = false;
     });
   }
+}
+
+/** Of a cluster the error itself says only that no node could be asked. */
+function reasonOf(error: Error & { lastNodeError?: Error }): string {
+  const { message, lastNodeError } = error;
+  return lastNodeError === undefined ? message : `${message} Last error: ${lastNodeError.message}`;
 }
 
 function isRedisFault(error: unknown): boolean {
