@@ -7,7 +7,7 @@ import { request } from './support/http.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
 import { dump, keysOf, withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
-import { as, aUser, createConversation, mintTicket } from './support/user.js';
+import { as, aUser, createConversation, mintTicket, signIn } from './support/user.js';
 import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
@@ -106,6 +106,16 @@ describe('in Redis', () => {
     });
     const { status, body } = await as<Problem>(tireless, 'GET', `${cluster.node.url}/auth/me`);
     expect([status, body.code]).toEqual([401, 'session_expired']);
+  });
+
+  it('a user keeps no list of sessions that could live no longer', async () => {
+    const frequent = await aUser(cluster);
+    const index = `session_index:${frequent.user.id}`;
+    await withRedis(cluster, async (redis) => {
+      await redis.zadd(index, Date.now() - 1, frequent.sessionId);
+      const again = await signIn(cluster.node, frequent.email, frequent.password);
+      expect(await redis.zrange(index, 0, '-1')).toEqual([again.sessionId]);
+    });
   });
 
   it('every key has an end and begins with a noun of the contract', async () => {

@@ -30,6 +30,18 @@ describe('VerifiedTokens', () => {
     expect(tokens.get('over')).toBeUndefined();
   });
 
+  it('forgets those that are over and never come back', () => {
+    const tokens = new VerifiedTokens();
+    const over = { ...claims, exp: Date.now() / 1000 - 61 };
+    for (let count = 0; count < 50; count++) {
+      tokens.add(`over${count}`, over);
+      tokens.add(`good${count}`, claims);
+    }
+    for (let count = 50; count < 100; count++) tokens.add(`good${count}`, claims);
+    expect(tokens.size).toBe(100);
+    for (let count = 0; count < 100; count++) expect(tokens.get(`good${count}`)).toBe(claims);
+  });
+
   it('holds ten thousand and drops the oldest for the next', () => {
     const tokens = new VerifiedTokens();
     for (let count = 0; count <= 10_000; count++) tokens.add(`t${count}`, claims);

@@ -47,6 +47,8 @@ export class SessionStore {
         ),
         redis.lpush(refresh, refreshDigest),
         redis.expire(refresh, maxSeconds),
+        // Each sign-in gives the list a new life: who signs in often enough would never be rid of what is over.
+        redis.zremrangebyscore(index, '-inf', Date.now()),
         redis.zadd(index, record.absolute_expires_at, record.session_id),
         redis.expire(index, maxSeconds),
         redis.set(redisKeys.sessionOwner(record.session_id), record.user_id, 'EX', maxSeconds),
