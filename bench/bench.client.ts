@@ -53,6 +53,8 @@ export function mint(port: number, accessToken: string, purpose: TicketPurpose):
 export class BenchSocket {
   /** Set once it is closed, with the time of `performance.now()`. */
   closed: { code: number; atMs: number } | undefined;
+  /** Resolves with the code when it is closed, from whichever side. */
+  readonly over: Promise<number>;
   private waiting: { isWanted: (frame: ServerFrame) => boolean; take: () => void } | undefined;
   private whenClosed: (() => void) | undefined;
 
@@ -61,9 +63,12 @@ export class BenchSocket {
       if (this.waiting === undefined) return;
       if (this.waiting.isWanted(JSON.parse(data.toString()) as ServerFrame)) this.waiting.take();
     });
-    ws.on('close', (code) => {
-      this.closed = { code, atMs: performance.now() };
-      this.whenClosed?.();
+    this.over = new Promise((resolve) => {
+      ws.on('close', (code) => {
+        this.closed = { code, atMs: performance.now() };
+        this.whenClosed?.();
+        resolve(code);
+      });
     });
   }
 
@@ -89,15 +94,19 @@ export class BenchSocket {
 
   /** Sends a frame and waits for its answer. @throws {Refused} */
   async ask(type: string, data: object, answerType: ServerFrame['type']): Promise<void> {
-    const id = type;
-    this.ws.send(JSON.stringify({ type, id, data }));
     let answer: ServerFrame | undefined;
-    await this.next((frame) => {
+    await this.exchange(type, data, (frame) => {
       answer = frame;
-      return frame.re === id;
-    }, type);
+      return frame.re === type;
+    });
     if (answer?.type === answerType) return;
     throw new Refused(type, codeOf(JSON.stringify(answer?.data)) ?? 'unexpected');
+  }
+
+  /** Sends a frame, which has its type for an id, and reads until `isLast` says so. @throws {Refused} */
+  async exchange(type: string, data: object, isLast: (frame: ServerFrame) => boolean): Promise<void> {
+    this.ws.send(JSON.stringify({ type, id: type, data }));
+    await this.next(isLast, type);
   }
 
   /** Resolves when it is closed, from whichever side, or rejects after `limitMs`. */

@@ -6,7 +6,7 @@ import { ensureDatabase } from '../scripts/postgres.database.js';
 import { startPostgres } from '../scripts/postgres.service.js';
 import { findRedis } from '../scripts/redis.binaries.js';
 import { startRedis } from '../scripts/redis.service.js';
-import { startServer } from '../scripts/server.process.js';
+import { type ServerProcess, startServer } from '../scripts/server.process.js';
 import { TcpProxy } from '../scripts/tcp.proxy.js';
 import { hashPassword } from '../src/auth/password.js';
 import type { BenchFolder } from './bench.program.js';
@@ -61,19 +61,34 @@ export async function startEngines({ state, path, ledger }: BenchFolder): Promis
 
 /** Starts nodes one after the other, because the first one migrates. Answers their ports. */
 export async function startNodes(
-  { path, ledger }: BenchFolder,
-  { settings }: BenchEngines,
+  folder: BenchFolder,
+  engines: BenchEngines,
   count: number,
   more: Record<string, string>,
 ): Promise<number[]> {
+  const settings = Array.from({ length: count }, () => more);
+  return (await startServers(folder, engines, settings)).map(({ port }) => port);
+}
+
+/**
+ * The same, for whoever looks into the processes.
+ * @param settings more of them, for each node
+ * @param nodeArgs arguments of Node itself
+ */
+export async function startServers(
+  { path, ledger }: BenchFolder,
+  engines: BenchEngines,
+  settings: readonly Record<string, string>[],
+  nodeArgs: string[] = [],
+): Promise<ServerProcess[]> {
   const { PATH = '', HOME = '/' } = process.env;
-  const ports: number[] = [];
-  for (let index = 1; index <= count; index++) {
-    const name = `node-${index}`;
-    const env = { PATH, HOME, PORT: '0', DRAIN_SECONDS: '0', ...settings, ...more };
-    ports.push((await startServer({ name, env, logFile: join(path, `${name}.log`), ledger })).port);
+  const servers: ServerProcess[] = [];
+  for (const [index, more] of settings.entries()) {
+    const name = `node-${index + 1}`;
+    const env = { PATH, HOME, PORT: '0', DRAIN_SECONDS: '0', ...engines.settings, ...more };
+    servers.push(await startServer({ name, env, nodeArgs, logFile: join(path, `${name}.log`), ledger }));
   }
-  return ports;
+  return servers;
 }
 
 /** Accounts with `PASSWORD`. Answers their e-mail addresses. */

@@ -1,0 +1,32 @@
+import type { ServerFrame } from '../protocol/messages.js';
+
+/** Puts the text of the answer to one question together; others may be written at the same time. */
+export class AnswerReader {
+  error: string | undefined;
+  private runId: string | undefined;
+  private readonly texts = new Map<string, string>();
+  private readonly ended = new Set<string>();
+
+  read({ type, data }: ServerFrame): void {
+    if (type === 'error') this.error = data.code;
+    if (type === 'message.accepted') this.runId = data.run_id;
+    if (type === 'message.delta') {
+      const { run_id: runId, offset, text } = data;
+      this.texts.set(runId, (this.texts.get(runId) ?? '').slice(0, offset) + text);
+    }
+    if (type === 'run.completed' || type === 'run.failed' || type === 'run.cancelled')
+      this.ended.add(data.run_id);
+  }
+
+  get isAccepted(): boolean {
+    return this.runId !== undefined;
+  }
+
+  get hasEnded(): boolean {
+    return this.runId !== undefined && this.ended.has(this.runId);
+  }
+
+  get text(): string | undefined {
+    return this.texts.get(this.runId ?? '');
+  }
+}

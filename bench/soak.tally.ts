@@ -1,0 +1,63 @@
+import { REPORTED_CODES } from '../protocol/close-codes.js';
+import { type BenchSocket, Refused } from './bench.client.js';
+
+/** What all clients together have done and met. */
+export class SoakTally {
+  /** Steps that succeeded, by name. */
+  readonly done = new Map<string, number>();
+  /** Refused steps by `step: code`. */
+  readonly refused = new Map<string, number>();
+  /** Sockets by the code with which they closed. */
+  readonly closes = new Map<string, number>();
+  /** What was not as it must be, in words. */
+  readonly faults = new Map<string, number>();
+  /** How long sockets were open, by the kind of client. */
+  readonly lengthsMs = new Map<string, number[]>();
+  /** Sign-ins that nobody ended. */
+  abandoned = 0;
+
+  /** Counts one step; a refusal is counted by its code and thrown on. */
+  async step<T>(name: string, work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work();
+      count(this.done, name);
+      return result;
+    } catch (error) {
+      if (error instanceof Refused) count(this.refused, `${name}: ${error.code}`);
+      throw error;
+    }
+  }
+
+  fault(what: string): void {
+    count(this.faults, what);
+  }
+
+  /** Counts the end of a socket, whenever it comes. */
+  watch(kind: string, socket: BenchSocket, wanted: () => number): void {
+    const openedAtMs = performance.now();
+    void socket.over.then((code) => {
+      count(this.closes, String(code));
+      const lengths = this.lengthsMs.get(kind) ?? [];
+      this.lengthsMs.set(kind, lengths);
+      lengths.push(performance.now() - openedAtMs);
+      if (code !== wanted()) this.fault(`a socket of "${kind}" closed with ${code}, not ${wanted()}`);
+    });
+  }
+
+  get abnormal(): number {
+    return this.closes.get(String(REPORTED_CODES.abnormal)) ?? 0;
+  }
+
+  /** The share of these steps that succeeded; 1 where none was tried. */
+  success(...names: string[]): number {
+    const done = names.reduce((sum, name) => sum + (this.done.get(name) ?? 0), 0);
+    const failed = [...this.refused]
+      .filter(([key]) => names.some((name) => key.startsWith(`${name}: `)))
+      .reduce((sum, [, times]) => sum + times, 0);
+    return done + failed === 0 ? 1 : done / (done + failed);
+  }
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
