@@ -38,6 +38,13 @@ export async function keysOf(redis: RedisClient, pattern = '*'): Promise<string[
   return (await Promise.all(servers.map((server) => server.keys(pattern)))).flat().sort();
 }
 
+/** Channels that somebody listens to, of a cluster at any of its masters. */
+export async function channelsOf(redis: RedisClient, pattern: string): Promise<string[]> {
+  const servers = redis instanceof Cluster ? await mastersOf(redis) : [redis];
+  const found = await Promise.all(servers.map((server) => server.pubsub('CHANNELS', pattern)));
+  return (found.flat() as string[]).sort();
+}
+
 /** Everything that Redis holds, as text by key: strings, and the parts of sets, hashes and lists. */
 export async function dump(redis: RedisClient): Promise<Map<string, string>> {
   const contents = new Map<string, string>();
