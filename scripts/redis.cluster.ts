@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { Redis as Client } from 'ioredis';
 import { freePort } from './free-port.js';
+import { asked, replicationOf } from './redis.replication.js';
+import type { ReplicatedServers } from './redis.replication.js';
 import { startRedis, SYNC_AT_ONCE } from './redis.service.js';
 import type { Redis, RedisOptions } from './redis.service.js';
 import { until } from './until.js';
@@ -12,17 +14,14 @@ export interface RedisClusterOptions extends Omit<RedisOptions, 'port' | 'settin
   nodeTimeoutMs?: number;
 }
 
-export interface RedisCluster {
-  /** `redis+cluster://...` of the masters. */
-  readonly url: string;
+/** `url` is `redis+cluster://...` of the masters. */
+export interface RedisCluster extends ReplicatedServers {
   /** As they were formed; a failover makes a replica a master. */
-  readonly masters: Redis[];
-  readonly replicas: Redis[];
+  readonly masters: readonly Redis[];
   /** To all nodes. */
   kill(signal: NodeJS.Signals): void;
   /** All nodes again: same ports, same slots, same data. Resolves when every slot is served. */
   restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 interface Place {
@@ -43,11 +42,10 @@ export async function startRedisCluster(options: RedisClusterOptions): Promise<R
   const stop = async (): Promise<void> => {
     await Promise.all(nodes.map((node) => node.stop()));
   };
+  const start = (place: Place): Promise<Redis> =>
+    startRedis({ ...options, ...partOfCluster(place, nodeTimeoutMs) });
   const startAll = async (): Promise<void> => {
-    const starting = places.map((place) =>
-      startRedis({ ...options, ...partOfCluster(place, nodeTimeoutMs) }),
-    );
-    const settled = await Promise.allSettled(starting);
+    const settled = await Promise.allSettled(places.map(start));
     nodes = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     for (const result of settled) if (result.status === 'rejected') throw result.reason;
   };
@@ -62,11 +60,18 @@ export async function startRedisCluster(options: RedisClusterOptions): Promise<R
   const hosts = places.slice(0, MASTERS).map(({ port }) => `127.0.0.1:${port}`);
   return {
     url: `redis+cluster://${hosts.join(',')}`,
+    get servers() {
+      return nodes;
+    },
     get masters() {
       return nodes.slice(0, MASTERS);
     },
-    get replicas() {
-      return nodes.slice(MASTERS);
+    isServed: async () => (await Promise.all(nodes.map(stateOf))).every((state) => state !== 'fail'),
+    revive: async (server) => {
+      const index = nodes.indexOf(server);
+      const place = places[index];
+      if (place === undefined) throw new Error('this server is not one of the cluster');
+      nodes[index] = await start(place);
     },
     kill: (signal) => {
       for (const node of nodes) node.kill(signal);
@@ -110,7 +115,7 @@ async function form(nodes: Redis[], places: Place[]): Promise<void> {
     await Promise.all(
       clients.slice(MASTERS).map(async (client, index) => {
         await client.cluster('REPLICATE', masterIds[index] ?? '');
-        await until(async () => isInSync(client), 'a replica to follow its master', READY_LIMIT_MS);
+        await until(async () => (await replicationOf(nodes[MASTERS + index]!)).isFollowing, 'a replica to follow its master', READY_LIMIT_MS);
       }),
     );
   } finally {
@@ -138,21 +143,21 @@ async function knows(client: Client, count: number): Promise<boolean> {
   return nodes.length === count && nodes.every((line) => !/handshake|noaddr/.test(line));
 }
 
-async function isInSync(client: Client): Promise<boolean> {
-  return (await client.info('replication')).includes('master_link_status:up');
-}
-
 /** Resolves when each of these nodes says that every slot has its master. */
 async function serving(nodes: Redis[]): Promise<void> {
+  const isServing = async (node: Redis) => (await stateOf(node)) === 'ok';
   await Promise.all(
-    nodes.map(async ({ url }) => {
-      const client = new Client(url);
-      try {
-        const isServing = async () => (await client.cluster('INFO')).includes('cluster_state:ok');
-        await until(isServing, 'the cluster to serve all slots', READY_LIMIT_MS);
-      } finally {
-        client.disconnect();
-      }
-    }),
+    nodes.map((node) => until(() => isServing(node), 'the cluster to serve all slots', READY_LIMIT_MS)),
   );
+}
+
+/** What a node says of the cluster. */
+async function stateOf({ url }: Redis): Promise<'ok' | 'fail' | 'dead'> {
+  try {
+    const facts = await asked(url, (client) => client.cluster('INFO'));
+    return facts.includes('cluster_state:ok') ? 'ok' : 'fail';
+  } catch {
+    // One that is down says nothing, and the others go on.
+    return 'dead';
+  }
 }

@@ -1,19 +1,16 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Redis as Client } from 'ioredis';
+import { asked, replicationOf } from './redis.replication.js';
+import type { ReplicatedServers } from './redis.replication.js';
 import { startRedis, SYNC_AT_ONCE } from './redis.service.js';
 import type { Redis, RedisOptions } from './redis.service.js';
 import { until } from './until.js';
 
-export interface RedisSentinel {
-  /** `redis+sentinel://...` */
-  readonly url: string;
-  readonly master: Redis;
-  readonly replica: Redis;
+/** `url` is `redis+sentinel://...` of the sentinels. */
+export interface RedisSentinel extends ReplicatedServers {
   readonly sentinels: readonly Redis[];
   /** As the sentinels call it. */
   readonly masterName: string;
-  stop(): Promise<void>;
 }
 
 const MASTER_NAME = 'admitone';
@@ -26,22 +23,21 @@ export async function startRedisSentinel(
   options: Omit<RedisOptions, 'port' | 'settings' | 'sentinelFile'> & { downAfterMs?: number },
 ): Promise<RedisSentinel> {
   const { downAfterMs = 1000 } = options;
-  const started: Redis[] = [];
-  const start = async (name: string, rest: Partial<RedisOptions>): Promise<Redis> => {
-    const server = await startRedis({ ...options, folder: join(options.folder, name), ...rest });
-    started.push(server);
-    return server;
-  };
+  const start = (name: string, rest: Partial<RedisOptions>): Promise<Redis> =>
+    startRedis({ ...options, folder: join(options.folder, name), ...rest });
+  const servers: Redis[] = [];
+  const sentinels: Redis[] = [];
   const stop = async (): Promise<void> => {
-    await Promise.all(started.map((server) => server.stop()));
+    await Promise.all([...sentinels, ...servers].map((server) => server.stop()));
   };
   try {
     const master = await start('master', { settings: SYNC_AT_ONCE });
-    const replica = await start('replica', {
-      settings: ['--replicaof', '127.0.0.1', String(master.port), ...SYNC_AT_ONCE],
-    });
-    await until(() => isInSync(replica), 'the replica to follow its master', READY_LIMIT_MS);
-    const sentinels: Redis[] = [];
+    servers.push(master);
+    const following = ['--replicaof', '127.0.0.1', String(master.port)];
+    const replica = await start('replica', { settings: [...following, ...SYNC_AT_ONCE] });
+    servers.push(replica);
+    const isFollowing = async () => (await replicationOf(replica)).isFollowing;
+    await until(isFollowing, 'the replica to follow its master', READY_LIMIT_MS);
     for (let number = 1; number <= SENTINELS; number++) {
       const folder = join(options.folder, `sentinel-${number}`);
       const sentinelFile = writeConfiguration(folder, master.port, downAfterMs);
@@ -50,13 +46,19 @@ export async function startRedisSentinel(
     await Promise.all(
       sentinels.map((one) => until(() => knowsAll(one), 'the sentinels to know each other', READY_LIMIT_MS)),
     );
-    const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
     return {
-      url: `redis+sentinel://${hosts}/${MASTER_NAME}`,
-      master,
-      replica,
+      url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/${MASTER_NAME}`,
+      servers,
       sentinels,
       masterName: MASTER_NAME,
+      isServed: () => nameOneMaster(sentinels),
+      revive: async (server) => {
+        const index = servers.indexOf(server);
+        // The first one has no other master in its settings than itself, as if nothing had happened: it stays a master
+        // until the sentinels make it a replica.
+        const settings = index === 0 ? SYNC_AT_ONCE : [...following, ...SYNC_AT_ONCE];
+        servers[index] = await start(index === 0 ? 'master' : 'replica', { port: server.port, settings });
+      },
       stop,
     };
   } catch (error) {
@@ -81,22 +83,22 @@ function writeConfiguration(folder: string, masterPort: number, downAfterMs: num
   return file;
 }
 
-async function isInSync(replica: Redis): Promise<boolean> {
-  const client = new Client(replica.url);
-  try {
-    return (await client.info('replication')).includes('master_link_status:up');
-  } finally {
-    client.disconnect();
-  }
+async function knowsAll(sentinel: Redis): Promise<boolean> {
+  const [, , , ...facts] = (await asked(sentinel.url, (client) => client.info('sentinel')))
+    .trim()
+    .split('\r\n');
+  const master = facts.find((line) => line.startsWith('master0:')) ?? '';
+  return master.includes('status=ok,') && master.includes(`slaves=1,sentinels=${SENTINELS}`);
 }
 
-async function knowsAll(sentinel: Redis): Promise<boolean> {
-  const client = new Client(sentinel.url, { enableReadyCheck: false });
-  try {
-    const [, , , ...facts] = (await client.info('sentinel')).trim().split('\r\n');
-    const master = facts.find((line) => line.startsWith('master0:')) ?? '';
-    return master.includes('status=ok,') && master.includes(`slaves=1,sentinels=${SENTINELS}`);
-  } finally {
-    client.disconnect();
-  }
+/** Whether all of them lead to the same server, and whether it is a master. */
+async function nameOneMaster(sentinels: readonly Redis[]): Promise<boolean> {
+  const named = await Promise.all(
+    sentinels.map(({ url }) =>
+      asked(url, (client) => client.call('SENTINEL', 'get-master-addr-by-name', MASTER_NAME)),
+    ),
+  );
+  const ports = new Set(named.map((address) => (Array.isArray(address) ? String(address[1]) : '')));
+  const [port] = ports;
+  return ports.size === 1 && (await replicationOf({ url: `redis://127.0.0.1:${port}` })).isMaster;
 }

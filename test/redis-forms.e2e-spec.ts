@@ -2,28 +2,19 @@ import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AcceptedMessage, IssuedTicket } from '../protocol/resources.js';
-import { startRedisCluster } from '../scripts/redis.cluster.js';
-import { startRedisSentinel } from '../scripts/redis.sentinel.js';
 import { currentRun } from '../scripts/test.run.js';
 import { parseRedisUrl } from '../src/config/redis-address.js';
 import { commandClient, subscriberClient } from '../src/redis/redis.client.js';
 import { aChat, ask, countTo, endOf, history, textOf, watch } from './chat.support.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
-import { redisSettings } from './support/engines.js';
 import { request } from './support/http.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
 import { keysOf, withRedis } from './support/redis.js';
+import { type ReplicatedForm, ReplicatedRedis } from './support/replicated-redis.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, mintTicket, register, signIn } from './support/user.js';
 import { eventually } from './support/waiting.js';
-
-interface ReplicatedRedis {
-  url: string;
-  /** SIGKILL to a master that has a replica; it does not come back. */
-  killMaster(): void;
-  stop(): Promise<void>;
-}
 
 const CHANNEL = 'conversation:in-order';
 const OUTSTANDING = 10;
@@ -31,32 +22,20 @@ const LOGINS = 3;
 const ANSWER_LIMIT_MS = 1500;
 const FAILOVER_LIMIT_MS = 20_000;
 
-async function aCluster(): Promise<ReplicatedRedis> {
-  const nodeTimeoutMs = 1500;
-  const redis = await startRedisCluster({ ...redisSettings(), durable: false, replicas: 1, nodeTimeoutMs });
-  // The first one, because the nodes' subscribers are there as well.
-  return { url: redis.url, killMaster: () => redis.masters[0]?.kill('SIGKILL'), stop: () => redis.stop() };
-}
-
-async function sentinels(): Promise<ReplicatedRedis> {
-  const redis = await startRedisSentinel({ ...redisSettings(), durable: false, downAfterMs: 1000 });
-  return { url: redis.url, killMaster: () => redis.master.kill('SIGKILL'), stop: () => redis.stop() };
-}
-
-const forms: [string, () => Promise<ReplicatedRedis>][] = [
-  ['a cluster with replicas', aCluster],
-  ['a master behind sentinels', sentinels],
+const forms: [string, ReplicatedForm][] = [
+  ['a cluster with replicas', 'cluster'],
+  ['a master behind sentinels', 'sentinel'],
 ];
 
 // A container publishes one port; a cluster's nodes must reach each other.
 const describeWithBinary = currentRun().redis.kind === 'binary' ? describe : describe.skip;
 
-describeWithBinary.each(forms)('with %s', (_form, start) => {
+describeWithBinary.each(forms)('with %s', (_name, form) => {
   let redis: ReplicatedRedis;
   let cluster: Cluster;
 
   beforeAll(async () => {
-    redis = await start();
+    redis = await ReplicatedRedis.start(form);
     cluster = await startCluster({
       redisForm: 'single',
       env: {
@@ -151,7 +130,8 @@ describeWithBinary.each(forms)('with %s', (_form, start) => {
     expect((await rawUpgrade(cluster.node, { ticket: spent.ticket })).status).toBe(101);
 
     const acknowledged = [(await ask(chat, 'count to 3')).message_id];
-    redis.killMaster();
+    // The first one, because the nodes' subscribers are there as well.
+    redis.first.kill('SIGKILL');
     await eventually(async () => !(await isReady(cluster.node)), 'readiness to tell');
     const inTime = async <T>(work: () => Promise<T>): Promise<T> => {
       const start = performance.now();

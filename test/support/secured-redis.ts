@@ -96,7 +96,7 @@ export async function withSentinels(): Promise<SecuredRedis> {
   const redis = await startRedisSentinel(settings());
   return secured(redis, async () => {
     const [servers, sentinels] = [aPassword(), aPassword()];
-    for (const server of [redis.master, redis.replica]) {
+    for (const server of redis.servers) {
       await administer(server, (client) => secure(client, servers.password));
     }
     for (const sentinel of redis.sentinels) {
