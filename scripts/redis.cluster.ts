@@ -115,7 +115,11 @@ async function form(nodes: Redis[], places: Place[]): Promise<void> {
     await Promise.all(
       clients.slice(MASTERS).map(async (client, index) => {
         await client.cluster('REPLICATE', masterIds[index] ?? '');
-        await until(async () => (await replicationOf(nodes[MASTERS + index]!)).isFollowing, 'a replica to follow its master', READY_LIMIT_MS);
+        await until(
+          async () => (await replicationOf(nodes[MASTERS + index]!)).isFollowing,
+          'a replica to follow its master',
+          READY_LIMIT_MS,
+        );
       }),
     );
   } finally {

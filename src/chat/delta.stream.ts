@@ -114,10 +114,8 @@ export class DeltaStream {
     this.onFirst = undefined;
     this.writer.markSent(delta);
     const { conversationId, runId, messageId } = this.target;
-    this.fanOut.publish({
-      type: 'message.delta',
-      conversation_id: conversationId,
-      data: { run_id: runId, message_id: messageId, ...delta },
-    });
+    const data = { run_id: runId, message_id: messageId, ...delta };
+    const { attempt } = this.lease;
+    this.fanOut.publish({ type: 'message.delta', conversation_id: conversationId, data }, { runId, attempt });
   }
 }

@@ -42,6 +42,23 @@ describe('ConversationFeed', () => {
     expect(seqs(feed.accept(frame(3)))).toEqual([3, 4]);
   });
 
+  it('passes on no text of an attempt at a run that another one has taken over', () => {
+    const feed = new ConversationFeed();
+    const piece = (runId: string, attempt: number) =>
+      parseFeedMessage(Buffer.from(toFeedMessage(undefined, '{"type":"message.delta"}', { runId, attempt })));
+    const takeover = { type: 'run.takeover', data: { run_id: 'a', attempt: 2 } };
+    const pass = (of: FeedFrame) => feed.accept(of).length === 1;
+    expect(pass(piece('a', 1))).toBe(true);
+    expect(pass(parseFeedMessage(Buffer.from(toFeedMessage(7, JSON.stringify(takeover)))))).toBe(true);
+    expect(pass(piece('a', 1))).toBe(false);
+    for (const [runId, attempt] of [
+      ['a', 2],
+      ['a', 3],
+      ['b', 1],
+    ] as const)
+      expect(pass(piece(runId, attempt))).toBe(true);
+  });
+
   it('gives up on what never comes, and goes on behind it', () => {
     const feed = new ConversationFeed();
     feed.accept(frame(1));

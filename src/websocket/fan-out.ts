@@ -7,7 +7,7 @@ import { RedisService } from '../redis/redis.service.js';
 import { frameJson, type AuthenticatedSocket } from './authenticated-socket.js';
 import { ConnectionRegistry } from './connection-registry.js';
 import { ConversationChannel, type MissedReader } from './conversation-channel.js';
-import { toFeedMessage } from './conversation-feed.js';
+import { type Attempt, toFeedMessage } from './conversation-feed.js';
 import type { FrameReply } from './frame-reply.js';
 import type { Subscription } from './subscription.js';
 
@@ -87,9 +87,12 @@ export class FanOut implements OnModuleInit {
     this.readMissed = readMissed;
   }
 
-  /** To every socket that watches the conversation, in the order of the calls. What fails is found in the log of events. */
-  publish(frame: FrameReply & { conversation_id: string }): void {
-    this.send(frame.conversation_id, toFeedMessage(frame.seq, frameJson(frame)));
+  /**
+   * To every socket that watches the conversation, in the order of the calls. What fails is found in the log of events.
+   * @param writtenBy of pieces of text: they reach nobody whom its successor has reached
+   */
+  publish(frame: FrameReply & { conversation_id: string }, writtenBy?: Attempt): void {
+    this.send(frame.conversation_id, toFeedMessage(frame.seq, frameJson(frame), writtenBy));
   }
 
   /** Ends, on every node, the sockets of a conversation's own path; the others stop watching it. */
