@@ -103,7 +103,7 @@ class TestRunner {
       '--passWithNoTests',
       '--json',
       `--outputFile=${answer}`,
-      ...(suite.needsEngines ? ['--maxWorkers=2'] : []),
+      ...(suite.needsEngines ? [`--maxWorkers=${suite.workers ?? 2}`] : []),
       ...this.patterns,
     ];
     const env = { [RUN_VARIABLE]: this.run.factsFile };

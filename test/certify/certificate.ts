@@ -1,8 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createConversation, register, signIn } from '../support/user.js';
 import { eventually } from '../support/waiting.js';
-import { Customer } from './customer.js';
+import { type Customer, newCustomer } from './customer.js';
 import type { Fault } from './faults.js';
 import { Fleet } from './fleet.js';
 import { type Breach, Findings, judge } from './judge.js';
@@ -22,12 +21,18 @@ export interface CertificateOptions {
   /** Ends with the first round in which this promise is broken. */
   until?: Breach;
   serverEntry?: string;
+  /** Where the nodes find a Redis that is not the fleet's own. */
+  redisUrl?: string;
   say(line: string): void;
 }
 
 export interface Round {
   fault: string;
   acknowledged: number;
+  /** From the beginning of the fault to its end. */
+  faultMs: number;
+  /** Customers who had to sign in again, under a fault that may ask for that. */
+  signedOut: number;
   /** From the end of the fault until each client had a message acknowledged that it sent after that end. */
   recoveryMs: number;
   findings: Findings;
@@ -46,8 +51,12 @@ const QUIET_LIMIT_MS = 180_000;
 
 /** Breaks the fleet in one way after the other, under load, and looks after each whether every promise was kept. */
 export async function certify(options: CertificateOptions): Promise<Certificate> {
-  const { nodes, serverEntry, seed } = options;
-  const fleet = await Fleet.start({ nodes, ...(serverEntry !== undefined && { serverEntry }) });
+  const { nodes, serverEntry, redisUrl, seed } = options;
+  const fleet = await Fleet.start({
+    nodes,
+    ...(serverEntry !== undefined && { serverEntry }),
+    ...(redisUrl !== undefined && { redisUrl }),
+  });
   const customers: Customer[] = [];
   try {
     customers.push(...(await moveIn(fleet, options.clients)));
@@ -73,14 +82,8 @@ export async function certify(options: CertificateOptions): Promise<Certificate>
 
 /** One password for all: what is measured here is not the hashing. */
 async function moveIn(fleet: Fleet, count: number): Promise<Customer[]> {
-  const node = fleet.berths[0]!.node;
   const customers: Customer[] = [];
-  for (let index = 0; index < count; index++) {
-    const { email, password } = await register(node);
-    const user = await signIn(node, email, password);
-    const { id } = await createConversation(node, user);
-    customers.push(new Customer(user, id, fleet, index));
-  }
+  for (let index = 0; index < count; index++) customers.push(await newCustomer(fleet, index));
   for (const customer of customers) customer.begin();
   await eventually(
     () => customers.every(({ isOpen, isLoaded }) => isOpen && isLoaded),
@@ -106,21 +109,29 @@ async function playRound(
     keepAsking(customer, new Random(random.between(1, 2 ** 31)), { thinkMs, longShare }, stop.signal),
   );
   await sleep(loadMs);
+  await fault.prepare?.();
   const startedMs = performance.now();
-  const mayEnd = await fault.strike(fleet, random);
+  const mayEnd = await fault.strike(fleet, random, customers);
   const mendedMs = performance.now();
   const recoveryMs = await recovery(customers, mendedMs, findings);
   stop.abort();
   await Promise.all(work);
   await quiet(fleet, customers, findings);
+  let signedOut = 0;
   for (const customer of customers) {
     await judge(customer, fleet, findings);
+    const { authErrors } = customer.sightings;
+    if (fault.forgets === true) signedOut += authErrors.length;
+    else for (const code of authErrors) findings.add('signedOut', code);
+    authErrors.length = 0;
     for (const { node, atMs } of customer.sightings.abnormalEnds.splice(0)) {
       if (atMs < startedMs || (mayEnd !== 'every' && !mayEnd.includes(node)))
         findings.add('abnormalEnds', `a socket of ${node}`);
     }
   }
-  return { fault: fault.name, acknowledged: acknowledgedBy(customers) - before, recoveryMs, findings };
+  const acknowledged = acknowledgedBy(customers) - before;
+  const faultMs = mendedMs - startedMs;
+  return { fault: fault.name, acknowledged, faultMs, signedOut, recoveryMs, findings };
 }
 
 async function keepAsking(
@@ -188,8 +199,12 @@ async function quiet(fleet: Fleet, customers: readonly Customer[], findings: Fin
   }
 }
 
-function inWords({ fault, acknowledged, recoveryMs, findings }: Round): string {
+function inWords({ fault, acknowledged, faultMs, signedOut, recoveryMs, findings }: Round): string {
   const broken = Object.entries(findings.counts).filter(([, count]) => count > 0);
   const verdict = broken.length === 0 ? 'kept' : broken.map(([name, count]) => `${count} ${name}`).join(', ');
-  return `${fault.padEnd(40)} ${String(acknowledged).padStart(6)} acknowledged, served again after ${Math.round(recoveryMs)} ms: ${verdict}`;
+  const again = signedOut === 0 ? '' : `, ${signedOut} signed in again`;
+  return (
+    `${fault.padEnd(46)} ${String(acknowledged).padStart(6)} acknowledged, mended after ${Math.round(faultMs)} ms, ` +
+    `served again ${Math.round(recoveryMs)} ms later${again}: ${verdict}`
+  );
 }

@@ -1,12 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TcpProxy } from '../../scripts/tcp.proxy.js';
+import type { Customer } from './customer.js';
 import type { Berth, Fleet } from './fleet.js';
 import type { Random } from './random.js';
 
 /** Something that goes wrong and is mended again. Resolves when it is mended. */
 export interface Fault {
   readonly name: string;
+  /** Redis may forget what it was told last: who has signed in then has to sign in again. */
+  readonly forgets?: boolean;
+  /** What has to be true before it can strike; the load is on already. */
+  prepare?(): Promise<void>;
   /** Answers the names of the nodes whose sockets may end without a close frame; `every` for a cut network. */
-  strike(fleet: Fleet, random: Random): Promise<readonly string[] | 'every'>;
+  strike(fleet: Fleet, random: Random, customers: readonly Customer[]): Promise<readonly string[] | 'every'>;
 }
 
 const FREEZE_MS = 5000;
@@ -15,6 +21,12 @@ const RESTART_MS = 1000;
 
 function pickUp(fleet: Fleet, random: Random): Berth {
   return random.pick(fleet.berths.filter(({ isUp }) => isUp));
+}
+
+function pickPathToRedis(fleet: Fleet, random: Random): TcpProxy {
+  const { redis } = pickUp(fleet, random);
+  if (redis === undefined) throw new Error('the nodes of this fleet dial Redis themselves');
+  return redis;
 }
 
 async function killNode(fleet: Fleet, random: Random): Promise<string[]> {
@@ -75,7 +87,7 @@ async function restartPostgres(fleet: Fleet): Promise<string[]> {
 }
 
 async function cutNodeFromRedis(fleet: Fleet, random: Random): Promise<string[]> {
-  const { redis } = pickUp(fleet, random);
+  const redis = pickPathToRedis(fleet, random);
   redis.refuse();
   redis.cut();
   await sleep(CUT_MS);
@@ -85,7 +97,7 @@ async function cutNodeFromRedis(fleet: Fleet, random: Random): Promise<string[]>
 
 /** Packets are lost and nobody says so. */
 async function isolateNodeFromRedis(fleet: Fleet, random: Random): Promise<string[]> {
-  const { redis } = pickUp(fleet, random);
+  const redis = pickPathToRedis(fleet, random);
   redis.hold();
   await sleep(CUT_MS);
   redis.heal();

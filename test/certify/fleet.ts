@@ -9,25 +9,37 @@ export interface Berth {
   node: TestNode;
   /** Between clients and node. */
   front: TcpProxy;
-  /** Between node and Redis. */
-  redis: TcpProxy;
+  /** Between node and Redis. None in a fleet whose Redis leads its clients itself. */
+  redis: TcpProxy | undefined;
   /** False from its death until another node has taken the place. */
   isUp: boolean;
 }
 
+/** Who answers: a model that counts and marks what each node wrote, or the built-in responder, a word every 30 ms. */
+export type Writer = 'counting' | 'builtin';
+
 export interface FleetOptions {
   nodes: number;
+  /** `counting` unless said otherwise. */
+  writer?: Writer;
+  /** Where the nodes find a Redis that is not the fleet's own. */
+  redisUrl?: string;
+  /** True unless said otherwise: a Postgres that the fleet may break. */
+  privatePostgres?: boolean;
   /** Another build of the server, for planted faults. */
   serverEntry?: string;
 }
 
 const SETTINGS = {
-  RESPONDER: 'ollama',
-  OLLAMA_MODEL: 'test-model',
   DRAIN_SECONDS: '4',
   WS_HEARTBEAT_SECONDS: '5',
   ACCESS_TOKEN_TTL_SECONDS: '7200',
   SESSION_TTL_SECONDS: '7200',
+};
+
+const WRITERS: Record<Writer, (modelUrl: string) => Record<string, string>> = {
+  counting: (url) => ({ RESPONDER: 'ollama', OLLAMA_MODEL: 'test-model', OLLAMA_URL: url }),
+  builtin: () => ({ RESPONDER: 'builtin' }),
 };
 
 /** Nodes, engines and a model that can all be broken. */
@@ -37,26 +49,32 @@ export class Fleet {
   private constructor(
     readonly cluster: Cluster,
     readonly model: OllamaServer,
+    readonly writer: Writer,
+    private readonly redisUrl: string | undefined,
   ) {}
 
-  static async start({ nodes, serverEntry }: FleetOptions): Promise<Fleet> {
+  static async start(fleetOptions: FleetOptions): Promise<Fleet> {
+    const { nodes, writer = 'counting', redisUrl, privatePostgres = true, serverEntry } = fleetOptions;
     const model = await OllamaServer.start();
     model.behaveBy(count);
     const options: ClusterOptions = {
       nodes: 0,
-      privatePostgres: true,
+      privatePostgres,
       durableRedis: true,
-      env: { ...SETTINGS, OLLAMA_URL: model.url },
+      ...(redisUrl !== undefined && { redisForm: 'single' as const }),
+      env: { ...SETTINGS, ...WRITERS[writer](model.url) },
       ...(serverEntry !== undefined && { serverEntry }),
     };
-    const fleet = new Fleet(await startCluster(options), model);
+    const fleet = new Fleet(await startCluster(options), model, writer, redisUrl);
     for (let index = 0; index < nodes; index++) fleet.berths.push(await fleet.newBerth());
     return fleet;
   }
 
-  /** Where a client may dial next: a node that is up, in turn. */
-  addressFor(turn: number): { url: string; wsUrl: string } {
-    const up = this.berths.filter(({ isUp }) => isUp);
+  /** Where a client may dial next: a node that is up, in turn, and not `avoided` while there are others. */
+  addressFor(turn: number, avoided?: string): { url: string; wsUrl: string } {
+    const living = this.berths.filter(({ isUp }) => isUp);
+    const others = living.filter(({ node }) => node.name !== avoided);
+    const up = others.length > 0 ? others : living;
     const chosen = up[turn % up.length] ?? this.berths[0]!;
     return addressOf(chosen.front.port);
   }
@@ -76,14 +94,25 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
-    for (const { front, redis } of this.berths) await Promise.all([front.stop(), redis.stop()]);
+    for (const { front, redis } of this.berths) await Promise.all([front.stop(), redis?.stop()]);
     await this.cluster.stop();
     await this.model.stop();
   }
 
-  private async newBerth(redis?: TcpProxy): Promise<Berth> {
-    const between = redis ?? (await TcpProxy.start(Number(new URL(this.cluster.redisUrl).port)));
-    const node = await this.cluster.addNode({ REDIS_URL: `redis://127.0.0.1:${between.port}` });
-    return { node, front: await TcpProxy.start(node.port), redis: between, isUp: true };
+  /** The berth of a node. */
+  berthOf(name: string): Berth | undefined {
+    return this.berths.find(({ node }) => node.name === name);
+  }
+
+  private async newBerth(path?: TcpProxy): Promise<Berth> {
+    const redis = path ?? (await this.pathToRedis());
+    const url = redis === undefined ? this.redisUrl : `redis://127.0.0.1:${redis.port}`;
+    const node = await this.cluster.addNode(url === undefined ? {} : { REDIS_URL: url });
+    return { node, front: await TcpProxy.start(node.port), redis, isUp: true };
+  }
+
+  private async pathToRedis(): Promise<TcpProxy | undefined> {
+    if (this.redisUrl !== undefined) return undefined;
+    return TcpProxy.start(Number(new URL(this.cluster.redisUrl).port));
   }
 }

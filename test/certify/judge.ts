@@ -1,8 +1,9 @@
 import type { DurableEvent } from '../../protocol/messages.js';
 import type { Message } from '../../protocol/resources.js';
+import { countTo } from '../chat.support.js';
 import { faultOfText, wanted } from './counting-model.js';
 import type { Customer, Sent } from './customer.js';
-import type { Fleet } from './fleet.js';
+import type { Fleet, Writer } from './fleet.js';
 
 const MAX_CASES = 12;
 const MAX_CASE_LENGTH = 300;
@@ -22,6 +23,9 @@ export class Findings {
     abnormalEnds: 0,
     signedOut: 0,
     stuck: 0,
+    takeovers: 0,
+    jumps: 0,
+    slow: 0,
   };
   readonly cases: string[] = [];
 
@@ -48,26 +52,45 @@ export type Breach =
   | 'strangersFrames'
   | 'abnormalEnds'
   | 'signedOut'
-  | 'stuck';
+  | 'stuck'
+  | 'takeovers'
+  | 'jumps'
+  | 'slow';
 
-interface Rows {
+export interface Rows {
   messages: Message[];
   events: DurableEvent[];
   runs: { id: string; question_id: string; message_id: string | null; status: string }[];
 }
 
-/** Compares what one customer was promised and shown with what is stored. */
-export async function judge(customer: Customer, fleet: Fleet, findings: Findings): Promise<void> {
-  const rows = await read(customer.conversationId, fleet);
+/** What is wrong with a complete answer, by who wrote it. */
+const FAULT_OF_TEXT: Record<Writer, typeof faultOfText> = {
+  counting: faultOfText,
+  builtin: (text, last) => (text === countTo(last) ? undefined : `is not the count to ${last}`),
+};
+
+/**
+ * Compares what one customer was promised, and what they and others with the same conversation are shown, with what is
+ * stored. Answers the latter.
+ */
+export async function judge(
+  customer: Customer,
+  fleet: Fleet,
+  findings: Findings,
+  watchers: readonly Customer[] = [],
+): Promise<Rows> {
+  const rows = await readRows(customer.conversationId, fleet);
   judgeQuestions(customer, rows, findings);
-  judgeAnswers(rows, findings);
+  judgeAnswers(rows, FAULT_OF_TEXT[fleet.writer], findings);
   judgeLog(rows, findings);
-  judgeView(customer, rows, findings);
-  findings.counts.strangersFrames += customer.sightings.strangersFrames;
-  for (const code of customer.sightings.authErrors) findings.add('signedOut', code);
+  for (const one of [customer, ...watchers]) {
+    judgeView(one, rows, findings);
+    findings.counts.strangersFrames += one.sightings.strangersFrames;
+  }
+  return rows;
 }
 
-async function read(conversationId: string, { cluster }: Fleet): Promise<Rows> {
+export async function readRows(conversationId: string, { cluster }: Fleet): Promise<Rows> {
   const of = [conversationId];
   const [messages, events, runs] = await Promise.all([
     cluster.sql<Message & { seq: number }>(
@@ -118,7 +141,11 @@ function judgeQuestions({ sent }: Customer, { messages }: Rows, findings: Findin
   }
 }
 
-function judgeAnswers({ messages, events, runs }: Rows, findings: Findings): void {
+function judgeAnswers(
+  { messages, events, runs }: Rows,
+  faultOf: typeof faultOfText,
+  findings: Findings,
+): void {
   for (const question of messages.filter(({ role }) => role === 'user')) {
     const answers = messages.filter(
       ({ role, parent_id }) => role === 'assistant' && parent_id === question.id,
@@ -138,7 +165,7 @@ function judgeAnswers({ messages, events, runs }: Rows, findings: Findings): voi
     const takeovers = events.flatMap((event) =>
       event.type === 'run.takeover' && event.data.run_id === run.id ? [event.data.offset] : [],
     );
-    const fault = faultOfText(answer.content, wanted(question.content), takeovers);
+    const fault = faultOf(answer.content, wanted(question.content), takeovers);
     if (fault !== undefined) findings.add('wrongText', `"${answer.content}" ${fault}`);
   }
 }

@@ -1,8 +1,7 @@
-import { appendFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { currentRun } from '../../scripts/test.run.js';
-import { type CertificateOptions, certify, type Certificate } from './certificate.js';
+import { type CertificateOptions, certify } from './certificate.js';
+import { report, tell } from './certificate.report.js';
 import { type Fault, FAULTS } from './faults.js';
 import { PLANTED_FAULTS, type PlantedFault, plantedServer } from './planted-faults.js';
 import { Random } from './random.js';
@@ -18,22 +17,6 @@ const PLANTED_ROUNDS = 6;
 const PLANTED_CLIENTS = 16;
 
 const shared = { nodes: 3, loadMs: 2000, say: tell } satisfies Partial<CertificateOptions>;
-
-/** Into the run's folder as well: Jest keeps what is said until a test has ended. */
-function tell(line: string): void {
-  appendFileSync(join(currentRun().folder, 'certificate.txt'), `${line}\n`);
-  writeSync(process.stderr.fd, `${line}\n`);
-}
-
-function report({ seed, rounds, reloads, failedAnswers }: Certificate): void {
-  const acknowledged = rounds.reduce((sum, round) => sum + round.acknowledged, 0);
-  const slowest = Math.max(...rounds.map(({ recoveryMs }) => recoveryMs));
-  const broken = rounds.reduce((sum, { findings }) => sum + findings.total, 0);
-  tell(
-    `seed ${seed}: ${rounds.length} rounds, ${acknowledged} messages acknowledged, ${broken} promises broken; ` +
-      `${failedAnswers} answers marked as failed, ${reloads} conversations loaded again, slowest recovery ${Math.round(slowest)} ms`,
-  );
-}
 
 describe('the certificate', () => {
   it(
