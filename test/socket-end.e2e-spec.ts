@@ -180,6 +180,7 @@ describe('a socket', () => {
     const data = { conversation_id, client_message_id: 'late', content: 'x' };
     const answer = await socket.send('message.send', data);
     expect((answer.data as Problem).code).toBe('session_expired');
+    expect((await socket.next('session.revoked')).data).toEqual({ reason: 'session_expired' });
     expect(await socket.closes()).toEqual({ code: 4410, reason: 'session_revoked' });
     expect(
       await cluster.sql("SELECT 1 FROM messages WHERE content = 'x' AND conversation_id = $1", [
