@@ -1,5 +1,6 @@
 import { Cluster, Command, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../config/redis-address.js';
+import { ServerConnector } from './redis.connector.js';
 
 const SLOTS = 16_384;
 /** MOVED, ASK and lost connections that one command may meet. Two of them lead to the successor of a master. */
@@ -30,6 +31,7 @@ export class CommandCluster extends Cluster {
       // A certificate names a host, not the address that it stands for.
       ...(tls ? { dnsLookup: (host, found) => found(null, host) } : {}),
       redisOptions: {
+        Connector: ServerConnector,
         username,
         password,
         connectTimeout,

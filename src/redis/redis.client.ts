@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../config/redis-address.js';
 import { CommandCluster } from './command.cluster.js';
+import { ServerConnector } from './redis.connector.js';
 
 /** Longest that one command may take before the caller is told 503. Well under the 1.5 s that an upgrade may wait. */
 const COMMAND_TIMEOUT_MS = 800;
@@ -31,7 +32,7 @@ export function commandClient(address: RedisAddress): RedisClient {
   };
   switch (address.form) {
     case 'single':
-      return new Redis(address.url, limits);
+      return new Redis(address.url, { ...limits, Connector: ServerConnector });
     case 'sentinel':
       return new Redis({ ...limits, ...sentinelOptions(address) });
     case 'cluster':
@@ -51,7 +52,7 @@ export function subscriberClient(address: RedisAddress, commands: RedisClient): 
   const patient = { ...connection, maxRetriesPerRequest: null };
   switch (address.form) {
     case 'single':
-      return new Redis(address.url, patient);
+      return new Redis(address.url, { ...patient, Connector: ServerConnector });
     case 'sentinel':
       return new Redis({ ...patient, ...sentinelOptions(address) });
     case 'cluster':
@@ -101,6 +102,7 @@ function clusterSubscriber(
     here.host === subscriber.options.host && here.port === subscriber.options.port;
   const subscriber = new Redis({
     ...patient,
+    Connector: ServerConnector,
     ...address.nodes[0],
     username: address.username,
     password: address.password,
