@@ -5,7 +5,7 @@ export class AnswerReader {
   error: string | undefined;
   private runId: string | undefined;
   private readonly texts = new Map<string, string>();
-  private readonly ended = new Set<string>();
+  private readonly ends = new Map<string, string>();
 
   read({ type, data }: ServerFrame): void {
     if (type === 'error') this.error = data.code;
@@ -15,15 +15,16 @@ export class AnswerReader {
       this.texts.set(runId, (this.texts.get(runId) ?? '').slice(0, offset) + text);
     }
     if (type === 'run.completed' || type === 'run.failed' || type === 'run.cancelled')
-      this.ended.add(data.run_id);
+      this.ends.set(data.run_id, type);
   }
 
   get isAccepted(): boolean {
     return this.runId !== undefined;
   }
 
-  get hasEnded(): boolean {
-    return this.runId !== undefined && this.ended.has(this.runId);
+  /** `run.completed`, `run.failed` or `run.cancelled`; absent while it is written. */
+  get end(): string | undefined {
+    return this.ends.get(this.runId ?? '');
   }
 
   get text(): string | undefined {

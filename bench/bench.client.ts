@@ -16,11 +16,26 @@ export class Refused extends Error {
 }
 
 /** @throws {Refused} with the code of the problem, or the status where there is none. */
-export async function post<Body>(
+export function post<Body>(
   port: number,
   path: string,
   body: object | undefined,
   accessToken?: string,
+): Promise<Body> {
+  return call('POST', port, path, body, accessToken);
+}
+
+/** As `post`. */
+export function get<Body>(port: number, path: string, accessToken: string): Promise<Body> {
+  return call('GET', port, path, undefined, accessToken);
+}
+
+async function call<Body>(
+  method: string,
+  port: number,
+  path: string,
+  body: object | undefined,
+  accessToken: string | undefined,
 ): Promise<Body> {
   const headers = new Headers();
   if (body !== undefined) headers.set('content-type', 'application/json');
@@ -28,7 +43,7 @@ export async function post<Body>(
   let response: Response;
   try {
     response = await fetch(`http://127.0.0.1:${port}${path}`, {
-      method: 'POST',
+      method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(LIMIT_MS),

@@ -51,6 +51,8 @@ const LIVES_MS = new Map<string, number>(
   ).map(([key, lifeMs]) => [prefixOf(key), lifeMs]),
 );
 
+const CHECKPOINT = prefixOf(redisKeys.runCheckpoint(''));
+
 /** What had to come back, and whether it did. */
 export function judgeRest(begin: HeldState, end: HeldState, tally: SoakTally): Verdict[] {
   const verdicts: Verdict[] = [];
@@ -76,19 +78,27 @@ function judgeKeys(begin: HeldState, end: HeldState, tally: SoakTally): Verdict[
   }
   for (const prefix of OF_ABANDONED) {
     const left = countOf(end, prefix) - countOf(begin, prefix);
+    // A sign-in whose answer was lost may have opened a session.
+    const most = tally.abandoned + tally.refusals('sign-in');
     verdicts.push({
-      isKept: left <= tally.abandoned,
-      text: `keys ${prefix}: ${left} more, of ${tally.abandoned} sessions that nobody ended`,
+      isKept: left <= most,
+      text: `keys ${prefix}: ${left} more, of at most ${most} sessions that nobody ended`,
     });
   }
   for (const [prefix, { count, endless, longestMs }] of end.keys) {
     if (count === 0 || GONE_AT_ONCE.includes(prefix)) continue;
-    const lifeMs = LIVES_MS.get(prefix);
+    const lifeMs = lifeOf(prefix, tally);
     const isKept = lifeMs !== undefined && endless === 0 && longestMs <= lifeMs;
     const ends = endless > 0 ? `${endless} without end` : `all gone in ${Math.ceil(longestMs / 1000)} s`;
     verdicts.push({ isKept, text: `keys ${prefix}: ${count} stay, ${ends}` });
   }
   return verdicts;
+}
+
+/** An answer that ended while Redis was away leaves its text there for a day, and one that was told for a minute. */
+function lifeOf(prefix: string, tally: SoakTally): number | undefined {
+  if (prefix === CHECKPOINT && tally.refusals() > 0) return 24 * HOUR_MS;
+  return LIVES_MS.get(prefix);
 }
 
 /** What clients were promised. */
@@ -102,6 +112,10 @@ export function judgeClients(tally: SoakTally): Verdict[] {
     {
       isKept: authenticated > MIN_SUCCESS,
       text: `credentials of ours that were refused: ${percent(1 - authenticated)}`,
+    },
+    {
+      isKept: tally.overdue <= tally.refusals(),
+      text: `sockets whose time was over too soon: ${tally.overdue}, of ${tally.refusals()} refusals`,
     },
     { isKept: faults.length === 0, text: `wrong answers and closes: ${faults.join('; ') || 'none'}` },
   ];

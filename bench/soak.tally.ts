@@ -1,4 +1,4 @@
-import { REPORTED_CODES } from '../protocol/close-codes.js';
+import { CLOSE_CODES, REPORTED_CODES } from '../protocol/close-codes.js';
 import { type BenchSocket, Refused } from './bench.client.js';
 
 /** What all clients together have done and met. */
@@ -15,6 +15,8 @@ export class SoakTally {
   readonly lengthsMs = new Map<string, number[]>();
   /** Sign-ins that nobody ended. */
   abandoned = 0;
+  /** Sockets whose time was over before they were renewed. */
+  overdue = 0;
 
   /** Counts one step; a refusal is counted by its code and thrown on. */
   async step<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -40,7 +42,9 @@ export class SoakTally {
       const lengths = this.lengthsMs.get(kind) ?? [];
       this.lengthsMs.set(kind, lengths);
       lengths.push(performance.now() - openedAtMs);
-      if (code !== wanted()) this.fault(`a socket of "${kind}" closed with ${code}, not ${wanted()}`);
+      if (code === wanted()) return;
+      if (code === CLOSE_CODES.auth_expired) this.overdue += 1;
+      else this.fault(`a socket of "${kind}" closed with ${code}, not ${wanted()}`);
     });
   }
 
@@ -48,12 +52,17 @@ export class SoakTally {
     return this.closes.get(String(REPORTED_CODES.abnormal)) ?? 0;
   }
 
+  /** How often these steps were refused; all of them unless said otherwise. */
+  refusals(...names: string[]): number {
+    return [...this.refused]
+      .filter(([key]) => names.length === 0 || names.some((name) => key.startsWith(`${name}: `)))
+      .reduce((sum, [, times]) => sum + times, 0);
+  }
+
   /** The share of these steps that succeeded; 1 where none was tried. */
   success(...names: string[]): number {
     const done = names.reduce((sum, name) => sum + (this.done.get(name) ?? 0), 0);
-    const failed = [...this.refused]
-      .filter(([key]) => names.some((name) => key.startsWith(`${name}: `)))
-      .reduce((sum, [, times]) => sum + times, 0);
+    const failed = this.refusals(...names);
     return done + failed === 0 ? 1 : done / (done + failed);
   }
 }
