@@ -1,8 +1,13 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { join } from 'node:path';
+import { currentRun } from '../../scripts/test.run.js';
 import { startCluster, type Cluster } from '../support/cluster.js';
+import { metric } from '../support/metrics.js';
 import { as, register } from '../support/user.js';
+import { eventually } from '../support/waiting.js';
 import { ChatBrowser } from './chat-browser.js';
 import type { ChatTab } from './chat-tab.js';
+import { buildForDevelopment, serveScriptsFrom } from './development-build.js';
 
 let cluster: Cluster;
 let browser: ChatBrowser;
@@ -53,6 +58,27 @@ test('connects once, and says to which node and who answers', async () => {
     'built-in demo responder, not a language model',
   );
   expect(sockets).toBe(1);
+});
+
+test('connects once for each sign-in where React mounts everything twice', async () => {
+  const folder = join(currentRun().data, 'development-page');
+  await buildForDevelopment(folder);
+  tab = await browser.tab(cluster.node.url);
+  await serveScriptsFrom(tab.page, folder);
+  await tab.page.goto('/');
+  const user = await register(cluster.node);
+  await tab.signIn(user);
+  await tab.connected();
+  expect(tab.sockets).toBe(1);
+  await tab.page.getByRole('button', { name: 'Sign out' }).click();
+  await tab.signInForm.waitFor();
+  await tab.signIn(user);
+  await tab.connected();
+  expect(tab.sockets).toBe(2);
+  await eventually(
+    async () => (await metric(cluster.node, 'chat_ws_connections')) === 1,
+    'the end of the socket from before',
+  );
 });
 
 test('keeps the sign-in over a reload with one call to the server', async () => {
