@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
+import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import WebSocket, { WebSocketServer } from 'ws';
@@ -23,7 +24,10 @@ async function backend(name: string): Promise<Server> {
     } else if (request.headers.upgrade !== 'websocket') {
       socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno');
     } else {
-      sockets.handleUpgrade(request, socket, head, (ws) => ws.send(name));
+      sockets.handleUpgrade(request, socket, head, (ws) => {
+        ws.once('close', () => server.emit('dropped'));
+        ws.send(name);
+      });
     }
   });
   server.listen(0, '127.0.0.1');
@@ -72,6 +76,20 @@ describe('Front', () => {
     const refused = await rawUpgrade({ port }, { path: '/refused' });
     expect([refused.status, refused.headers['retry-after']]).toEqual([403, '7']);
     expect(refused.body).toBe('{"code":"ticket_rejected"}');
+  });
+
+  it('outlives a browser that resets its sockets', async () => {
+    const socket = connect(port, '127.0.0.1');
+    const key = Buffer.alloc(16).toString('base64');
+    socket.write(
+      `GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
+    );
+    await once(socket, 'data');
+    const closed = backends.map((server) => once(server, 'dropped'));
+    socket.resetAndDestroy();
+    await Promise.race(closed);
+    expect(await ask()).toMatch(/^200 [ab] hello/);
   });
 
   it('passes over a node that does not listen, for requests with a body and for upgrades', async () => {
