@@ -9,7 +9,7 @@ export interface Verdict {
 }
 
 /** What a node's heap may have grown by, in MiB: what it keeps on purpose, and what the engine's compiler keeps. */
-const HEAP_GROWTH_MIB = 3;
+const HEAP_GROWTH_MIB = 2;
 /** And the whole process, which gives memory back to the system when it likes. */
 const MEMORY_GROWTH_MIB = 32;
 const MIN_SUCCESS = 0.95;
