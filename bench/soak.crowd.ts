@@ -41,9 +41,16 @@ export async function liveTogether(
     const issuer = (kind.hasShortTokens === true ? ports[1] : ports[0]) ?? 0;
     return { kind, user: new SoakUser(email, kind.name, { ports, issuer }, index, tally) };
   });
+  const living: Promise<void>[] = [];
   // Hashing a password is slow on purpose: all at once would measure only that.
-  await inParallel(lives, 4, ({ user }) => tryTo(() => user.connect(), user));
-  await Promise.all(lives.map(({ kind, user }) => liveOn(kind, user, signal)));
+  await inParallel(lives, 4, async ({ kind, user }) => {
+    await tryTo(() => user.connect(), user);
+    const life = liveOn(kind, user, signal);
+    // Until it is awaited below, a failure is not an unhandled one.
+    life.catch(() => undefined);
+    living.push(life);
+  });
+  await Promise.all(living);
   await inParallel(lives, 8, ({ user }) => tryTo(() => user.signOut(), user));
 }
 
