@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Chat, aChat, ask, endOf, textOf, watch } from './chat.support.js';
 import { type Cluster, startCluster } from './support/cluster.js';
-import { withRedis } from './support/redis.js';
+import { cutSubscribers, withRedis } from './support/redis.js';
 import type { TestSocket } from './support/socket.js';
 import { aUser, type TestUser } from './support/user.js';
 
@@ -54,7 +54,7 @@ describe('an event whose message was lost between the nodes', () => {
     await endOf(chat.socket, (await ask(chat, 'count to 1')).run_id);
     const fresh = await watch(chat, cluster.other);
     const seq = await storeSilently(chat);
-    await withRedis(cluster, (redis) => redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub'));
+    await withRedis(cluster, cutSubscribers);
     for (const socket of [chat.socket, fresh])
       await socket.nextWhere((frame) => frame.seq === seq, 'the event that was lost');
     expect(seqsOf(chat.socket)).toEqual(upTo(seq));
@@ -69,7 +69,7 @@ describe('an event whose message was lost between the nodes', () => {
     const { run_id } = await ask(chat, 'count to 150');
     for (let cuts = 0; cuts < 4; cuts++) {
       await other.next('message.delta');
-      await withRedis(cluster, (redis) => redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub'));
+      await withRedis(cluster, cutSubscribers);
     }
     for (const socket of [chat.socket, other]) {
       const { message_id, length } = await endOf(socket, run_id);

@@ -7,7 +7,7 @@ import { request } from './support/http.js';
 import { metric } from './support/metrics.js';
 import type { TestNode } from './support/node.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
-import { withRedis } from './support/redis.js';
+import { cutSubscribers, withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, createConversation, mintTicket, signIn } from './support/user.js';
 import type { TestUser } from './support/user.js';
@@ -109,7 +109,7 @@ describe('a revoked session', () => {
     await withRedis(cluster, async (redis) => {
       await redis.set(`session_end:${user.user.id}:${user.sessionId}`, 'admin', 'EX', 60);
       await redis.del(keyOf(user));
-      await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      await cutSubscribers(redis);
     });
     expect(await socket.closes(5000)).toEqual({ code: 4410, reason: 'session_revoked' });
   });

@@ -61,7 +61,8 @@ export class Fleet {
       nodes: 0,
       privatePostgres,
       durableRedis: true,
-      ...(redisUrl !== undefined && { redisForm: 'single' as const }),
+      // One server, so that one proxy for each node stands before all of it.
+      redisForm: 'single',
       env: { ...SETTINGS, ...WRITERS[writer](model.url) },
       ...(serverEntry !== undefined && { serverEntry }),
     };

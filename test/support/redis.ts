@@ -45,6 +45,12 @@ export async function channelsOf(redis: RedisClient, pattern: string): Promise<s
   return (found.flat() as string[]).sort();
 }
 
+/** Ends every connection that listens, at each server of a cluster. */
+export async function cutSubscribers(redis: RedisClient): Promise<void> {
+  const servers = redis instanceof Cluster ? await mastersOf(redis) : [redis];
+  await Promise.all(servers.map((server) => server.call('CLIENT', 'KILL', 'TYPE', 'pubsub')));
+}
+
 /** Everything that Redis holds, as text by key: strings, and the parts of sets, hashes and lists. */
 export async function dump(redis: RedisClient): Promise<Map<string, string>> {
   const contents = new Map<string, string>();
