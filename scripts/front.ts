@@ -54,9 +54,9 @@ export class Front {
     this.requests = { agent: new RoundRobinAgent(pool) };
     this.sockets = { agent: new RoundRobinAgent(pool) };
     // Between front and node every request has a connection of its own; that is no reason to end the browser's.
+    this.proxy.on('proxyRes', (answer) => delete answer.headers.connection);
     // A browser that is closed resets its sockets. The library tells that here as well, and throws it if nobody listens.
     this.proxy.on('error', (_error, _request, peer) => peer.destroy());
-    this.proxy.on('proxyRes', (answer) => delete answer.headers.connection);
     this.server = createServer((request, response) => {
       this.proxy.web(request, response, this.requests, () => refuse(response));
     });

@@ -44,15 +44,18 @@ it('a statement whose caller was told 503 does not stay behind in Postgres', asy
 it('a transaction that was left open loses its locks', async () => {
   const { id } = await createConversation(cluster.node, await aUser(cluster));
   const frozen = await createDataSource(cluster.databaseUrl).initialize();
-  const runner = frozen.createQueryRunner();
-  await runner.startTransaction();
-  await runner.query(LOCK, [id]);
-  await expect(elsewhere.query(LOCK, [id])).rejects.toThrow('could not obtain lock');
-  const isFree = (): Promise<boolean> =>
-    elsewhere.query(LOCK, [id]).then(
-      () => true,
-      () => false,
-    );
-  await eventually(isFree, 'the lock of a transaction in which nothing happens', 8000);
-  await frozen.destroy();
+  try {
+    const runner = frozen.createQueryRunner();
+    await runner.startTransaction();
+    await runner.query(LOCK, [id]);
+    await expect(elsewhere.query(LOCK, [id])).rejects.toThrow('could not obtain lock');
+    const isFree = (): Promise<boolean> =>
+      elsewhere.query(LOCK, [id]).then(
+        () => true,
+        () => false,
+      );
+    await eventually(isFree, 'the lock of a transaction in which nothing happens', 8000);
+  } finally {
+    await frozen.destroy();
+  }
 });
