@@ -8,7 +8,7 @@ import { AppError } from './errors/app-error.js';
 import { HttpErrorFilter } from './errors/http-error.filter.js';
 import { newTraceId, problemHeaders, toProblem } from './errors/problem.js';
 import { AppLogger } from './observability/logger.js';
-import { resolveAlias } from './websocket/path-alias.js';
+import { resolveAlias } from './websocket/upgrade/path-alias.js';
 
 /** A message of 32,000 characters, all of them escaped, with room to spare. */
 const BODY_LIMIT_BYTES = 256 * 1024;

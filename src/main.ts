@@ -8,8 +8,8 @@ import { migrate } from './database/data-source.js';
 import { configureHttp, createHttpAdapter } from './http-server.js';
 import { AppLogger } from './observability/logger.js';
 import { serveWebPage } from './web-page.js';
-import { DrainService } from './websocket/drain.service.js';
-import { UpgradeAdapter } from './websocket/upgrade.adapter.js';
+import { DrainService } from './websocket/drain/drain.service.js';
+import { UpgradeAdapter } from './websocket/upgrade/upgrade.adapter.js';
 
 /** Time beyond the drain window after which the process ends, come what may. */
 const SHUTDOWN_MARGIN_MS = 10_000;

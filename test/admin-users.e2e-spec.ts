@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import type { Problem } from '../protocol/errors.js';
 import type { User } from '../protocol/resources.js';
-import type { ConnectionPage } from '../src/websocket/connection-entry.js';
+import type { ConnectionPage } from '../src/websocket/connections/connection-entry.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';

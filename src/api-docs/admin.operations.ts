@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { User } from '../../protocol/resources.js';
-import type { ConnectionPage } from '../websocket/connection-entry.js';
+import type { ConnectionPage } from '../websocket/connections/connection-entry.js';
 import { numberParameter, type Operations, UUID_PARAMETER } from './operation.js';
 import { connectionId, id, time, user } from './resource.schemas.js';
 import { component } from './schema.registry.js';

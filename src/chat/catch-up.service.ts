@@ -2,9 +2,9 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { ResumeCursor } from '../../protocol/messages.js';
 import { AppError } from '../errors/app-error.js';
 import { Metrics } from '../observability/metrics.js';
-import type { AuthenticatedSocket } from '../websocket/authenticated-socket.js';
-import { ConnectionRegistry } from '../websocket/connection-registry.js';
-import { FanOut } from '../websocket/fan-out.js';
+import type { AuthenticatedSocket } from '../websocket/socket/authenticated-socket.js';
+import { ConnectionRegistry } from '../websocket/connections/connection.registry.js';
+import { FanOut } from '../websocket/fan-out/fan-out.service.js';
 import { ConversationStore } from './conversation.store.js';
 import { ReplayService } from './replay.service.js';
 

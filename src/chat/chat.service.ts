@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { AcceptedMessage } from '../../protocol/resources.js';
 import { Metrics } from '../observability/metrics.js';
-import { FanOut } from '../websocket/fan-out.js';
+import { FanOut } from '../websocket/fan-out/fan-out.service.js';
 import {
   type Acceptance,
   AcceptanceStore,

@@ -4,7 +4,7 @@ import { AppError } from '../errors/app-error.js';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
-import { FanOut } from '../websocket/fan-out.js';
+import { FanOut } from '../websocket/fan-out/fan-out.service.js';
 import { DeltaStream } from './delta.stream.js';
 import { RunCheckpointStore } from './run-checkpoint.store.js';
 import { type Lease, RunStopped } from './run.lease.js';

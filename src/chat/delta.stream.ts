@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FanOut } from '../websocket/fan-out.js';
+import type { FanOut } from '../websocket/fan-out/fan-out.service.js';
 import { type Delta, delayToNextFrame, DeltaWriter } from './delta.writer.js';
 import type { RunCheckpoint } from './run-checkpoint.store.js';
 import type { Lease } from './run.lease.js';

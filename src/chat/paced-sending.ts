@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AuthenticatedSocket } from '../websocket/authenticated-socket.js';
+import type { AuthenticatedSocket } from '../websocket/socket/authenticated-socket.js';
 
 /** Far below what counts as not reading, so that live frames have room beside what is replayed. */
 const HIGH_BYTES = 256 * 1024;

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { DurableEvent, PartialMessage } from '../../protocol/messages.js';
-import type { AuthenticatedSocket } from '../websocket/authenticated-socket.js';
-import type { Missed } from '../websocket/conversation-channel.js';
-import type { FrameReply } from '../websocket/frame-reply.js';
+import type { AuthenticatedSocket } from '../websocket/socket/authenticated-socket.js';
+import type { Missed } from '../websocket/fan-out/conversation-channel.js';
+import type { FrameReply } from '../websocket/socket/frame-reply.js';
 import { EventStore } from './event.store.js';
 import { MessageStore } from './message.store.js';
 import { roomToSend } from './paced-sending.js';

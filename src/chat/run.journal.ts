@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { DurableEvent, RunEnd } from '../../protocol/messages.js';
 import type { Message } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
-import { FanOut } from '../websocket/fan-out.js';
+import { FanOut } from '../websocket/fan-out/fan-out.service.js';
 import { EventStore } from './event.store.js';
 import { Responder, type ToolCall, type ToolOutcome } from './responder.js';
 import { type Fence, type NewEvent, RunEventStore, type RunOutcome, type Stored } from './run-event.store.js';

@@ -3,7 +3,7 @@ import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
 import { RepeatingTask } from '../observability/repeating-task.js';
 import { RedisService } from '../redis/redis.service.js';
-import { FanOut } from '../websocket/fan-out.js';
+import { FanOut } from '../websocket/fan-out/fan-out.service.js';
 import { EventStore } from './event.store.js';
 import { RunLeaseService } from './run-lease.service.js';
 import { RunWorker } from './run.worker.js';

@@ -4,7 +4,7 @@ import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
 import { Metrics } from '../observability/metrics.js';
-import { DrainService } from '../websocket/drain.service.js';
+import { DrainService } from '../websocket/drain/drain.service.js';
 import { RunClaimStore } from './run-claim.store.js';
 import { RunLeaseService } from './run-lease.service.js';
 import { RunSignalService } from './run-signal.service.js';

@@ -1,0 +1,106 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { AuditLog } from '../../observability/audit-log.service.js';
+import { AppLogger } from '../../observability/logger.js';
+import { Metrics } from '../../observability/metrics.js';
+import type { EndedSession } from '../../session/session-record.js';
+import type { SessionService } from '../../session/session.service.js';
+import type { TicketService } from '../../ticket/ticket.service.js';
+import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { ConnectionRegistry } from './connection.registry.js';
+import type { ConnectionStore } from './connection.store.js';
+import type { NodeRoster } from './node-roster.service.js';
+import type { Place } from '../socket/connection-identity.js';
+
+describe('ConnectionRegistry', () => {
+  let registry: ConnectionRegistry;
+  let metrics: Metrics;
+  let outcome: 'session' | 'user' | string[];
+  let left: string[];
+  let told: string[];
+  let endSession: (ended: EndedSession) => void;
+  let endReplaced: (connectionId: string) => void;
+
+  /** What the registry needs of a socket. */
+  const aSocket = (connectionId: string, sessionId: string) =>
+    ({
+      connectionId,
+      identity: { connectionId, sessionId, user: { userId: 'u' } },
+      user: { sessionId },
+      openedAtMs: Date.now(),
+      endRevoked: (reason: string) => void told.push(`${connectionId} ${reason}`),
+      endWith: (name: string) => void told.push(`${connectionId} ${name}`),
+    }) as unknown as AuthenticatedSocket;
+
+  beforeEach(() => {
+    [outcome, left, told] = [[], [], []];
+    metrics = new Metrics();
+    const store = {
+      admit: () => Promise.resolve(outcome),
+      leave: ({ connectionId }: Place) => Promise.resolve(void left.push(connectionId)),
+      onReplaced: (listener: typeof endReplaced) => Promise.resolve(void (endReplaced = listener)),
+    } as unknown as ConnectionStore;
+    const sessions = {
+      onEnded: (listener: typeof endSession) => Promise.resolve(void (endSession = listener)),
+      onChanged: () => Promise.resolve(),
+    } as unknown as SessionService;
+    registry = new ConnectionRegistry(
+      store,
+      { nodeId: 'n', livingNodes: undefined } as unknown as NodeRoster,
+      sessions,
+      {} as TicketService,
+      { record: () => undefined } as unknown as AuditLog,
+      new AppLogger({ logLevel: 'silent', nodeName: 'n1' }, { write: () => undefined }),
+      metrics,
+    );
+    registry.onModuleInit();
+  });
+
+  const gauge = async () => (await metrics.connections.get()).values[0]?.value;
+
+  it('finds a socket from its opening to its close, and gives its place back once', async () => {
+    const socket = aSocket('a', 's1');
+    registry.opened(socket);
+    expect(registry.find('a')).toBe(socket);
+    expect(await gauge()).toBe(1);
+    registry.closed(socket, 1000, '');
+    registry.closed(socket, 1006, '');
+    expect(registry.find('a')).toBeUndefined();
+    expect(registry.size).toBe(0);
+    expect(await gauge()).toBe(0);
+    expect(left).toEqual(['a']);
+  });
+
+  it('ends the sockets of the session that has ended, and no other', () => {
+    for (const [id, session] of [
+      ['a', 's1'],
+      ['b', 's1'],
+      ['c', 's2'],
+    ] as const)
+      registry.opened(aSocket(id, session));
+    endSession({ session_id: 's1', reason: 'logout', ended_at: Date.now() } as EndedSession);
+    expect(told).toEqual(['a logout', 'b logout']);
+  });
+
+  it('forgets a socket of a session that goes on without it', () => {
+    const gone = aSocket('a', 's1');
+    registry.opened(gone);
+    registry.opened(aSocket('b', 's1'));
+    registry.closed(gone, 1000, '');
+    endSession({ session_id: 's1', reason: 'logout', ended_at: Date.now() } as EndedSession);
+    expect(told).toEqual(['b logout']);
+  });
+
+  it('ends the open connection whose client has registered again', async () => {
+    registry.opened(aSocket('a', 's1'));
+    outcome = ['a'];
+    expect(await registry.admit({} as Place)).toEqual(['a']);
+    endReplaced('a');
+    endReplaced('not here');
+    expect(told).toEqual(['a replaced']);
+  });
+
+  it.each(['session', 'user'] as const)('admits no more than a %s may have', async (whose) => {
+    outcome = whose;
+    await expect(registry.admit({} as Place)).rejects.toMatchObject({ code: 'connection_limit' });
+  });
+});

@@ -1,0 +1,142 @@
+import { Injectable } from '@nestjs/common';
+import type { Result } from 'ioredis';
+import { Config } from '../../config/config.js';
+import { redisChannels, redisKeys } from '../../redis/redis-keys.js';
+import { RedisService } from '../../redis/redis.service.js';
+import type { Place } from '../socket/connection-identity.js';
+
+/**
+ * Enters a connection among those of its user, on all nodes. Connections of the same session and client are replaced by
+ * it and not counted, and those of nodes that are gone are forgotten. Answers `session` or `user` for the limit that is
+ * reached, else the ids that were replaced.
+ */
+const ADMIT = `
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
+local ofSession, ofUser, replaced = 0, 0, {}
+local session, client, living = ARGV[4], ARGV[5], ARGV[10]
+local members = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for index = 1, #members, 2 do
+  local member, beat = members[index], tonumber(members[index + 1])
+  local s, c, id, node = string.match(member, '^([^|]*)|([^|]*)|([^|]*)|(.*)$')
+  if s == session and c == client then
+    replaced[#replaced + 1] = member
+  elseif living ~= '' and beat < tonumber(ARGV[11]) and not string.find(living, node, 1, true) then
+    redis.call('ZREM', KEYS[1], member)
+  else
+    ofUser = ofUser + 1
+    if s == session then ofSession = ofSession + 1 end
+  end
+end
+if ofSession >= tonumber(ARGV[8]) then return 'session' end
+if ofUser >= tonumber(ARGV[9]) then return 'user' end
+local ids = {}
+for _, member in ipairs(replaced) do
+  redis.call('ZREM', KEYS[1], member)
+  ids[#ids + 1] = string.match(member, '|([^|]*)|[^|]*$')
+end
+redis.call('ZADD', KEYS[1], ARGV[1], session .. '|' .. client .. '|' .. ARGV[6] .. '|' .. ARGV[7])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return ids`;
+
+/** A node is in the list of those that live this long after it has started, at the latest. */
+const NODE_UNKNOWN_MS = 3000;
+
+/** Who is connected, across the cluster. An entry that no heartbeat renews is forgotten. */
+@Injectable()
+export class ConnectionStore {
+  private readonly staleAfterMs: number;
+  private readonly maxPerSession: number;
+  private readonly maxPerUser: number;
+
+  constructor(
+    private readonly redis: RedisService,
+    config: Config,
+  ) {
+    this.staleAfterMs = staleAfterMs(config);
+    this.maxPerSession = config.maxConnectionsPerSession;
+    this.maxPerUser = config.maxConnectionsPerUser;
+    redis.client.defineCommand('admitConnection', { numberOfKeys: 1, lua: ADMIT });
+  }
+
+  /**
+   * @param livingNodes those whose connections count; `undefined` counts all
+   * @returns the connections that this one replaces, or which limit it would exceed.
+   */
+  async admit(
+    { userId, sessionId, clientId, connectionId, nodeId }: Place,
+    livingNodes: readonly string[] | undefined,
+  ): Promise<string[] | 'session' | 'user'> {
+    const now = Date.now();
+    return this.redis.run((redis) =>
+      redis.admitConnection(
+        redisKeys.connectionsOfUser(userId),
+        now,
+        now - this.staleAfterMs,
+        this.staleAfterMs,
+        sessionId,
+        clientId,
+        connectionId,
+        nodeId,
+        this.maxPerSession,
+        this.maxPerUser,
+        // Its own node lives, whatever the list says.
+        livingNodes === undefined ? '' : [...livingNodes, nodeId].join(' '),
+        // A node may be younger than the list: its connections are, too.
+        now - NODE_UNKNOWN_MS,
+      ),
+    );
+  }
+
+  async leave(place: Place): Promise<void> {
+    await this.redis.run((redis) => redis.zrem(redisKeys.connectionsOfUser(place.userId), memberOf(place)));
+  }
+
+  /** Says that a connection is still there. */
+  async renew(place: Place): Promise<void> {
+    const key = redisKeys.connectionsOfUser(place.userId);
+    await this.redis.run((redis) =>
+      Promise.all([redis.zadd(key, Date.now(), memberOf(place)), redis.pexpire(key, this.staleAfterMs)]),
+    );
+  }
+
+  async publishReplaced(connectionIds: readonly string[]): Promise<void> {
+    await this.redis.run((redis) => redis.publish(redisChannels.connectionReplaced, connectionIds.join(' ')));
+  }
+
+  async onReplaced(listener: (connectionId: string) => void): Promise<void> {
+    const { subscriber } = this.redis;
+    subscriber.on('message', (channel: string, message: string) => {
+      if (channel !== redisChannels.connectionReplaced) return;
+      for (const connectionId of message.split(' ')) listener(connectionId);
+    });
+    await subscriber.subscribe(redisChannels.connectionReplaced);
+  }
+}
+
+/** How long after its last heartbeat a connection is believed in. */
+export function staleAfterMs({ heartbeatSeconds }: Config): number {
+  return Math.max(90_000, 3 * heartbeatSeconds * 1000);
+}
+
+function memberOf({ sessionId, clientId, connectionId, nodeId }: Place): string {
+  return `${sessionId}|${clientId}|${connectionId}|${nodeId}`;
+}
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    admitConnection(
+      key: string,
+      nowMs: number,
+      staleBeforeMs: number,
+      ttlMs: number,
+      sessionId: string,
+      clientId: string,
+      connectionId: string,
+      nodeId: string,
+      maxPerSession: number,
+      maxPerUser: number,
+      livingNodes: string,
+      unknownSinceMs: number,
+    ): Result<string[] | 'session' | 'user', Context>;
+  }
+}

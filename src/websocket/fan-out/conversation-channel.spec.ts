@@ -1,0 +1,141 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { AppLogger } from '../../observability/logger.js';
+import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { ConversationChannel, type Missed } from './conversation-channel.js';
+import { type FeedFrame, toFeedMessage } from './conversation-feed.js';
+import { payloadOf } from '../socket/frame-encoding.js';
+import type { FrameReply } from '../socket/frame-reply.js';
+
+const ID = 'c1';
+const event = (seq: number) =>
+  ({ type: 'run.started', conversation_id: ID, seq, ts: '', data: {} }) as unknown as FrameReply;
+const notice = { type: 'notice', data: { code: 'x', detail: '' } } satisfies FrameReply;
+
+describe('ConversationChannel', () => {
+  let channel: ConversationChannel;
+  let log: FrameReply[];
+  let asked: Missed[];
+  let sent: (number | string)[];
+  let closed: string[];
+  let whenRead: Promise<void>;
+
+  /** What the channel needs of a socket: to be told. */
+  const socket = {
+    sendShared: ({ seq, bytes }: FeedFrame) =>
+      void sent.push(seq ?? (JSON.parse(payloadOf(bytes).toString()) as FrameReply).type),
+    endWith: (name: string) => void closed.push(name),
+  } as unknown as AuthenticatedSocket;
+
+  beforeEach(() => {
+    jest.useFakeTimers();
+    [log, asked, sent, closed] = [[], [], [], []];
+    whenRead = Promise.resolve();
+    const readMissed = async (_id: string, missed: Missed) => {
+      asked.push(missed);
+      await whenRead;
+      return log;
+    };
+    const logger = new AppLogger({ logLevel: 'silent', nodeName: 'n1' }, { write: () => undefined });
+    channel = new ConversationChannel(ID, Promise.resolve(), readMissed, logger);
+  });
+
+  afterEach(() => {
+    channel.stop();
+    expect(jest.getTimerCount()).toBe(0);
+    jest.useRealTimers();
+  });
+
+  const watch = (uptoSeq?: number) => channel.add(socket).release(uptoSeq);
+  const say = (...seqs: (number | undefined)[]) => {
+    for (const seq of seqs)
+      channel.receive(
+        Buffer.from(toFeedMessage(seq, JSON.stringify(seq === undefined ? notice : event(seq)))),
+      );
+  };
+
+  it('reads what is missing, each hole once, and sends all in order', async () => {
+    watch(1);
+    log = [event(2), event(3)];
+    say(4, 6);
+    await jest.advanceTimersByTimeAsync(249);
+    expect([sent, asked]).toEqual([[], []]);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(asked).toEqual([
+      { fromSeq: 2, toSeq: 3 },
+      { fromSeq: 5, toSeq: 5 },
+    ]);
+    // The log does not have the fifth: whoever watches sees that it is missing.
+    expect(sent).toEqual([2, 3, 4, 6]);
+    say(5, 7);
+    expect(sent).toEqual([2, 3, 4, 6, 7]);
+  });
+
+  it('reads nothing where the missing event only comes late', async () => {
+    watch(1);
+    say(3, undefined, 2);
+    await jest.advanceTimersByTimeAsync(1000);
+    expect([sent, asked]).toEqual([[2, 3, 'notice'], []]);
+  });
+
+  it('goes on without what cannot be read', async () => {
+    watch(1);
+    whenRead = Promise.reject(new Error('Postgres is away'));
+    say(3);
+    await jest.advanceTimersByTimeAsync(250);
+    expect(sent).toEqual([3]);
+  });
+
+  it('does not hold back more than it can keep', () => {
+    watch(1);
+    say(...Array.from({ length: 1001 }, (_, index) => index + 3));
+    expect(sent).toHaveLength(1001);
+  });
+
+  it('is brought up to date after the connection was away, and keeps what comes meanwhile for later', async () => {
+    watch(4);
+    say(5);
+    log = [event(6), event(7)];
+    const recovered = channel.recover(1000);
+    void channel.recover(1000);
+    say(8);
+    expect(sent).toEqual([5]);
+    await recovered;
+    expect(asked).toEqual([{ fromSeq: 6, toSeq: 1005 }]);
+    expect(sent).toEqual([5, 6, 7, 8]);
+  });
+
+  it('asks by the time where no event has told how far it is', async () => {
+    watch();
+    log = [event(3), notice];
+    await channel.recover(1000);
+    expect(asked).toEqual([{ sinceMs: 1000 }]);
+    expect(sent).toEqual([3, 'notice']);
+  });
+
+  it('forgets what is too much while it reads', async () => {
+    watch(1);
+    const recovered = channel.recover(1000);
+    say(...Array.from({ length: 1200 }, (_, index) => index + 2));
+    await recovered;
+    expect(sent).toHaveLength(1000);
+  });
+
+  it('takes the place in the log from a socket that is alone, and from no other', () => {
+    const [first, second] = [channel.add(socket), channel.add({ ...socket } as AuthenticatedSocket)];
+    first.release(3);
+    say(9);
+    expect(sent).toEqual([9]);
+    second.release(undefined);
+    second.release(undefined);
+    expect(sent).toEqual([9, 9]);
+    channel.remove(socket);
+    expect(channel.has(socket)).toBe(false);
+    expect(channel.isEmpty).toBe(false);
+  });
+
+  it('ends a socket that cannot keep up with catching up', () => {
+    channel.add(socket);
+    say(...Array.from({ length: 2001 }, () => undefined));
+    expect(closed).toEqual(['slow_consumer']);
+  });
+});

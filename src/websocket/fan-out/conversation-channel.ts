@@ -1,0 +1,148 @@
+import { background } from '../../observability/background.js';
+import type { AppLogger } from '../../observability/logger.js';
+import { frameJson, type AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { ConversationFeed, type FeedFrame, parseFeedMessage, toFeedMessage } from './conversation-feed.js';
+import type { FrameReply } from '../socket/frame-reply.js';
+import { Subscription } from './subscription.js';
+
+/** How long later frames wait for an earlier one that another node has stored but not published yet. */
+const GAP_TIMEOUT_MS = 250;
+/** Frames that wait for a missing one, at most, and events that are read for one hole. */
+const MAX_WAITING_FRAMES = 1000;
+
+/** Events that no message brought: those of a hole, or those stored since a time, where nobody knows what came last. */
+export type Missed = { fromSeq: number; toSeq: number } | { sinceMs: number };
+
+/** Reads what was missed from the log, in order, and behind it where the answer in progress stands. */
+export type MissedReader = (conversationId: string, missed: Missed) => Promise<FrameReply[]>;
+
+/** One conversation on this node: brings its frames into order, and to every socket that watches it. */
+export class ConversationChannel {
+  private readonly subscriptions = new Map<AuthenticatedSocket, Subscription>();
+  private readonly feed = new ConversationFeed();
+  private gapTimer: NodeJS.Timeout | undefined;
+  /** Frames that came while what was missed before them is read. */
+  private arrived: FeedFrame[] | undefined;
+
+  constructor(
+    private readonly conversationId: string,
+    /** Resolves when Redis sends us the frames of this conversation. */
+    readonly isListening: Promise<unknown>,
+    private readonly readMissed: MissedReader,
+    private readonly logger: AppLogger,
+  ) {}
+
+  get sockets(): AuthenticatedSocket[] {
+    return [...this.subscriptions.keys()];
+  }
+
+  get isEmpty(): boolean {
+    return this.subscriptions.size === 0;
+  }
+
+  has(socket: AuthenticatedSocket): boolean {
+    return this.subscriptions.has(socket);
+  }
+
+  add(socket: AuthenticatedSocket): Subscription {
+    const subscription = new Subscription(socket, (seq) => this.caughtUp(seq));
+    this.subscriptions.set(socket, subscription);
+    return subscription;
+  }
+
+  remove(socket: AuthenticatedSocket): void {
+    this.subscriptions.delete(socket);
+  }
+
+  /** Takes a message as it came through Redis. */
+  receive(message: Buffer): void {
+    const frame = parseFeedMessage(message);
+    if (this.arrived === undefined) this.accept(frame);
+    else if (this.arrived.length < MAX_WAITING_FRAMES) this.arrived.push(frame);
+  }
+
+  /**
+   * The connection to Redis was away: reads from the log what was said meanwhile.
+   * @param sinceMs when it was last known to be there, in milliseconds since the epoch
+   */
+  async recover(sinceMs: number): Promise<void> {
+    if (this.arrived !== undefined) return;
+    this.arrived = [];
+    const { lastSeq } = this.feed;
+    try {
+      await this.read(
+        lastSeq === undefined ? { sinceMs } : { fromSeq: lastSeq + 1, toSeq: lastSeq + MAX_WAITING_FRAMES },
+      );
+    } finally {
+      const { arrived } = this;
+      this.arrived = undefined;
+      for (const frame of arrived) this.accept(frame);
+    }
+  }
+
+  stop(): void {
+    clearTimeout(this.gapTimer);
+  }
+
+  private accept(frame: FeedFrame): void {
+    this.deliver(this.feed.accept(frame));
+    if (this.feed.waitingCount > MAX_WAITING_FRAMES) this.giveUp();
+    if (this.feed.waitingCount > 0) {
+      this.gapTimer ??= setTimeout(
+        () => background(this.mend(), this.logger, 'fanout.mend_failed'),
+        GAP_TIMEOUT_MS,
+      );
+    } else {
+      clearTimeout(this.gapTimer);
+      this.gapTimer = undefined;
+    }
+  }
+
+  /**
+   * Messages were lost on their way: the events are read from the log, each hole once. Where that does not help, the
+   * sockets go on without them, see the hole in `seq`, and ask for it themselves.
+   */
+  private async mend(): Promise<void> {
+    try {
+      let before = 0;
+      for (let { hole } = this.feed; hole !== undefined && hole.fromSeq > before; { hole } = this.feed) {
+        before = hole.fromSeq;
+        await this.read(hole);
+      }
+    } finally {
+      this.gapTimer = undefined;
+      this.giveUp();
+    }
+  }
+
+  private async read(missed: Missed): Promise<void> {
+    const frames = await this.readMissed(this.conversationId, missed);
+    for (const frame of frames) {
+      const message = toFeedMessage(frame.seq, frameJson(frame));
+      this.deliver(this.feed.accept(parseFeedMessage(Buffer.from(message))));
+    }
+    this.logger.info('fanout.read', {
+      conversation_id: this.conversationId,
+      ...missed,
+      frames: frames.length,
+    });
+  }
+
+  private giveUp(): void {
+    const { hole } = this.feed;
+    if (hole === undefined) return;
+    this.logger.warn('fanout.hole', { conversation_id: this.conversationId, ...hole });
+    this.deliver(this.feed.giveUp());
+  }
+
+  private deliver(frames: readonly FeedFrame[]): void {
+    for (const frame of frames) {
+      for (const subscription of this.subscriptions.values()) subscription.deliver(frame);
+    }
+  }
+
+  /** Whoever else watches may still wait for an event that this socket has read from the log. */
+  private caughtUp(seq: number): void {
+    if (this.subscriptions.size === 1) this.feed.beginAfter(seq);
+  }
+}

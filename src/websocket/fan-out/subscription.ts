@@ -1,0 +1,41 @@
+import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import type { FeedFrame } from './conversation-feed.js';
+
+/** Frames held back for one socket while it catches up; a socket that has more is told to connect again. */
+const MAX_HELD_FRAMES = 2000;
+
+/** One socket's view of one conversation: held back until what came before has been sent. */
+export class Subscription {
+  private held: FeedFrame[] | undefined = [];
+  private lastSeq = 0;
+
+  constructor(
+    readonly socket: AuthenticatedSocket,
+    private readonly onCaughtUp: (seq: number) => void,
+  ) {}
+
+  deliver(frame: FeedFrame): void {
+    if (this.held !== undefined) {
+      if (this.held.length >= MAX_HELD_FRAMES) this.socket.endWith('slow_consumer');
+      else this.held.push(frame);
+      return;
+    }
+    if (frame.seq !== undefined) {
+      if (frame.seq <= this.lastSeq) return;
+      this.lastSeq = frame.seq;
+    }
+    this.socket.sendShared(frame);
+  }
+
+  /**
+   * Sends what was held back, leaving out durable events with `seq` up to `uptoSeq`, and from now on all.
+   * @param uptoSeq where the log stood; `undefined` when nobody has looked.
+   */
+  release(uptoSeq: number | undefined): void {
+    if (uptoSeq !== undefined) this.onCaughtUp(uptoSeq);
+    const frames = this.held ?? [];
+    this.held = undefined;
+    this.lastSeq = Math.max(this.lastSeq, uptoSeq ?? 0);
+    for (const frame of frames) this.deliver(frame);
+  }
+}

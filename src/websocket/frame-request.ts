@@ -1,8 +1,0 @@
-import type { ClientFrameOf, ClientFrameType } from '../../protocol/messages.js';
-import type { AuthenticatedSocket } from './authenticated-socket.js';
-
-/** What a frame's handler gets. A handler cannot run without the user behind the socket. */
-export interface FrameRequest<T extends ClientFrameType> {
-  readonly socket: AuthenticatedSocket;
-  readonly frame: ClientFrameOf<T>;
-}

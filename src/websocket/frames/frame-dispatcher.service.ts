@@ -1,0 +1,215 @@
+import { Injectable } from '@nestjs/common';
+import { type ClientFrame, type ClientFrameType, parseClientFrame } from '../../../protocol/messages.js';
+import { UnifiedAuthenticationService } from '../../auth/unified-authentication.service.js';
+import { Config } from '../../config/config.js';
+import { AppError } from '../../errors/app-error.js';
+import { toAppError } from '../../errors/problem.js';
+import { background } from '../../observability/background.js';
+import { LimitReport } from '../../observability/limit-report.service.js';
+import { AppLogger } from '../../observability/logger.js';
+import { RefusalLog } from '../../observability/refusal-log.service.js';
+import { Metrics } from '../../observability/metrics.js';
+import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import type { FrameReply } from '../socket/frame-reply.js';
+import type { FrameRequest } from './frame-request.js';
+
+type Handler = (request: FrameRequest<ClientFrameType>) => Promise<FrameReply | undefined>;
+type Inbound = ClientFrame | { fault: AppError; id: string | undefined };
+
+/** Reading from a socket stops at the first and goes on at the second: the client's own send buffer is the queue. */
+const QUEUE_HIGH = 256;
+const QUEUE_LOW = 64;
+/** More unusable frames than this within the window end the socket. */
+const MAX_BAD_FRAMES = 3;
+const BAD_FRAME_WINDOW_MS = 10_000;
+const MINUTE_MS = 60_000;
+/** Frames beyond the limit that are answered with an error before the socket is ended. */
+const LIMIT_WARNINGS = 5;
+/** A message takes a few frames, beside pings and subscriptions: this many times the messages a user may send. */
+const FRAMES_PER_MESSAGE = 60;
+
+interface Inbox {
+  queue: Inbound[];
+  isBusy: boolean;
+  isPaused: boolean;
+  badFrames: number;
+  badSinceMs: number;
+  frames: number;
+  framesSinceMs: number;
+}
+
+/**
+ * Hands each frame to its handler: the frames of one socket one after the other, in the order in which they came. The
+ * table of handlers is one for all sockets; Nest fills it at the start.
+ */
+@Injectable()
+export class FrameDispatcher {
+  readonly framesPerMinute: number;
+  private readonly handlers = new Map<string, Handler>();
+  private readonly inboxes = new WeakMap<AuthenticatedSocket, Inbox>();
+  private readonly received = new Map<string, { inc(): void }>();
+
+  constructor(
+    config: Config,
+    private readonly logger: AppLogger,
+    private readonly metrics: Metrics,
+    private readonly authentication: UnifiedAuthenticationService,
+    private readonly report: LimitReport,
+    private readonly refusals: RefusalLog,
+  ) {
+    this.framesPerMinute = config.limits.messagesPerUser * FRAMES_PER_MESSAGE;
+  }
+
+  register(type: string, handler: Handler): void {
+    this.handlers.set(type, handler);
+    this.received.set(type, this.metrics.frames.labels('in', type));
+  }
+
+  /** Takes a text frame as it came. */
+  receive(socket: AuthenticatedSocket, text: string): void {
+    const inbox = this.inboxOf(socket);
+    if (this.isOverLimit(socket, inbox)) return;
+    const parsed = parseClientFrame(text);
+    if (!parsed.ok && this.isGreeting(socket, text)) return;
+    const inbound = parsed.ok
+      ? parsed.frame
+      : { fault: new AppError(parsed.fault.code, { detail: parsed.fault.detail }), id: parsed.fault.id };
+    if (inbox.isBusy) {
+      this.enqueue(socket, inbox, inbound);
+      return;
+    }
+    inbox.isBusy = true;
+    background(this.work(socket, inbox, inbound), this.logger, 'frame.failed');
+  }
+
+  /** What old clients say once they are in: it changes nothing, unless it names somebody else. */
+  private isGreeting(socket: AuthenticatedSocket, text: string): boolean {
+    const { others } = this.authentication;
+    if (others === undefined || socket.identity.ticketId !== undefined) return false;
+    const greeting = others.readGreeting(text);
+    if (greeting === undefined) return false;
+    this.metrics.frames.labels('in', 'greeting').inc();
+    try {
+      others.requireSameUser(socket.user.userId, greeting.claimedUserId);
+    } catch (error) {
+      socket.sendError(toAppError(error));
+      socket.endWith('forbidden');
+    }
+    return true;
+  }
+
+  /** Counts a control frame, which costs as much as any other. */
+  countControlFrame(socket: AuthenticatedSocket): boolean {
+    return !this.isOverLimit(socket, this.inboxOf(socket));
+  }
+
+  private enqueue(socket: AuthenticatedSocket, inbox: Inbox, inbound: Inbound): void {
+    inbox.queue.push(inbound);
+    if (inbox.queue.length < QUEUE_HIGH || inbox.isPaused) return;
+    inbox.isPaused = true;
+    socket.pause();
+  }
+
+  private async work(socket: AuthenticatedSocket, inbox: Inbox, first: Inbound): Promise<void> {
+    let next: Inbound | undefined = first;
+    while (next !== undefined && socket.readyState === socket.OPEN) {
+      if ('fault' in next) this.answerFault(socket, inbox, next.fault, next.id);
+      else await this.handle(socket, next);
+      next = inbox.queue.shift();
+      if (inbox.isPaused && inbox.queue.length <= QUEUE_LOW) {
+        inbox.isPaused = false;
+        socket.resume();
+      }
+    }
+    inbox.isBusy = false;
+  }
+
+  private async handle(socket: AuthenticatedSocket, frame: ClientFrame): Promise<void> {
+    this.received.get(frame.type)?.inc();
+    const handler = this.handlers.get(frame.type);
+    if (handler === undefined) {
+      socket.sendError(
+        new AppError('frame_unknown', { detail: 'this server has no handler for this frame' }),
+        frame.id,
+      );
+      return;
+    }
+    try {
+      const reply = await handler({ socket, frame });
+      if (reply !== undefined) socket.sendFrame(reply, frame.id);
+    } catch (error) {
+      // The gateways' filter answers what their handlers throw; what comes here broke outside of it.
+      this.logger.error('frame.failed', {
+        type: frame.type,
+        error: error instanceof Error ? error.stack : String(error),
+      });
+      socket.sendError(new AppError('internal'), frame.id);
+    }
+  }
+
+  private answerFault(
+    socket: AuthenticatedSocket,
+    inbox: Inbox,
+    fault: AppError,
+    id: string | undefined,
+  ): void {
+    this.metrics.frames.labels('in', 'unusable').inc();
+    this.logRefusal(socket, fault);
+    socket.sendError(fault, id);
+    if (fault.row.close !== 'bad_frame') return;
+    const now = Date.now();
+    if (now - inbox.badSinceMs > BAD_FRAME_WINDOW_MS) {
+      inbox.badSinceMs = now;
+      inbox.badFrames = 0;
+    }
+    inbox.badFrames += 1;
+    if (inbox.badFrames > MAX_BAD_FRAMES) socket.endWith('bad_frame');
+  }
+
+  private logRefusal(
+    { user: { userId }, connectionId }: AuthenticatedSocket,
+    { code, detail }: AppError,
+  ): void {
+    const fields = { reason: code, detail, user_id: userId, connection_id: connectionId };
+    this.refusals.write('warn', 'frame.refused', code, userId, fields);
+  }
+
+  private isOverLimit(socket: AuthenticatedSocket, inbox: Inbox): boolean {
+    const now = Date.now();
+    if (now - inbox.framesSinceMs >= MINUTE_MS) {
+      inbox.framesSinceMs = now;
+      inbox.frames = 0;
+    }
+    inbox.frames += 1;
+    if (inbox.frames <= this.framesPerMinute) return false;
+    this.report.refused('frames', socket.user.userId);
+    const retryAfterMs = MINUTE_MS - (now - inbox.framesSinceMs);
+    socket.sendError(
+      new AppError('rate_limited', {
+        detail: `more than ${this.framesPerMinute} frames in 60 s`,
+        retryAfterMs,
+      }),
+    );
+    if (inbox.frames > this.framesPerMinute + LIMIT_WARNINGS) {
+      socket.endWith('rate_limited', { retry_after_ms: retryAfterMs });
+    }
+    return true;
+  }
+
+  private inboxOf(socket: AuthenticatedSocket): Inbox {
+    let inbox = this.inboxes.get(socket);
+    if (inbox === undefined) {
+      inbox = {
+        queue: [],
+        isBusy: false,
+        isPaused: false,
+        badFrames: 0,
+        badSinceMs: 0,
+        frames: 0,
+        framesSinceMs: Date.now(),
+      };
+      this.inboxes.set(socket, inbox);
+    }
+    return inbox;
+  }
+}

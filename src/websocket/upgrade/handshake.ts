@@ -1,0 +1,92 @@
+import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { isUuid } from '../../../protocol/messages.js';
+import { UPGRADE_PUBLIC_CODES, type ErrorCode } from '../../../protocol/errors.js';
+import type { UpgradeRequest } from '../../auth/upgrade-credentials.js';
+import { AppError } from '../../errors/app-error.js';
+import { newTraceId, problemHeaders, toProblem } from '../../errors/problem.js';
+import { resolveAlias } from './path-alias.js';
+
+/** RFC 6455 section 4.1: 16 random bytes in base64. */
+const KEY_FORM = /^[+/0-9A-Za-z]{22}==$/;
+const SUPPORTED_VERSION = '13';
+const PUBLIC_CODES: readonly ErrorCode[] = UPGRADE_PUBLIC_CODES;
+/** Statuses of refusals that say what is wrong with the request itself, and nothing about a credential. */
+const REQUEST_STATUSES = new Set([400, 404, 426]);
+
+/**
+ * Reads an upgrade request.
+ * @throws {AppError} 404 for an unknown path, 426 for another protocol, 400 for a malformed handshake.
+ */
+export function parseHandshake(request: IncomingMessage): UpgradeRequest {
+  const { path, query } = splitUrl(request.url ?? '/');
+  const conversationId = conversationOf(path);
+  const { headers } = request;
+  if (headers.upgrade?.toLowerCase() !== 'websocket') throw upgradeRequired();
+  if (request.method !== 'GET') throw malformed('the method must be GET');
+  if (!KEY_FORM.test(headers['sec-websocket-key'] ?? ''))
+    throw malformed('Sec-WebSocket-Key must be 16 bytes in base64');
+  if (headers['sec-websocket-version'] !== SUPPORTED_VERSION) {
+    throw malformed(`Sec-WebSocket-Version must be ${SUPPORTED_VERSION}`);
+  }
+  return { headers, query, conversationId };
+}
+
+export function upgradeRequired(): AppError {
+  return new AppError('protocol_unsupported', {
+    detail: 'This address speaks WebSocket only',
+    status: 426,
+    headers: { upgrade: 'websocket', 'sec-websocket-version': SUPPORTED_VERSION },
+  });
+}
+
+/** What a stranger is told: why a credential failed is in the receipt, for its owner alone. */
+export function toPublicRefusal(error: AppError): AppError {
+  if (
+    PUBLIC_CODES.includes(error.code) ||
+    (REQUEST_STATUSES.has(error.status) && error.code !== 'conversation_not_found')
+  ) {
+    return error;
+  }
+  if (error.code === 'internal') return error;
+  return new AppError('ticket_rejected', { detail: 'The ticket cannot be used; its receipt says why' });
+}
+
+/** Answers an upgrade with a complete HTTP response. */
+export function refuseUpgrade(socket: Duplex, path: string, error: AppError): void {
+  if (!socket.writable) return;
+  const body = JSON.stringify(toProblem(error, path, newTraceId()));
+  let head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? 'Error'}\r\n`;
+  for (const [name, value] of Object.entries(problemHeaders(error))) head += `${name}: ${value}\r\n`;
+  head += `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`;
+  socket.end(head + body);
+}
+
+/** The path of a request without its query, which may hold a credential. */
+export function pathOf(url: string | undefined): string {
+  const path = url ?? '/';
+  const end = path.indexOf('?');
+  return end === -1 ? path : path.slice(0, end);
+}
+
+function splitUrl(url: string): { path: string; query: URLSearchParams } {
+  const path = pathOf(url);
+  return { path: resolveAlias(path), query: new URLSearchParams(url.slice(path.length + 1)) };
+}
+
+function conversationOf(path: string): string | undefined {
+  if (path === '/ws') return undefined;
+  const match = /^\/ws\/conversations\/([^/]+)$/.exec(path);
+  if (match === null) throw new AppError('not_found', { detail: 'There is no WebSocket at this address' });
+  const id = match[1]!;
+  // Whatever is no id of ours is answered like a conversation that is missing, by the same check.
+  return isUuid(id) ? id.toLowerCase() : '00000000-0000-0000-0000-000000000000';
+}
+
+function malformed(detail: string): AppError {
+  return new AppError('protocol_unsupported', {
+    detail,
+    headers: { 'sec-websocket-version': SUPPORTED_VERSION },
+  });
+}

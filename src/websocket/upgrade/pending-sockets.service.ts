@@ -1,0 +1,114 @@
+import type { Socket } from 'node:net';
+import { Injectable } from '@nestjs/common';
+import type { RawData } from 'ws';
+import { AppError } from '../../errors/app-error.js';
+import { toAppError } from '../../errors/problem.js';
+import { background } from '../../observability/background.js';
+import { AppLogger } from '../../observability/logger.js';
+import { Metrics } from '../../observability/metrics.js';
+import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { returnAfterMs } from '../drain/drain-plan.js';
+import { FrameDispatcher } from '../frames/frame-dispatcher.service.js';
+
+const FIRST_MESSAGE_LIMIT_MS = 5000;
+/** Sockets with nobody behind them: enough for old clients, too few for a stranger to fill the node with. */
+const MAX_PENDING = 500;
+/** What the old server said to a socket that did not say who it was; clients compare it. */
+const NOBODY = 'user_id required';
+
+type Settle = (text: string) => Promise<void>;
+
+/** Sockets that opened without a credential and have until the limit to bring it. Until then they may do nothing. */
+@Injectable()
+export class PendingSockets {
+  /** What came after the first frame, while that one is being decided about. */
+  private readonly waiting = new Map<AuthenticatedSocket, { stop: () => void; later: string[] }>();
+
+  constructor(
+    private readonly dispatcher: FrameDispatcher,
+    private readonly logger: AppLogger,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** The node stops: whoever has not said who it is says so to another one. */
+  endAll(): void {
+    const { size } = this.waiting;
+    for (const socket of this.waiting.keys())
+      socket.endWith('service_restart', { retry_after_ms: returnAfterMs(size) });
+  }
+
+  /** @throws {AppError} `rate_limited` */
+  requireRoom(): void {
+    if (this.waiting.size < MAX_PENDING) return;
+    throw new AppError('rate_limited', { detail: 'too many sockets without a credential' });
+  }
+
+  /** @param settle decides about the first frame; what it throws ends the socket. */
+  add(socket: AuthenticatedSocket, raw: Socket, settle: Settle): void {
+    socket.attach(raw, {
+      endSlow: () => socket.terminate(),
+      frameSent: (type) => this.metrics.frameSent(type),
+    });
+    const later: string[] = [];
+    let isDecided = false;
+    const limit = setTimeout(() => {
+      if (!isDecided)
+        this.refuse(socket, new AppError('token_missing', { detail: 'no first message in 5 s' }));
+    }, FIRST_MESSAGE_LIMIT_MS);
+    const onMessage = (data: RawData, isBinary: boolean) => {
+      if (socket.readyState !== socket.OPEN) return;
+      if (isBinary) socket.endWith('unsupported_data');
+      else if (isDecided) later.push((data as Buffer).toString());
+      else {
+        isDecided = true;
+        // The rest stays in the network until there is somebody whose frames they are.
+        socket.pause();
+        background(this.decide(socket, settle, (data as Buffer).toString()), this.logger, 'upgrade.failed');
+      }
+    };
+    const onPing = (data: Buffer) => socket.pong(data);
+    const onError = (error: Error) => this.logger.info('socket.protocol_error', { error: error.message });
+    const onClose = (code: number) => this.ended(socket, code);
+    socket.on('message', onMessage).on('ping', onPing).on('error', onError).on('close', onClose);
+    const stop = () => {
+      clearTimeout(limit);
+      socket.off('message', onMessage).off('ping', onPing).off('error', onError).off('close', onClose);
+    };
+    this.waiting.set(socket, { stop, later });
+  }
+
+  /** Hands a socket on to whoever `start` gives it to, with what it has sent meanwhile. */
+  release(socket: AuthenticatedSocket, start: () => void): void {
+    const pending = this.waiting.get(socket);
+    this.waiting.delete(socket);
+    pending?.stop();
+    start();
+    for (const text of pending?.later ?? []) this.dispatcher.receive(socket, text);
+    socket.resume();
+  }
+
+  private async decide(socket: AuthenticatedSocket, settle: Settle, text: string): Promise<void> {
+    try {
+      await settle(text);
+    } catch (error) {
+      // Reading goes on, or the answer to our close frame would never be seen.
+      socket.resume();
+      this.refuse(socket, toAppError(error));
+    }
+  }
+
+  private refuse(socket: AuthenticatedSocket, error: AppError): void {
+    socket.sendProblem(error, error.code === 'token_missing' ? NOBODY : error.row.title);
+    const { close } = error.row;
+    const isOurs = close !== undefined && (error.status >= 500 || close === 'connection_limit');
+    socket.endWith(isOurs || close === 'forbidden' ? close : 'policy_violation');
+  }
+
+  private ended(socket: AuthenticatedSocket, code: number): void {
+    this.waiting.get(socket)?.stop();
+    this.waiting.delete(socket);
+    const label = socket.sentClose === undefined ? 'other' : String(socket.sentClose.code);
+    this.logger.info('upgrade.pending_closed', { code });
+    this.metrics.closes.labels(label, socket.sentClose === undefined ? 'client' : 'server').inc();
+  }
+}

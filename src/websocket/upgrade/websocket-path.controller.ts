@@ -1,0 +1,19 @@
+import { Controller, Get } from '@nestjs/common';
+import { Public, Unlimited } from '../../identity/public.decorator.js';
+import { upgradeRequired } from './handshake.js';
+
+/** Answers plain HTTP requests to the addresses of sockets. */
+@Controller('ws')
+@Public()
+@Unlimited()
+export class WebSocketPathController {
+  @Get()
+  socket(): never {
+    throw upgradeRequired();
+  }
+
+  @Get('conversations/:id')
+  conversationSocket(): never {
+    throw upgradeRequired();
+  }
+}
