@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import pg from 'pg';
 import { say } from '../scripts/launch-error.js';
-import { RunClaimStore } from '../src/chat/run-claim.store.js';
+import { RunClaimStore } from '../src/chat/runs/run-claim.store.js';
 import { loadConfig } from '../src/config/config.js';
 import { migrate } from '../src/database/data-source.js';
 import { DatabaseService } from '../src/database/database.service.js';

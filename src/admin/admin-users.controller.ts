@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { isUuid } from '../../protocol/messages.js';
 import type { User } from '../../protocol/resources.js';
 import { AccountService } from '../auth/account.service.js';
-import { RunCancelService } from '../chat/run-cancel.service.js';
+import { RunCancelService } from '../chat/runs/run-cancel.service.js';
 import { AppError } from '../errors/app-error.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import type { UserContext } from '../identity/user-context.js';

@@ -8,9 +8,9 @@ import type { AuthenticatedSocket } from '../websocket/socket/authenticated-sock
 import { FanOut } from '../websocket/fan-out/fan-out.service.js';
 import type { FrameReply } from '../websocket/socket/frame-reply.js';
 import type { FrameRequest } from '../websocket/frames/frame-request.js';
-import { CatchUpService } from './catch-up.service.js';
+import { CatchUpService } from './catch-up/catch-up.service.js';
 import { ChatService } from './chat.service.js';
-import { RunCancelService } from './run-cancel.service.js';
+import { RunCancelService } from './runs/run-cancel.service.js';
 
 /**
  * The frames about conversations. A handler that answers with more than one frame sends them itself, the answer first.

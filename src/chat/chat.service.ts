@@ -7,9 +7,9 @@ import {
   AcceptanceStore,
   type RegenerateRequest,
   type SendRequest,
-} from './acceptance.store.js';
-import { RunCancelService } from './run-cancel.service.js';
-import { RunWorker } from './run.worker.js';
+} from './runs/acceptance.store.js';
+import { RunCancelService } from './runs/run-cancel.service.js';
+import { RunWorker } from './answers/run-worker.service.js';
 
 /** Takes questions, over sockets and over HTTP alike: commits, then answers, then tells everybody else. */
 @Injectable()

@@ -5,10 +5,10 @@ import { ChainAuditLog1763800300000 } from '../../migrations/1763800300000-chain
 import { LimitRunsPerUser1763800500000 } from '../../migrations/1763800500000-limit-runs-per-user.js';
 import { LightenRunIndexes1763800600000 } from '../../migrations/1763800600000-lighten-run-indexes.js';
 import { UserEntity } from '../auth/user.entity.js';
-import { ConversationEntity } from '../chat/conversation.entity.js';
-import { EventEntity } from '../chat/event.entity.js';
-import { MessageEntity } from '../chat/message.entity.js';
-import { RunEntity } from '../chat/run.entity.js';
+import { ConversationEntity } from '../chat/history/conversation.entity.js';
+import { EventEntity } from '../chat/history/event.entity.js';
+import { MessageEntity } from '../chat/history/message.entity.js';
+import { RunEntity } from '../chat/runs/run.entity.js';
 import { AuditEntity } from '../observability/audit.entity.js';
 
 /** Every node may start at once: the first to hold this lock migrates, the others wait for it and find nothing to do. */

@@ -13,7 +13,7 @@ export const PLANTED_FAULTS: Record<PlantedFault, { breaks: Breach; changes: rea
     breaks: 'holes',
     changes: [
       {
-        file: 'src/chat/acceptance.store.ts',
+        file: 'src/chat/runs/acceptance.store.ts',
         find: 'to_jsonb(seq)), $6 FROM numbered',
         replace: 'to_jsonb(seq)), $6 FROM numbered WHERE random() > 0.01',
       },
@@ -23,7 +23,7 @@ export const PLANTED_FAULTS: Record<PlantedFault, { breaks: Breach; changes: rea
     breaks: 'lost',
     changes: [
       {
-        file: 'src/chat/acceptance.store.ts',
+        file: 'src/chat/runs/acceptance.store.ts',
         find: 'return await this.database.run((dataSource) => storeQuestion(dataSource, request, []));',
         replace: `if (Math.random() > 0.02) return await this.database.run((dataSource) => storeQuestion(dataSource, request, []));
         return await this.database.transaction(async (manager) => {
@@ -39,19 +39,19 @@ export const PLANTED_FAULTS: Record<PlantedFault, { breaks: Breach; changes: rea
     breaks: 'wrongText',
     changes: [
       {
-        file: 'src/chat/run-event.store.ts',
+        file: 'src/chat/runs/run-event.store.ts',
         find: 'runs.attempt = $3',
         replace: '$3::int IS NOT NULL',
       },
       {
-        file: 'src/chat/run.store.ts',
+        file: 'src/chat/runs/run.store.ts',
         find: `runs.attempt = held.attempt AND runs.status = 'running'
          RETURNING`,
         replace: `held.attempt IS NOT NULL AND runs.status = 'running'
          RETURNING`,
       },
       {
-        file: 'src/chat/run.lease.ts',
+        file: 'src/chat/runs/run-lease.ts',
         find: "if (performance.now() >= this.validUntilMs) this.stop('lost');",
         replace: '',
       },

@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { AppError } from '../../errors/app-error.js';
+import { background } from '../../observability/background.js';
+import { AppLogger } from '../../observability/logger.js';
+import { Metrics } from '../../observability/metrics.js';
+import { FanOut } from '../../websocket/fan-out/fan-out.service.js';
+import { DeltaStream } from './delta-stream.js';
+import { RunCheckpointStore } from './run-checkpoint.store.js';
+import { type Lease, RunStopped } from '../runs/run-lease.js';
+import type { ClaimedRun } from '../runs/run.store.js';
+
+/** Between two tries to reach Redis. */
+const RETRY_MS = 200;
+
+/** Opens the stream of an answer where an earlier attempt has left it. */
+@Injectable()
+export class DeltaStreamService {
+  constructor(
+    private readonly checkpoints: RunCheckpointStore,
+    private readonly fanOut: FanOut,
+    private readonly logger: AppLogger,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** @throws {RunStopped} when the lease ends before the earlier text could be read */
+  async open(run: ClaimedRun, messageId: string, lease: Lease): Promise<DeltaStream> {
+    const startedMs = performance.now();
+    const written = run.attempt === 1 ? '' : await this.readWritten(run.id, lease);
+    const target = { runId: run.id, messageId, conversationId: run.conversationId };
+    const checkpoint = this.checkpoints.open(run.id, written);
+    return new DeltaStream(target, written, lease, checkpoint, this.fanOut, () => {
+      this.metrics.firstDelta.observe((performance.now() - startedMs) / 1000);
+    });
+  }
+
+  close(stream: DeltaStream): void {
+    background(stream.close(), this.logger, 'run.checkpoint_kept');
+  }
+
+  /** Waits for Redis: to go on without the earlier text would contradict what clients hold. */
+  private async readWritten(runId: string, lease: Lease): Promise<string> {
+    while (lease.isHeld) {
+      try {
+        return await this.checkpoints.read(runId);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        await sleep(RETRY_MS);
+      }
+    }
+    throw new RunStopped('lost');
+  }
+}

@@ -1,0 +1,114 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import type { RunEnd } from '../../../protocol/messages.js';
+import { AppError } from '../../errors/app-error.js';
+import { newTraceId, toAppError, toProblem } from '../../errors/problem.js';
+import { AppLogger } from '../../observability/logger.js';
+import { Metrics } from '../../observability/metrics.js';
+import { AnswerService } from './answer.service.js';
+import { DeltaStreamService } from './delta-stream.service.js';
+import type { DeltaStream } from './delta-stream.js';
+import { RunLeaseService } from '../runs/run-lease.service.js';
+import { RunJournal, STATUSES } from '../runs/run-journal.service.js';
+import { type Lease, RunStopped } from '../runs/run-lease.js';
+import type { ClaimedRun } from '../runs/run.store.js';
+
+type Outcome = Pick<RunEnd, 'finish_reason' | 'usage' | 'problem'>;
+
+/** A run that this many nodes did not finish is given up, with what they have written. */
+const MAX_ATTEMPTS = 3;
+/** Between two tries to store the end. */
+const RETRY_MS = 100;
+
+/** The life of one run on this node, from the claim to its end. */
+@Injectable()
+export class RunExecutor {
+  constructor(
+    private readonly journal: RunJournal,
+    private readonly streams: DeltaStreamService,
+    private readonly answers: AnswerService,
+    private readonly leases: RunLeaseService,
+    private readonly logger: AppLogger,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /**
+   * Answers whether another run of the user waits.
+   * @throws {RunStopped} when the run goes on elsewhere; {AppError} when Postgres cannot be reached for too long
+   */
+  async execute(run: ClaimedRun, lease: Lease): Promise<boolean> {
+    const refusal = this.refusalOf(run, lease);
+    if (refusal !== undefined && run.messageId === undefined) {
+      const nothing = { messageId: undefined, text: '' };
+      const isAwaited = await this.store(lease, () => this.journal.end(run, nothing, refusal));
+      this.ended(run, refusal, 0);
+      return isAwaited;
+    }
+    const messageId = run.messageId ?? (await this.journal.start(run));
+    const stream = await this.streams.open(run, messageId, lease);
+    if (run.messageId !== undefined) await this.journal.takeOver(run, messageId, stream.text.length);
+    const outcome = refusal ?? (await this.write(run, lease, stream));
+    await stream.end();
+    const answer = { messageId, text: stream.text };
+    const publishRest = (): void => stream.publishRest();
+    const isAwaited = await this.store(lease, () => this.journal.end(run, answer, outcome, publishRest));
+    this.ended(run, outcome, answer.text.length);
+    this.streams.close(stream);
+    return isAwaited;
+  }
+
+  /** Why the answer is not written, or not written further. */
+  private refusalOf(run: ClaimedRun, lease: Lease): Outcome | undefined {
+    if (lease.stopReason === 'cancelled') return { finish_reason: 'cancelled' };
+    if (run.attempt <= MAX_ATTEMPTS) return undefined;
+    return this.failure(run, new AppError('internal', { detail: `given up after ${MAX_ATTEMPTS} attempts` }));
+  }
+
+  private async write(run: ClaimedRun, lease: Lease, stream: DeltaStream): Promise<Outcome> {
+    try {
+      const { finishReason, usage } = await this.answers.write(run, stream, lease.signal);
+      return { finish_reason: finishReason, ...(usage !== undefined && { usage }) };
+    } catch (error) {
+      if (lease.stopReason === 'cancelled') return { finish_reason: 'cancelled' };
+      if (lease.stopReason !== undefined) throw new RunStopped(lease.stopReason);
+      if (error instanceof RunStopped) throw error;
+      return this.failure(run, error);
+    }
+  }
+
+  private failure(run: ClaimedRun, thrown: unknown): Outcome {
+    const error = toAppError(thrown);
+    const problem = toProblem(error, `/conversations/${run.conversationId}`, newTraceId());
+    const cause = thrown instanceof AppError ? thrown.cause : thrown;
+    this.logger.error('run.failed', {
+      ...idsOf(run),
+      code: error.code,
+      trace_id: problem.trace_id,
+      detail: error.detail,
+      cause: cause instanceof Error ? cause.message : undefined,
+    });
+    return { finish_reason: 'error', problem };
+  }
+
+  /** Tries for as long as no other node may write. */
+  private async store(lease: Lease, end: () => Promise<boolean>): Promise<boolean> {
+    for (;;) {
+      try {
+        return await end();
+      } catch (error) {
+        if (!(error instanceof AppError) || !lease.isHeld) throw error;
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  private ended(run: ClaimedRun, { finish_reason }: Outcome, length: number): void {
+    this.leases.confirmAnnounced(run.id);
+    this.metrics.runs.labels(STATUSES[finish_reason].status).inc();
+    this.logger.info('run.ended', { ...idsOf(run), finish_reason, length });
+  }
+}
+
+function idsOf({ id, conversationId, userId, attempt }: ClaimedRun): Record<string, unknown> {
+  return { run_id: id, conversation_id: conversationId, user_id: userId, attempt };
+}

@@ -1,0 +1,117 @@
+import { Injectable } from '@nestjs/common';
+import type { DurableEvent, PartialMessage } from '../../../protocol/messages.js';
+import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
+import type { Missed } from '../../websocket/fan-out/conversation-channel.js';
+import type { FrameReply } from '../../websocket/socket/frame-reply.js';
+import { EventStore } from '../history/event.store.js';
+import { MessageStore } from '../history/message.store.js';
+import { roomToSend } from './paced-sending.js';
+import { RunCheckpointStore } from '../answers/run-checkpoint.store.js';
+import { RunStore } from '../runs/run.store.js';
+
+const PAGE = 100;
+/** Events that are read for sockets of which nobody knows how far they are. */
+const MAX_MISSED = 1000;
+/** By how much the clocks of two nodes may differ. */
+const CLOCK_MARGIN_MS = 5000;
+
+/** Sends one socket what it has missed. */
+@Injectable()
+export class ReplayService {
+  constructor(
+    private readonly log: EventStore,
+    private readonly messages: MessageStore,
+    private readonly runs: RunStore,
+    private readonly checkpoints: RunCheckpointStore,
+  ) {}
+
+  /**
+   * What no message has brought to any socket of this node: the events, before each end of an answer its whole text, and
+   * at last the text of the answer in progress.
+   */
+  async missed(conversationId: string, missed: Missed): Promise<FrameReply[]> {
+    const events =
+      'sinceMs' in missed
+        ? await this.log.since(conversationId, new Date(missed.sinceMs - CLOCK_MARGIN_MS), MAX_MISSED)
+        : await this.log.after(conversationId, missed.fromSeq - 1, missed.toSeq - missed.fromSeq + 1);
+    const texts = new Map<string, FrameReply>();
+    for (const answer of await this.messages.endedAnswers(conversationId, endedIn(events))) {
+      texts.set(
+        answer.id,
+        toSnapshot(conversationId, answer.run_id ?? '', answer.id, answer.content, answer.status),
+      );
+    }
+    const frames = events.flatMap((event): FrameReply[] => {
+      const text = texts.get(endOf(event) ?? '');
+      return text === undefined ? [event] : [text, event];
+    });
+    const running = await this.inProgress(conversationId);
+    return running === undefined ? frames : [...frames, running.frame];
+  }
+
+  /** The events after `afterSeq` up to `lastSeq`, in order. */
+  async events(
+    socket: AuthenticatedSocket,
+    conversationId: string,
+    afterSeq: number,
+    lastSeq: number,
+  ): Promise<void> {
+    for (let seq = afterSeq; seq < lastSeq && socket.readyState === socket.OPEN; seq += PAGE) {
+      for (const event of await this.log.after(conversationId, seq, Math.min(PAGE, lastSeq - seq))) {
+        await roomToSend(socket);
+        socket.sendFrame(event);
+      }
+    }
+  }
+
+  /** The text of the answer in progress, and of those answers that ended while the client held a part of them. */
+  async snapshots(
+    socket: AuthenticatedSocket,
+    conversationId: string,
+    partials: readonly PartialMessage[],
+  ): Promise<void> {
+    const running = await this.inProgress(conversationId);
+    if (running !== undefined) socket.sendFrame(running.frame);
+    const ended = partials.map(({ message_id }) => message_id).filter((id) => id !== running?.messageId);
+    if (ended.length === 0) return;
+    for (const { id, run_id = '', content, status } of await this.messages.endedAnswers(
+      conversationId,
+      ended,
+    )) {
+      await roomToSend(socket);
+      socket.sendFrame(toSnapshot(conversationId, run_id, id, content, status));
+    }
+  }
+
+  private async inProgress(
+    conversationId: string,
+  ): Promise<{ messageId: string; frame: FrameReply } | undefined> {
+    const running = await this.runs.findRunning(conversationId);
+    if (running === undefined) return undefined;
+    const { runId, messageId } = running;
+    const text = await this.checkpoints.read(runId);
+    return { messageId, frame: toSnapshot(conversationId, runId, messageId, text, 'streaming') };
+  }
+}
+
+function toSnapshot(
+  conversationId: string,
+  runId: string,
+  messageId: string,
+  text: string,
+  status: string,
+): FrameReply {
+  const data = { run_id: runId, message_id: messageId, text, status };
+  return { type: 'message.snapshot', conversation_id: conversationId, data };
+}
+
+function endedIn(events: readonly DurableEvent[]): string[] {
+  return events.flatMap((event) => endOf(event) ?? []);
+}
+
+/** The answer that an event ends. */
+function endOf(event: DurableEvent): string | undefined {
+  const isEnd =
+    event.type === 'run.completed' || event.type === 'run.failed' || event.type === 'run.cancelled';
+  return isEnd ? event.data.message_id : undefined;
+}

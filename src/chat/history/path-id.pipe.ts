@@ -1,0 +1,15 @@
+import { Injectable, type PipeTransform } from '@nestjs/common';
+import type { ErrorCode } from '../../../protocol/errors.js';
+import { isUuid } from '../../../protocol/messages.js';
+import { AppError } from '../../errors/app-error.js';
+
+/** An id in a path. What is no UUID names nothing, and is answered like an id that names nothing of the user's. */
+@Injectable()
+export class PathIdPipe implements PipeTransform<string, string> {
+  constructor(private readonly missing: ErrorCode) {}
+
+  transform(value: string): string {
+    if (!isUuid(value)) throw new AppError(this.missing);
+    return value.toLowerCase();
+  }
+}

@@ -1,0 +1,139 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService } from '../../database/database.service.js';
+import { isUniqueViolation } from '../../database/unique-violation.js';
+import { type ClaimedRun, LEASE } from './run.store.js';
+
+interface ClaimedRow {
+  id: string;
+  conversation_id: string;
+  user_id: string;
+  question_id: string;
+  attempt: number;
+  message_id: string | null;
+  from_node: string | null;
+  is_cancel_requested: boolean;
+}
+
+/**
+ * Answers of one user that are written at a time, over all nodes: more than anybody reads at once, and few enough that
+ * one user cannot fill a node (64 answers) and keep the others waiting. More wait in the queue.
+ */
+const MAX_RUNS_PER_USER = 4;
+
+/**
+ * Queued runs of one user that a claim looks at. Who queues more than these in one conversation keeps nobody waiting but
+ * himself.
+ */
+const MAX_RUNS_LOOKED_AT = 200;
+
+/** Claims that lose a place to another node at the same moment, before the next sweep is waited for. */
+const MAX_TRIES = 3;
+
+const CLAIMED = `runs.id, runs.conversation_id, runs.user_id, runs.question_id, runs.attempt, runs.message_id,
+  runs.cancel_requested_at IS NOT NULL AS is_cancel_requested`;
+
+/** Each user who has queued runs: from one to the next by the index, however many runs lie between. */
+const WAITING_USERS = `
+  (SELECT user_id FROM runs WHERE status = 'queued' ORDER BY user_id LIMIT 1)
+  UNION ALL
+  SELECT following.user_id FROM waiting CROSS JOIN LATERAL (
+    SELECT user_id FROM runs WHERE status = 'queued' AND user_id > waiting.user_id ORDER BY user_id LIMIT 1
+  ) following`;
+
+/**
+ * The places of those users that are not taken. Whoever has none left costs nothing more, however long the queue. In any
+ * order, so that nodes that claim at the same moment seldom choose the same one.
+ */
+const FREE_PLACES = `
+  SELECT waiting.user_id, array_agg(number ORDER BY random()) AS places
+  FROM waiting CROSS JOIN generate_series(1, ${MAX_RUNS_PER_USER}) AS number
+  WHERE NOT EXISTS (
+    SELECT 1 FROM runs WHERE runs.user_id = waiting.user_id AND runs.status = 'running' AND runs.place = number
+  ) GROUP BY waiting.user_id`;
+
+/**
+ * The first queued run of each conversation of a user in which nothing is written; the oldest of them, as many as may
+ * begin. Each conversation is asked about once, and not for each of its runs: that made the cost of a claim grow
+ * with the square of a queue.
+ */
+const FIRST_OF_USER = `
+  SELECT id, row_number() OVER (ORDER BY position) AS turn FROM (
+    SELECT DISTINCT ON (conversation_id) id, conversation_id, position FROM (
+      SELECT id, conversation_id, position FROM runs WHERE user_id = free.user_id AND status = 'queued'
+      ORDER BY position LIMIT ${MAX_RUNS_LOOKED_AT}
+    ) oldest ORDER BY conversation_id, position
+  ) head
+  WHERE NOT EXISTS (
+    SELECT 1 FROM runs WHERE runs.conversation_id = head.conversation_id AND runs.status = 'running'
+  ) ORDER BY position LIMIT cardinality(free.places)`;
+
+/** Who gets to write which run. The clock of leases is that of Postgres alone. */
+@Injectable()
+export class RunClaimStore {
+  constructor(private readonly database: DatabaseService) {}
+
+  /**
+   * Takes queued runs of conversations in which nothing is written. Those of users for whom fewer are written go first,
+   * then the older ones, so that nobody waits behind another user's queue.
+   */
+  async claimQueued(node: string, limit: number): Promise<ClaimedRun[]> {
+    for (let tries = 1; tries <= MAX_TRIES; tries++) {
+      try {
+        return await this.claimFirst(node, limit);
+      } catch (error) {
+        // Another node has given away a place that was free when we looked. Now it is seen to be taken.
+        if (!isUniqueViolation(error)) throw error;
+      }
+    }
+    return [];
+  }
+
+  /** Takes over runs whose node has been silent for longer than its lease. */
+  async claimAbandoned(node: string, limit: number): Promise<ClaimedRun[]> {
+    const rows = await this.query(
+      `WITH abandoned AS (
+         SELECT id, node FROM runs WHERE status = 'running' AND lease_until < now()
+         ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED
+       ), claimed AS (
+         UPDATE runs SET attempt = runs.attempt + 1, node = $1, lease_until = now() + ${LEASE}
+         FROM abandoned WHERE runs.id = abandoned.id RETURNING ${CLAIMED}, abandoned.node AS from_node
+       ) SELECT * FROM claimed`,
+      [node, limit],
+    );
+    return rows.map(toClaimedRun);
+  }
+
+  private async claimFirst(node: string, limit: number): Promise<ClaimedRun[]> {
+    const rows = await this.query(
+      `WITH RECURSIVE waiting AS (${WAITING_USERS}), free AS (${FREE_PLACES}), next AS (
+         SELECT runs.id, free.places[first.turn] AS place
+         FROM free CROSS JOIN LATERAL (${FIRST_OF_USER}) first JOIN runs ON runs.id = first.id
+         WHERE runs.status = 'queued'
+         ORDER BY first.turn - cardinality(free.places), runs.position LIMIT $2 FOR UPDATE OF runs SKIP LOCKED
+       ), claimed AS (
+         UPDATE runs SET status = 'running', attempt = runs.attempt + 1, node = $1, place = next.place,
+           lease_until = now() + ${LEASE}
+         FROM next WHERE runs.id = next.id RETURNING ${CLAIMED}
+       ) SELECT *, NULL AS from_node FROM claimed`,
+      [node, limit],
+    );
+    return rows.map(toClaimedRun);
+  }
+
+  private query(sql: string, values: unknown[]): Promise<ClaimedRow[]> {
+    return this.database.run((dataSource) => dataSource.query<ClaimedRow[]>(sql, values));
+  }
+}
+
+function toClaimedRun(row: ClaimedRow): ClaimedRun {
+  return {
+    id: row.id,
+    conversationId: row.conversation_id,
+    userId: row.user_id,
+    questionId: row.question_id,
+    attempt: row.attempt,
+    messageId: row.message_id ?? undefined,
+    fromNode: row.from_node ?? undefined,
+    isCancelRequested: row.is_cancel_requested,
+  };
+}

@@ -1,0 +1,106 @@
+import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { AppError } from '../../errors/app-error.js';
+import { AppLogger } from '../../observability/logger.js';
+import { RepeatingTask } from '../../observability/repeating-task.js';
+import { RedisService } from '../../redis/redis.service.js';
+import { Lease } from './run-lease.js';
+import { type ClaimedRun, RunStore } from './run.store.js';
+
+const RENEW_INTERVAL_MS = 700;
+const RETRY_INTERVAL_MS = 100;
+
+/** Renews the leases of this node, all in one statement, and tells each what became of it. */
+@Injectable()
+export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
+  private readonly held = new Map<string, Lease>();
+  private announced: string[] = [];
+  private readonly task: RepeatingTask;
+
+  constructor(
+    private readonly runs: RunStore,
+    private readonly redis: RedisService,
+    private readonly logger: AppLogger,
+  ) {
+    this.task = new RepeatingTask(() => this.tick(), logger, 'run.renew_failed', RENEW_INTERVAL_MS);
+  }
+
+  onModuleInit(): void {
+    this.task.start(RENEW_INTERVAL_MS);
+  }
+
+  onApplicationShutdown(): void {
+    this.task.stop();
+  }
+
+  hold(run: ClaimedRun, claimedMs: number): Lease {
+    const lease = new Lease(run, claimedMs);
+    this.held.set(run.id, lease);
+    if (run.isCancelRequested) lease.stop('cancelled');
+    return lease;
+  }
+
+  drop(lease: Lease): void {
+    if (this.held.get(lease.id) === lease) this.held.delete(lease.id);
+  }
+
+  /** Stops a run if this node writes it. */
+  cancel(runId: string): void {
+    this.held.get(runId)?.stop('cancelled');
+  }
+
+  /** The end of this run was published; noted in Postgres with the next renewal. */
+  confirmAnnounced(runId: string): void {
+    this.announced.push(runId);
+  }
+
+  /** Stops all runs of this node and lets other nodes take them at once. */
+  async handOver(): Promise<void> {
+    const leases = [...this.held.values()];
+    if (leases.length === 0) return;
+    for (const lease of leases) lease.stop('handed_over');
+    await this.runs.release(leases);
+  }
+
+  private async tick(): Promise<number> {
+    try {
+      await this.renew();
+      await this.noteAnnounced();
+      return RENEW_INTERVAL_MS;
+    } catch (error) {
+      // While Postgres is away its breaker tells of it; leases that run out meanwhile stop their runs.
+      if (!(error instanceof AppError)) throw error;
+      this.stopExpired();
+      return RETRY_INTERVAL_MS;
+    }
+  }
+
+  private async renew(): Promise<void> {
+    const leases = [...this.held.values()];
+    if (leases.length === 0) return;
+    const askedMs = performance.now();
+    const renewed = await this.runs.renew(leases);
+    for (const lease of leases) {
+      const state = renewed.get(lease.id);
+      if (state === undefined) {
+        lease.stop('lost');
+      } else {
+        lease.renewed(askedMs);
+        if (state.isCancelRequested) lease.stop('cancelled');
+      }
+    }
+  }
+
+  /** Without Redis nobody can say what reached the other nodes: then their sweep publishes it again. */
+  private async noteAnnounced(): Promise<void> {
+    const ids = this.announced;
+    if (ids.length === 0) return;
+    this.announced = [];
+    if (this.redis.isUp) await this.runs.confirmAnnounced(ids);
+  }
+
+  private stopExpired(): void {
+    for (const lease of this.held.values()) {
+      if (!lease.isHeld) this.logger.warn('run.lease_expired', { run_id: lease.id, attempt: lease.attempt });
+    }
+  }
+}

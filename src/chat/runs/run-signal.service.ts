@@ -1,0 +1,56 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { background } from '../../observability/background.js';
+import { AppLogger } from '../../observability/logger.js';
+import { redisChannels } from '../../redis/redis-keys.js';
+import { RedisService } from '../../redis/redis.service.js';
+
+/** Tells other nodes of work at once. What gets lost here is found by their sweeps and with their leases. */
+@Injectable()
+export class RunSignalService implements OnModuleInit {
+  private onQueued: (() => void)[] = [];
+  private onCancel: ((runId: string) => void)[] = [];
+
+  constructor(
+    private readonly redis: RedisService,
+    private readonly logger: AppLogger,
+  ) {}
+
+  onModuleInit(): void {
+    const { subscriber } = this.redis;
+    const queued = Buffer.from(redisChannels.runQueued);
+    const cancel = Buffer.from(redisChannels.runCancel);
+    // As bytes: a listener of 'message' would turn every frame of every conversation into a string first.
+    subscriber.on('messageBuffer', (channel: Buffer, message: Buffer) => {
+      if (channel.equals(queued)) for (const listener of this.onQueued) listener();
+      if (channel.equals(cancel)) for (const listener of this.onCancel) listener(message.toString());
+    });
+    const channels = [redisChannels.runQueued, redisChannels.runCancel];
+    background(subscriber.subscribe(...channels), this.logger, 'run.listen_failed');
+  }
+
+  /** Calls `listener` when another node has runs that it cannot take itself. */
+  whenQueued(listener: () => void): void {
+    this.onQueued.push(listener);
+  }
+
+  /** Calls `listener` with each run that somebody wants stopped. */
+  whenCancelled(listener: (runId: string) => void): void {
+    this.onCancel.push(listener);
+  }
+
+  announceQueued(): void {
+    this.publish(redisChannels.runQueued, '');
+  }
+
+  announceCancel(runId: string): void {
+    this.publish(redisChannels.runCancel, runId);
+  }
+
+  private publish(channel: string, message: string): void {
+    background(
+      this.redis.run((redis) => redis.publish(channel, message)),
+      this.logger,
+      'run.signal_failed',
+    );
+  }
+}

@@ -1,0 +1,124 @@
+import { Injectable } from '@nestjs/common';
+import type { RunEnd } from '../../../protocol/messages.js';
+import { DatabaseService } from '../../database/database.service.js';
+import type { RunStatus } from './run.entity.js';
+
+/** A run that this node has taken: `attempt` is the right to write it. */
+export interface ClaimedRun {
+  id: string;
+  conversationId: string;
+  userId: string;
+  questionId: string;
+  attempt: number;
+  /** The answer, when an earlier attempt began it. */
+  messageId: string | undefined;
+  /** The node of the earlier attempt. */
+  fromNode: string | undefined;
+  isCancelRequested: boolean;
+}
+
+export interface KnownRun {
+  id: string;
+  conversationId: string;
+  userId: string;
+  questionId: string;
+  attempt: number;
+  status: RunStatus;
+  outcome: RunEnd | undefined;
+}
+
+/** A node that is silent for this long loses its runs to others. */
+export const LEASE_MS = 2000;
+export const LEASE = `interval '${LEASE_MS} milliseconds'`;
+
+/** Longest that a node has to tell others of the end of a run, before others tell it for it. */
+export const ANNOUNCEMENT_LEASE = "interval '2 seconds'";
+
+/** Who writes which run, and what became of it. */
+@Injectable()
+export class RunStore {
+  constructor(private readonly database: DatabaseService) {}
+
+  /** Renews leases in one statement. What is missing in the answer has been taken over, has ended or is deleted. */
+  async renew(
+    held: readonly { id: string; attempt: number }[],
+  ): Promise<Map<string, { isCancelRequested: boolean }>> {
+    const rows = await this.query<{ id: string; is_cancel_requested: boolean }>(
+      `WITH renewed AS (
+         UPDATE runs SET lease_until = now() + ${LEASE}
+         FROM unnest($1::uuid[], $2::int[]) AS held (id, attempt)
+         WHERE runs.id = held.id AND runs.attempt = held.attempt AND runs.status = 'running'
+         RETURNING runs.id, runs.cancel_requested_at IS NOT NULL AS is_cancel_requested
+       ) SELECT * FROM renewed`,
+      [held.map(({ id }) => id), held.map(({ attempt }) => attempt)],
+    );
+    return new Map(rows.map((row) => [row.id, { isCancelRequested: row.is_cancel_requested }]));
+  }
+
+  /** Gives running runs up, for other nodes to take at once. */
+  async release(held: readonly { id: string; attempt: number }[]): Promise<void> {
+    await this.query(
+      `UPDATE runs SET lease_until = now() FROM unnest($1::uuid[], $2::int[]) AS held (id, attempt)
+       WHERE runs.id = held.id AND runs.attempt = held.attempt AND runs.status = 'running'`,
+      [held.map(({ id }) => id), held.map(({ attempt }) => attempt)],
+    );
+  }
+
+  /** Notes that the ends of these runs were published. */
+  async confirmAnnounced(ids: readonly string[]): Promise<void> {
+    await this.query(`UPDATE runs SET announce_after = NULL WHERE id = ANY($1::uuid[])`, [ids]);
+  }
+
+  async find(
+    userId: string,
+    named: { runId: string } | { clientMessageId: string },
+  ): Promise<KnownRun | undefined> {
+    const [column, value] =
+      'runId' in named ? ['id', named.runId] : ['client_message_id', named.clientMessageId];
+    const rows = await this.query<{
+      id: string;
+      conversation_id: string;
+      question_id: string;
+      attempt: number;
+      status: RunStatus;
+      outcome: RunEnd | null;
+    }>(
+      `SELECT id, conversation_id, question_id, attempt, status, outcome FROM runs WHERE user_id = $1 AND ${column} = $2`,
+      [userId, value],
+    );
+    const row = rows[0];
+    if (row === undefined) return undefined;
+    const { id, conversation_id: conversationId, question_id: questionId, attempt, status } = row;
+    return { id, conversationId, userId, questionId, attempt, status, outcome: row.outcome ?? undefined };
+  }
+
+  /** Runs of a user that have not ended, the queued ones first: else the next would begin when the one before it stops. */
+  async unfinishedOf(userId: string): Promise<string[]> {
+    const rows = await this.query<{ id: string }>(
+      `SELECT id FROM runs WHERE user_id = $1 AND status IN ('queued', 'running') ORDER BY status, position DESC`,
+      [userId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** Asks the node that writes it to stop. Also found by that node when it renews its leases. */
+  async requestCancel(id: string): Promise<void> {
+    await this.query(
+      `UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = $1 AND status = 'running'`,
+      [id],
+    );
+  }
+
+  /** The run that is being written in a conversation, once its answer has begun. */
+  async findRunning(conversationId: string): Promise<{ runId: string; messageId: string } | undefined> {
+    const rows = await this.query<{ id: string; message_id: string }>(
+      `SELECT id, message_id FROM runs WHERE conversation_id = $1 AND status = 'running' AND message_id IS NOT NULL`,
+      [conversationId],
+    );
+    return rows[0] && { runId: rows[0].id, messageId: rows[0].message_id };
+  }
+
+  private query<Row>(sql: string, values: unknown[]): Promise<Row[]> {
+    return this.database.run((dataSource) => dataSource.query<Row[]>(sql, values));
+  }
+}

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { planAnswer } from './builtin-answer.js';
+import { Responder, type ResponderPart, type ResponderRequest } from '../contract/responder.js';
+
+/** Waits, and rejects when the signal is aborted. */
+export type Wait = (ms: number, signal: AbortSignal) => Promise<unknown>;
+
+/** About 30 words a second: fast enough to read along, slow enough to be watched, stopped and taken over. */
+const WORD_MS = 30;
+const LEAD_END = '\n\n';
+
+/**
+ * Answers without a language model, so that the demo and the tests need none. The text is a function of the turns alone,
+ * which makes continuing exact: the whole text is computed again, and what follows `written` is sent.
+ *
+ * Only a tool's result is not a function of the turns. It stands in the first paragraph, the lead, and nowhere else.
+ * So where `written` holds the lead's end, the lead is taken from there and the tool is not called again. Where it ends
+ * inside the lead, the tool is called again with the same id, for which a worker can give the recorded result. The lead
+ * is sent as one part, so that this is rare. Should it come out differently then, what was written stays, and the whole
+ * answer follows it as a new paragraph.
+ */
+export class BuiltinResponder extends Responder {
+  override readonly id = 'builtin';
+  override readonly label = 'built-in demo responder, not a language model';
+  override readonly model = undefined;
+
+  /** @param wordMs milliseconds before each word, default 30; 0 for no pause */
+  constructor(
+    private readonly wordMs = WORD_MS,
+    private readonly wait: Wait = (ms, signal) => sleep(ms, undefined, { signal }),
+  ) {
+    super();
+  }
+
+  override async *respond(request: ResponderRequest): AsyncGenerator<ResponderPart, void> {
+    const { written, signal } = request;
+    signal.throwIfAborted();
+    const { lead, body } = await compose(request);
+    const text = lead + body;
+    const remaining = text.startsWith(written) ? text.slice(written.length) : LEAD_END + text;
+    for (const part of parts(remaining, written === '' ? lead.length : 0)) {
+      await this.pause(signal);
+      yield { kind: 'text', text: part };
+    }
+    yield { kind: 'end', finishReason: 'stop' };
+  }
+
+  override async check(): Promise<void> {
+    // Nothing outside of this process is needed.
+  }
+
+  private async pause(signal: AbortSignal): Promise<void> {
+    try {
+      if (this.wordMs > 0) await this.wait(this.wordMs, signal);
+    } finally {
+      // A timer rejects with an error of its own; the caller is promised the signal's reason.
+      signal.throwIfAborted();
+    }
+  }
+}
+
+async function compose(request: ResponderRequest): Promise<{ lead: string; body: string }> {
+  const { written, signal } = request;
+  const { tool, body } = planAnswer(request.conversationId, request.turns);
+  if (tool === undefined) return { lead: '', body };
+  const end = written.indexOf(LEAD_END);
+  if (end !== -1) return { lead: written.slice(0, end + LEAD_END.length), body };
+  const outcome = await request.callTool(tool.call);
+  signal.throwIfAborted();
+  return { lead: oneLine(tool.tell(outcome)) + LEAD_END, body };
+}
+
+/** The lead must not hold what marks its end. */
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
+
+/** The first `wholeLength` code units as one part, then word by word, each with the white space after it. */
+function parts(text: string, wholeLength: number): string[] {
+  const words = text.slice(wholeLength).match(/^\s+|\S+\s*/g) ?? [];
+  return wholeLength > 0 ? [text.slice(0, wholeLength), ...words] : words;
+}

@@ -1,0 +1,55 @@
+/**
+ * What a model writes ends up in UTF-8 frames and in PostgreSQL, which hold neither a lone surrogate nor NUL. A model
+ * server may send both, as JSON escapes.
+ */
+
+import { unstorable } from '../../../protocol/messages.js';
+
+const REPLACEMENT = '\ufffd';
+
+export function storableText(text: string): string {
+  if (!unstorable(text)) return text;
+  // Encoding to UTF-8 turns each lone surrogate into the replacement character.
+  return Buffer.from(text).toString().replaceAll('\0', REPLACEMENT);
+}
+
+/** The same for every string inside a JSON value, keys included. */
+export function storableValue(value: unknown): unknown {
+  if (typeof value === 'string') return storableText(value);
+  if (Array.isArray(value)) return value.map(storableValue);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [storableText(key), storableValue(item)]),
+  );
+}
+
+/** Joins surrogate pairs that a model server cut in two, so that no piece ends inside one. */
+export class PairJoiner {
+  private held = '';
+
+  /** The text that may be sent now: without a high surrogate at its end, which waits for its other half. */
+  push(piece: string): string {
+    const text = this.held + piece;
+    this.held = endsInsidePair(text) ? text.slice(-1) : '';
+    return storableText(this.held === '' ? text : text.slice(0, -1));
+  }
+
+  /** What is still held at the end: a half that never got its other one. */
+  end(): string {
+    const rest = storableText(this.held);
+    this.held = '';
+    return rest;
+  }
+}
+
+/** The first `maxLength` UTF-16 code units of a text, one less where that would cut a surrogate pair. */
+export function clip(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
+  const head = text.slice(0, maxLength);
+  return endsInsidePair(head) ? head.slice(0, -1) : head;
+}
+
+function endsInsidePair(text: string): boolean {
+  const last = text.charCodeAt(text.length - 1);
+  return last >= 0xd800 && last <= 0xdbff;
+}

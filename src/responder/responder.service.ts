@@ -1,0 +1,58 @@
+import { Injectable } from '@nestjs/common';
+import { AppError } from '../errors/app-error.js';
+import { Metrics } from '../observability/metrics.js';
+import { Dependency } from '../resilience/dependency.js';
+import { Responder, type ResponderPart, type ResponderRequest } from './contract/responder.js';
+
+export type AnswerEnd = Extract<ResponderPart, { kind: 'end' }>;
+
+/** The responder under its breaker. A whole answer counts as one call, so that failures in mid-stream count too. */
+@Injectable()
+export class AnswerSourceService {
+  readonly dependency = new Dependency('responder', {
+    failuresToOpen: 5,
+    halfOpenAfterMs: 10_000,
+    isFault: (error) => error instanceof AppError && error.code === 'dependency_unavailable',
+  });
+
+  constructor(
+    private readonly responder: Responder,
+    metrics: Metrics,
+  ) {
+    metrics.watchBreaker(this.dependency);
+  }
+
+  /**
+   * Has one answer written, piece by piece.
+   * @throws {AppError} `dependency_unavailable`; and the signal's reason once it is aborted
+   */
+  async write(request: ResponderRequest, onText: (text: string) => void): Promise<AnswerEnd> {
+    try {
+      // A breaker that wants to try again lets one call through and keeps all others waiting for its end. An answer
+      // takes too long for that; the responder's own check, of a second at most, decides instead.
+      if (this.dependency.state !== 'closed') await this.dependency.run(() => this.check());
+      return await this.dependency.run(() => this.consume(request, onText));
+    } catch (error) {
+      // What the responder said about its failure says more than that there was one.
+      throw error instanceof AppError && error.cause instanceof AppError ? error.cause : error;
+    }
+  }
+
+  private async check(): Promise<void> {
+    try {
+      await this.responder.check();
+    } catch (error) {
+      throw error instanceof AppError ? error : new AppError('dependency_unavailable', { cause: error });
+    }
+  }
+
+  private async consume(request: ResponderRequest, onText: (text: string) => void): Promise<AnswerEnd> {
+    for await (const part of this.responder.respond(request)) {
+      if (part.kind === 'end') return part;
+      onText(part.text);
+    }
+    throw new AppError('dependency_unavailable', {
+      detail: 'the responder stopped before the end of its answer',
+    });
+  }
+}
