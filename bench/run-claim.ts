@@ -6,7 +6,7 @@ import { loadConfig } from '../src/config/config.js';
 import { migrate } from '../src/database/data-source.js';
 import { DatabaseService } from '../src/database/database.service.js';
 import { AppLogger } from '../src/observability/logger.js';
-import { Metrics } from '../src/observability/metrics.js';
+import { Metrics } from '../src/observability/metrics.service.js';
 import { startEngines } from './bench.cluster.js';
 import { type BenchFolder, runBench } from './bench.program.js';
 import { percentile } from './figures.js';

@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { ChainCheck, type ChainFault } from '../src/observability/audit-chain.check.js';
-import { type ChainedRow, type ChainLink, GENESIS } from '../src/observability/audit-chain.js';
+import { ChainCheck, type ChainFault } from '../src/audit/audit-chain-check.js';
+import { type ChainedRow, type ChainLink, GENESIS } from '../src/audit/audit-chain.js';
 import { explain, LaunchError, say } from './launch-error.js';
 
 const ROWS_PER_PAGE = 1000;

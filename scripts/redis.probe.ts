@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { Redis as Client } from 'ioredis';
 import { parseRedisUrl } from '../src/config/redis-address.js';
-import type { RedisClient } from '../src/redis/redis.client.js';
-import { commandClient } from '../src/redis/redis.client.js';
+import type { RedisClient } from '../src/redis/redis-client.js';
+import { commandClient } from '../src/redis/redis-client.js';
 
 const READY_LIMIT_MS = 5_000;
 

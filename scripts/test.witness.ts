@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AuthPath } from '../src/auth/auth-paths.js';
+import type { AuthPath } from '../src/auth/auth-path.service.js';
 
 /** What one node called, and from where: a line of what `test/support/witness.mjs` writes. */
 export interface Sighting {

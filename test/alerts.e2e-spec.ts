@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { ERRORS, type ErrorCode } from '../protocol/errors.js';
 import { isFailure } from '../src/observability/failure-objectives.js';
 import { LABEL_VALUES } from '../src/observability/label-values.js';
-import { Metrics } from '../src/observability/metrics.js';
+import { Metrics } from '../src/observability/metrics.service.js';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

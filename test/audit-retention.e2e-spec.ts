@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { PROJECT_ROOT } from '../scripts/project.js';
 import { migrate } from '../src/database/data-source.js';
-import { chained, GENESIS } from '../src/observability/audit-chain.js';
+import { chained, GENESIS } from '../src/audit/audit-chain.js';
 import { startEngines } from './support/engines.js';
 import type { Engines } from './support/engines.js';
 import { startNode } from './support/node.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { FlagName } from '../src/rollout/flags.js';
+import type { FlagName } from '../src/config/flags.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';

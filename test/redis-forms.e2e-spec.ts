@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AcceptedMessage, IssuedTicket } from '../protocol/resources.js';
 import { currentRun } from '../scripts/test.run.js';
 import { parseRedisUrl } from '../src/config/redis-address.js';
-import { commandClient, subscriberClient } from '../src/redis/redis.client.js';
+import { commandClient, subscriberClient } from '../src/redis/redis-client.js';
 import { aChat, ask, countTo, endOf, history, textOf, watch } from './chat.support.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { countSockets } from '../scripts/process.sockets.js';
-import type { RedisClient } from '../src/redis/redis.client.js';
+import type { RedisClient } from '../src/redis/redis-client.js';
 import { ask, endOf } from './chat.support.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';

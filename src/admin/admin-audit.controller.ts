@@ -1,6 +1,6 @@
 import { Controller, Get, Query, UseGuards } from '@nestjs/common';
 import { z } from 'zod';
-import { type AuditEntry, AuditReader } from '../observability/audit.reader.js';
+import { type AuditEntry, AuditReader } from '../audit/audit-reader.service.js';
 import { AdminGuard } from './admin.guard.js';
 
 const MAX_LIMIT = 200;

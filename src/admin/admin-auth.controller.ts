@@ -1,7 +1,7 @@
 import { Controller, Get, UseGuards } from '@nestjs/common';
-import { AuthPaths, type PathUsage } from '../auth/auth-paths.js';
+import { AuthPaths, type PathUsage } from '../auth/auth-path.service.js';
 import { Config } from '../config/config.js';
-import { Metrics } from '../observability/metrics.js';
+import { Metrics } from '../observability/metrics.service.js';
 import { AdminGuard } from './admin.guard.js';
 
 interface LegacyUsage {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { AppError } from '../errors/app-error.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import type { UserContext } from '../identity/user-context.js';
-import { AuditLog } from '../observability/audit-log.service.js';
+import { AuditLog } from '../audit/audit-log.service.js';
 import { ConnectionDirectory } from '../websocket/connections/connection-directory.service.js';
 import type { ConnectionPage } from '../websocket/connections/connection-entry.js';
 import { AdminGuard } from './admin.guard.js';

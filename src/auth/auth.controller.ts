@@ -6,7 +6,7 @@ import type { Me, SignIn, User } from '../../protocol/resources.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import { Public } from '../identity/public.decorator.js';
 import { toUser, type UserContext } from '../identity/user-context.js';
-import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.js';
+import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.service.js';
 import { AccountService } from './account.service.js';
 import { PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH } from './password.js';
 import { RegistrationService } from './registration.service.js';

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { SignIn } from '../../protocol/resources.js';
 import { Public } from '../identity/public.decorator.js';
-import { rateLimitHeaders } from '../redis/rate-limiter.js';
+import { rateLimitHeaders } from '../redis/rate-limiter.service.js';
 import { LoginLimit } from './login-limit.service.js';
 import { OtherCredentials } from './other-credentials.js';
 import { SignInService } from './sign-in.service.js';

@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { IS_PUBLIC } from '../identity/public.decorator.js';
 import { RouteMark } from '../identity/route-mark.js';
-import { AddressLimit } from './address-limit.js';
+import { AddressLimit } from './address-limit.service.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 
 /** Stands before every HTTP route: counts the request, and admits strangers only to what is marked `@Public()`. */

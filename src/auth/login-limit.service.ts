@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type LimitState, RateLimiter } from '../redis/rate-limiter.js';
+import { type LimitState, RateLimiter } from '../redis/rate-limiter.service.js';
 import { accountDigest, type Device, deviceDigest, KnownDevicesStore } from './known-devices.store.js';
 
 /**

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { LimitState } from '../redis/rate-limiter.js';
+import type { LimitState } from '../redis/rate-limiter.service.js';
 import type { Device } from './known-devices.store.js';
 import { LoginLimit } from './login-limit.service.js';
 import { isPasswordRight } from './password.js';

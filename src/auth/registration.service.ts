@@ -5,7 +5,7 @@ import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { toAppError } from '../errors/problem.js';
 import { LimitReport } from '../observability/limit-report.service.js';
-import { type LimitState, RateLimiter } from '../redis/rate-limiter.js';
+import { type LimitState, RateLimiter } from '../redis/rate-limiter.service.js';
 import { requireUncommonPassword } from './common-passwords.js';
 import { accountDigest } from './known-devices.store.js';
 import { hashPassword } from './password.js';

@@ -9,8 +9,8 @@ import { type OpenedSession, SessionService } from '../session/session.service.j
 import { type ConsumedTicket, TicketService } from '../ticket/ticket.service.js';
 import { type AccessTokenClaims, requireClaims } from './access-token.js';
 import type { Admission, TakePlace } from './admission.js';
-import type { AuthPath } from './auth-paths.js';
-import { AuthReport } from './auth-report.js';
+import type { AuthPath } from './auth-path.service.js';
+import { AuthReport } from './auth-report.service.js';
 import { type OtherCredential, OtherCredentials } from './other-credentials.js';
 import { type PasswordAttempt, PasswordService } from './password.service.js';
 import {

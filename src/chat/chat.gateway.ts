@@ -3,7 +3,7 @@ import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websock
 import { WsAuthGuard } from '../auth/ws-auth.guard.js';
 import { AppError } from '../errors/app-error.js';
 import { WsErrorFilter } from '../errors/ws-error.filter.js';
-import { RateLimiter } from '../redis/rate-limiter.js';
+import { RateLimiter } from '../redis/rate-limiter.service.js';
 import type { AuthenticatedSocket } from '../websocket/socket/authenticated-socket.js';
 import { FanOut } from '../websocket/fan-out/fan-out.service.js';
 import type { FrameReply } from '../websocket/socket/frame-reply.js';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { AcceptedMessage } from '../../protocol/resources.js';
-import { Metrics } from '../observability/metrics.js';
+import { Metrics } from '../observability/metrics.service.js';
 import { FanOut } from '../websocket/fan-out/fan-out.service.js';
 import {
   type Acceptance,

@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import type { FlagName, FlagValue } from '../rollout/flags.js';
+import type { FlagName, FlagValue } from './flags.js';
 import { percentFlag, readFlags, switchFlag, unknownFlags } from './flag-settings.js';
 import { redisAddress, type RedisAddress } from './redis-address.js';
 

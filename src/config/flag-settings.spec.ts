@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { FLAG_NAMES } from '../rollout/flags.js';
+import { FLAG_NAMES } from './flags.js';
 import { ConfigError, loadConfig } from './config.js';
 
 const needed = {

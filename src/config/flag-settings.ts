@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FLAG_NAMES, type FlagName, type FlagValue } from '../rollout/flags.js';
+import { FLAG_NAMES, type FlagName, type FlagValue } from './flags.js';
 
 const PREFIX = 'FLAG_';
 

@@ -9,7 +9,7 @@ import { ConversationEntity } from '../chat/history/conversation.entity.js';
 import { EventEntity } from '../chat/history/event.entity.js';
 import { MessageEntity } from '../chat/history/message.entity.js';
 import { RunEntity } from '../chat/runs/run.entity.js';
-import { AuditEntity } from '../observability/audit.entity.js';
+import { AuditEntity } from '../audit/audit.entity.js';
 
 /** Every node may start at once: the first to hold this lock migrates, the others wait for it and find nothing to do. */
 const MIGRATION_LOCK = 4_720_115;

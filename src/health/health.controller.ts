@@ -10,7 +10,7 @@ import { ResponderInfo } from '../identity/responder-info.js';
 import { Public, Unlimited } from '../identity/public.decorator.js';
 import { ConnectionRegistry } from '../websocket/connections/connection.registry.js';
 import { UpgradeGate } from '../websocket/upgrade/upgrade-gate.service.js';
-import { DependencyProbe } from './dependency-probe.js';
+import { DependencyProbe } from './dependency-probe.service.js';
 
 /** What orchestrators and people ask. Says what is up, how fast it answers and what its breaker does, no more. */
 @Controller('health')

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { WebSocketModule } from '../websocket/websocket.module.js';
-import { DependencyProbe } from './dependency-probe.js';
+import { DependencyProbe } from './dependency-probe.service.js';
 import { HealthController } from './health.controller.js';
 
 @Module({

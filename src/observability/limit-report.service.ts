@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { LimitLabel } from './label-values.js';
-import { Metrics } from './metrics.js';
+import { Metrics } from './metrics.service.js';
 import { RefusalLog } from './refusal-log.service.js';
 
 /** Counts each refusal by a limit, and logs it in bounded lines. */

@@ -1,13 +1,13 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { AuditLog } from './audit-log.service.js';
-import { AuditReader } from './audit.reader.js';
-import { AuditRetention } from './audit-retention.service.js';
-import { AuditStore } from './audit.store.js';
+import { AuditLog } from '../audit/audit-log.service.js';
+import { AuditReader } from '../audit/audit-reader.service.js';
+import { AuditRetention } from '../audit/audit-retention.service.js';
+import { AuditStore } from '../audit/audit.store.js';
 import { LimitReport } from './limit-report.service.js';
 import { FailureRate } from './failure-rate.service.js';
 import { AppLogger } from './logger.js';
-import { MetricsController } from './metrics.controller.js';
-import { Metrics } from './metrics.js';
+import { MetricsController } from '../health/metrics.controller.js';
+import { Metrics } from './metrics.service.js';
 import { RefusalLog } from './refusal-log.service.js';
 
 @Module({})

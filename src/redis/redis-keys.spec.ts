@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { rateLimitHeaders } from './rate-limiter.js';
+import { rateLimitHeaders } from './rate-limiter.service.js';
 import { redisKeys } from './redis-keys.js';
 
 describe('the keys that operators know', () => {

@@ -1,6 +1,6 @@
 import { Global, Module } from '@nestjs/common';
-import { ConnectionWatch } from './connection-watch.js';
-import { RateLimiter } from './rate-limiter.js';
+import { ConnectionWatch } from './connection-watch.service.js';
+import { RateLimiter } from './rate-limiter.service.js';
 import { RedisService } from './redis.service.js';
 
 @Global()

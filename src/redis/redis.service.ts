@@ -3,10 +3,10 @@ import { type Redis, ReplyError } from 'ioredis';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
-import { Metrics } from '../observability/metrics.js';
+import { Metrics } from '../observability/metrics.service.js';
 import { Dependency } from '../resilience/dependency.js';
-import { CommandCluster } from './command.cluster.js';
-import { commandClient, connectionsOf, type RedisClient, subscriberClient } from './redis.client.js';
+import { CommandCluster } from './command-cluster.js';
+import { commandClient, connectionsOf, type RedisClient, subscriberClient } from './redis-client.js';
 
 /**
  * The connections to Redis: to one server, to the master that sentinels name, or to a cluster. Commands of one event-loop

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../errors/app-error.js';
-import { Metrics } from '../observability/metrics.js';
+import { Metrics } from '../observability/metrics.service.js';
 import { Dependency } from '../resilience/dependency.js';
 import { Responder, type ResponderPart, type ResponderRequest } from './contract/responder.js';
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { FlagProvider } from './flag.provider.js';
-import type { FlagName } from './flags.js';
+import type { FlagName } from '../config/flags.js';
 
 /** Which flags are on. */
 @Injectable()

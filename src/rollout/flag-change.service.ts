@@ -2,11 +2,11 @@ import { Injectable } from '@nestjs/common';
 import type { Flag } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
-import { AuditLog } from '../observability/audit-log.service.js';
+import { AuditLog } from '../audit/audit-log.service.js';
 import { FlagFollower } from './flag-follower.service.js';
 import { FlagProvider } from './flag.provider.js';
 import { FlagStore } from './flag.store.js';
-import { FLAG_NAMES, FLAGS, type FlagName, type FlagValue, isFlagName } from './flags.js';
+import { FLAG_NAMES, FLAGS, type FlagName, type FlagValue, isFlagName } from '../config/flags.js';
 
 export interface FlagChange {
   enabled: boolean;

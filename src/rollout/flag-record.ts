@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FLAG_NAMES, FLAGS, type FlagName, type FlagValue } from './flags.js';
+import { FLAG_NAMES, FLAGS, type FlagName, type FlagValue } from '../config/flags.js';
 
 /** What an administrator has set, as it lies in Redis. */
 export interface FlagRecord extends FlagValue {

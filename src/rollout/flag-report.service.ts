@@ -2,9 +2,9 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import { type Client, OpenFeature, ProviderEvents } from '@openfeature/server-sdk';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
-import { Metrics } from '../observability/metrics.js';
+import { Metrics } from '../observability/metrics.service.js';
 import { FlagProvider } from './flag.provider.js';
-import { FLAG_NAMES } from './flags.js';
+import { FLAG_NAMES } from '../config/flags.js';
 
 /** OpenFeature's name for who asks. A domain of our own, because its API is one for the whole process. */
 export const FLAG_DOMAIN = 'admit-one';

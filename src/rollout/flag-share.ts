@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { FlagName, FlagValue } from './flags.js';
+import type { FlagName, FlagValue } from '../config/flags.js';
 
 const RANGE = 2 ** 32;
 

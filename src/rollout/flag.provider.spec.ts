@@ -5,7 +5,7 @@ import { loadConfig } from '../config/config.js';
 import { FeatureFlags } from './feature-flags.service.js';
 import { statesOf } from './flag-record.js';
 import { FlagProvider } from './flag.provider.js';
-import { FLAG_NAMES } from './flags.js';
+import { FLAG_NAMES } from '../config/flags.js';
 
 const config = loadConfig({
   DATABASE_URL: 'postgres://127.0.0.1/db',

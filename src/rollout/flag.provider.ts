@@ -12,7 +12,7 @@ import {
 import { Config } from '../config/config.js';
 import { defaultStates, type FlagState, type FlagStates } from './flag-record.js';
 import { isOnFor } from './flag-share.js';
-import { FLAG_NAMES, type FlagName, isFlagName } from './flags.js';
+import { FLAG_NAMES, type FlagName, isFlagName } from '../config/flags.js';
 
 /**
  * The flags as this node has them, for OpenFeature and for `FeatureFlags`: one evaluation with two doors, because

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { redisChannels, redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
 import { type FlagRecord, readRecord } from './flag-record.js';
-import type { FlagName } from './flags.js';
+import type { FlagName } from '../config/flags.js';
 
 /** One script, so that of two changes at once each is told what it really replaced. */
 const SET_AND_TELL = `

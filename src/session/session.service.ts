@@ -4,7 +4,7 @@ import { isUuid } from '../../protocol/messages.js';
 import type { Role, User } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
-import { AuditLog } from '../observability/audit-log.service.js';
+import { AuditLog } from '../audit/audit-log.service.js';
 import { newRefreshToken, readRefreshToken, refreshDigest } from './refresh-token.js';
 import type {
   ChangedSession,

@@ -7,7 +7,7 @@ import { AppError } from '../errors/app-error.js';
 import { ConversationAccess } from '../identity/conversation-access.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import type { UserContext } from '../identity/user-context.js';
-import { rateLimitHeaders } from '../redis/rate-limiter.js';
+import { rateLimitHeaders } from '../redis/rate-limiter.service.js';
 import { TicketService } from './ticket.service.js';
 
 const ticketRequestSchema = z

@@ -1,4 +1,4 @@
-import type { FlagName } from '../../src/rollout/flags.js';
+import type { FlagName } from '../../src/config/flags.js';
 import { TEST_ORIGIN } from './node.js';
 import type { RawUpgrade } from './raw-upgrade.js';
 import type { TestUser } from './user.js';

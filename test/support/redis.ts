@@ -1,6 +1,6 @@
 import { Cluster, Redis } from 'ioredis';
 import { parseRedisUrl } from '../../src/config/redis-address.js';
-import type { RedisClient } from '../../src/redis/redis.client.js';
+import type { RedisClient } from '../../src/redis/redis-client.js';
 
 const RETRIES = 3;
 

@@ -1,4 +1,4 @@
-import type { FlagName } from '../../rollout/flags.js';
+import type { FlagName } from '../../config/flags.js';
 import type { LegacyMethod } from '../../identity/user-context.js';
 import type { OtherCredential } from '../other-credentials.js';
 import type { UpgradeRequest } from '../upgrade-credentials.js';

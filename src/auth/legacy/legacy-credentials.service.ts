@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
 import type { LegacyMethod } from '../../identity/user-context.js';
-import { AuditLog } from '../../observability/audit-log.service.js';
-import { Metrics } from '../../observability/metrics.js';
+import { AuditLog } from '../../audit/audit-log.service.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import { type OpenedSession, SessionService } from '../../session/session.service.js';
 import { FeatureFlags } from '../../rollout/feature-flags.service.js';
 import {

@@ -1,4 +1,4 @@
-import { FLAGS } from '../../rollout/flags.js';
+import { FLAGS } from '../../config/flags.js';
 
 /** Since when the old ways in are deprecated. */
 const DEPRECATED_SINCE = Date.UTC(2026, 10, 1);

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { AppError } from '../../errors/app-error.js';
 import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import { FanOut } from '../../websocket/fan-out/fan-out.service.js';
 import { DeltaStream } from './delta-stream.js';
 import { RunCheckpointStore } from './run-checkpoint.store.js';

@@ -4,7 +4,7 @@ import type { RunEnd } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
 import { newTraceId, toAppError, toProblem } from '../../errors/problem.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import { AnswerService } from './answer.service.js';
 import { DeltaStreamService } from './delta-stream.service.js';
 import type { DeltaStream } from './delta-stream.js';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import { DrainService } from '../../websocket/drain/drain.service.js';
 import { RunClaimStore } from '../runs/run-claim.store.js';
 import { RunLeaseService } from '../runs/run-lease.service.js';

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { ResumeCursor } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
 import { ConnectionRegistry } from '../../websocket/connections/connection.registry.js';
 import { FanOut } from '../../websocket/fan-out/fan-out.service.js';

@@ -5,7 +5,7 @@ import type { DurableEvent } from '../../../protocol/messages.js';
 import type { AcceptedMessage, Conversation, MessagePage } from '../../../protocol/resources.js';
 import { CurrentUser } from '../../identity/current-user.decorator.js';
 import type { UserContext } from '../../identity/user-context.js';
-import { RateLimiter, rateLimitHeaders } from '../../redis/rate-limiter.js';
+import { RateLimiter, rateLimitHeaders } from '../../redis/rate-limiter.service.js';
 import { ChatService } from '../chat.service.js';
 import {
   conversationChangeSchema,

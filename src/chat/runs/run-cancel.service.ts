@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { RunEnd } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import { RunLeaseService } from './run-lease.service.js';
 import { RunSignalService } from './run-signal.service.js';
 import { RunJournal } from './run-journal.service.js';

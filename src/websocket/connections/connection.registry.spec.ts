@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { AuditLog } from '../../observability/audit-log.service.js';
+import type { AuditLog } from '../../audit/audit-log.service.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import type { EndedSession } from '../../session/session-record.js';
 import type { SessionService } from '../../session/session.service.js';
 import type { TicketService } from '../../ticket/ticket.service.js';

@@ -1,10 +1,10 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { AppError } from '../../errors/app-error.js';
-import { AuditLog } from '../../observability/audit-log.service.js';
+import { AuditLog } from '../../audit/audit-log.service.js';
 import { background } from '../../observability/background.js';
 import { KNOWN_CLOSE_CODES } from '../../observability/label-values.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import type { ChangedSession, EndedSession } from '../../session/session-record.js';
 import { SessionService } from '../../session/session.service.js';
 import { TicketService } from '../../ticket/ticket.service.js';

@@ -3,7 +3,7 @@ import { Config } from '../../config/config.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { toAppError } from '../../errors/problem.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import { background } from '../../observability/background.js';
 import { RedisService } from '../../redis/redis.service.js';
 import { SessionService } from '../../session/session.service.js';

@@ -6,7 +6,7 @@ import { Config } from '../../config/config.js';
 import { ResponderInfo } from '../../identity/responder-info.js';
 import { toUser } from '../../identity/user-context.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket, SocketHolder, SocketIdentity } from '../socket/authenticated-socket.js';
 import { ConnectionRegistry } from './connection.registry.js';
 import type { FrameReply } from '../socket/frame-reply.js';

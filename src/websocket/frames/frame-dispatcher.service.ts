@@ -8,7 +8,7 @@ import { background } from '../../observability/background.js';
 import { LimitReport } from '../../observability/limit-report.service.js';
 import { AppLogger } from '../../observability/logger.js';
 import { RefusalLog } from '../../observability/refusal-log.service.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 import type { FrameRequest } from './frame-request.js';

@@ -5,7 +5,7 @@ import { AppError } from '../../errors/app-error.js';
 import { toAppError } from '../../errors/problem.js';
 import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { returnAfterMs } from '../drain/drain-plan.js';
 import { FrameDispatcher } from '../frames/frame-dispatcher.service.js';

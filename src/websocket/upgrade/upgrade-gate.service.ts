@@ -4,7 +4,7 @@ import { Config } from '../../config/config.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { AppError } from '../../errors/app-error.js';
 import { toAppError } from '../../errors/problem.js';
-import { RateLimiter } from '../../redis/rate-limiter.js';
+import { RateLimiter } from '../../redis/rate-limiter.service.js';
 import { RedisService } from '../../redis/redis.service.js';
 import { clientAddress } from './client-address.js';
 

@@ -16,7 +16,7 @@ import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
 import { severityOf } from '../../observability/refusal-severity.js';
 import { RefusalLog } from '../../observability/refusal-log.service.js';
-import { Metrics } from '../../observability/metrics.js';
+import { Metrics } from '../../observability/metrics.service.js';
 import { AuthenticatedSocket, type SocketIdentity } from '../socket/authenticated-socket.js';
 import { ConnectionRegistry } from '../connections/connection.registry.js';
 import { FrameDispatcher } from '../frames/frame-dispatcher.service.js';

@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import type { AppError } from '../errors/app-error.js';
 import { FailureRate } from '../observability/failure-rate.service.js';
 import { REFUSAL_REASONS } from '../observability/label-values.js';
-import { Metrics } from '../observability/metrics.js';
+import { Metrics } from '../observability/metrics.service.js';
 import { isFault, severityOf } from '../observability/refusal-severity.js';
 import { RefusalLog } from '../observability/refusal-log.service.js';
-import { AUTH_PATHS, type AuthPath, AuthPaths } from './auth-paths.js';
+import { AUTH_PATHS, type AuthPath, AuthPaths } from './auth-path.service.js';
 
 /**
  * Counts every decision of the authentication service, and logs each refusal with its reason, in bounded lines. Whoever

@@ -1,10 +1,10 @@
 import { Injectable, type BeforeApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Config } from '../config/config.js';
-import { background } from './background.js';
+import { background } from '../observability/background.js';
 import { AuditStore, type AuditRow } from './audit.store.js';
-import { AppLogger, type LogFields } from './logger.js';
-import { Metrics } from './metrics.js';
-import { RefusalLog } from './refusal-log.service.js';
+import { AppLogger, type LogFields } from '../observability/logger.js';
+import { Metrics } from '../observability/metrics.service.js';
+import { RefusalLog } from '../observability/refusal-log.service.js';
 
 const FLUSH_INTERVAL_MS = 200;
 const MAX_BUFFERED_ROWS = 20_000;

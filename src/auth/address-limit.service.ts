@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { IS_UNLIMITED } from '../identity/public.decorator.js';
 import { RouteMark } from '../identity/route-mark.js';
-import { rateLimitHeaders, RateLimiter } from '../redis/rate-limiter.js';
+import { rateLimitHeaders, RateLimiter } from '../redis/rate-limiter.service.js';
 
 /** Counts requests per address. */
 @Injectable()

@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import { DatabaseService } from '../database/database.service.js';
 import { AppError } from '../errors/app-error.js';
 import { background } from '../observability/background.js';
-import { Metrics } from '../observability/metrics.js';
+import { Metrics } from '../observability/metrics.service.js';
 import { AppLogger } from '../observability/logger.js';
 import { RedisService } from '../redis/redis.service.js';
 import type { BreakerState, DependencyName } from '../resilience/dependency.js';

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { Public, Unlimited } from '../identity/public.decorator.js';
-import { Metrics } from './metrics.js';
+import { Metrics } from '../observability/metrics.service.js';
 
 @Controller('metrics')
 @Public()

@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import type { Redis } from 'ioredis';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
-import { connectionsOf } from './redis.client.js';
+import { connectionsOf } from './redis-client.js';
 import { RedisService } from './redis.service.js';
 
 const LOOK_INTERVAL_MS = 1000;

@@ -4,8 +4,8 @@ import type { OwnSession } from '../../protocol/resources.js';
 import { AppError } from '../errors/app-error.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import type { UserContext } from '../identity/user-context.js';
-import type { ListedSession } from '../session/session-record.js';
-import { SessionService } from '../session/session.service.js';
+import type { ListedSession } from './session-record.js';
+import { SessionService } from './session.service.js';
 import { deviceOf } from './device.js';
 
 /** A user's own sessions: where somebody is signed in as me, and how to end it. */

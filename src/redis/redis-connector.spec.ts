@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseRedisUrl } from '../config/redis-address.js';
-import { commandClient, subscriberClient } from './redis.client.js';
+import { commandClient, subscriberClient } from './redis-client.js';
 
 describe('a connection to Redis', () => {
   let server: Server;

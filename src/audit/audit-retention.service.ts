@@ -1,8 +1,8 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import { AuditStore } from './audit.store.js';
-import { AppLogger } from './logger.js';
-import { RepeatingTask } from './repeating-task.js';
+import { AppLogger } from '../observability/logger.js';
+import { RepeatingTask } from '../observability/repeating-task.js';
 
 const INTERVAL_MS = 3_600_000;
 /** After the start, when a node has other things to do. */

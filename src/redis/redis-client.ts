@@ -1,7 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../config/redis-address.js';
-import { CommandCluster } from './command.cluster.js';
-import { ServerConnector } from './redis.connector.js';
+import { CommandCluster } from './command-cluster.js';
+import { ServerConnector } from './redis-connector.js';
 
 /** Longest that one command may take before the caller is told 503. Well under the 1.5 s that an upgrade may wait. */
 const COMMAND_TIMEOUT_MS = 800;

@@ -1,6 +1,6 @@
 import { Cluster, Command, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../config/redis-address.js';
-import { ServerConnector } from './redis.connector.js';
+import { ServerConnector } from './redis-connector.js';
 
 const SLOTS = 16_384;
 /** MOVED, ASK and lost connections that one command may meet. Two of them lead to the successor of a master. */
