@@ -2,7 +2,7 @@ import { CLOSE_CODES, reconnectPolicy } from '../../protocol/close-codes.js';
 import { LIMITS, SUBPROTOCOL } from '../../protocol/messages.js';
 import { channelsOf, operationsOf } from './frame-channels.js';
 import { frameMessages } from './frame-messages.js';
-import { componentsOf, type JsonSchema } from './schema.registry.js';
+import { componentsOf, type JsonSchema } from './schema-registry.js';
 
 const DESCRIPTION = `One JSON object per text message, at most ${LIMITS.maxFrameBytes} bytes. A client mints a ticket with
 \`POST /websocket/ticket\` and dials with it; the first frame is \`ready\`. What cannot be handled is answered with

@@ -1,8 +1,8 @@
 import { SUBPROTOCOL } from '../../protocol/messages.js';
-import { CLIENT_FRAMES } from './client-frame.schemas.js';
+import { CLIENT_FRAMES } from './client-frame-schemas.js';
 import { frameName } from './frame-names.js';
 import { CLIENT_TYPES, clientMessageName, SERVER_TYPES, serverMessageName } from './frame-messages.js';
-import type { JsonSchema } from './schema.registry.js';
+import type { JsonSchema } from './schema-registry.js';
 
 interface Channel {
   address: string;

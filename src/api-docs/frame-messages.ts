@@ -1,8 +1,8 @@
 import { type ClientFrameType, LIMITS, type ServerFrameType } from '../../protocol/messages.js';
-import { CLIENT_FRAMES } from './client-frame.schemas.js';
+import { CLIENT_FRAMES } from './client-frame-schemas.js';
 import { frameName } from './frame-names.js';
-import { type JsonSchema, reference } from './schema.registry.js';
-import { DURABLE_FRAMES, LIVE_FRAMES } from './server-frame.schemas.js';
+import { type JsonSchema, reference } from './schema-registry.js';
+import { DURABLE_FRAMES, LIVE_FRAMES } from './server-frame-schemas.js';
 
 const SERVER_FRAMES = { ...DURABLE_FRAMES, ...LIVE_FRAMES };
 export const CLIENT_TYPES = Object.keys(CLIENT_FRAMES) as ClientFrameType[];

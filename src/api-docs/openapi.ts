@@ -1,17 +1,17 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import { ADMIN_OPERATIONS } from './admin.operations.js';
-import { AUDIT_OPERATIONS } from './audit.operations.js';
-import { CONVERSATION_OPERATIONS } from './conversation.operations.js';
-import { FLAG_OPERATIONS } from './flag.operations.js';
+import { ADMIN_OPERATIONS } from './admin-operations.js';
+import { AUDIT_OPERATIONS } from './audit-operations.js';
+import { CONVERSATION_OPERATIONS } from './conversation-operations.js';
+import { FLAG_OPERATIONS } from './flag-operations.js';
 import { type Operation, type Operations, TAGS } from './operation.js';
 import { type OperationObject, operationObject } from './operation-object.js';
 import { HEADERS } from './problem-responses.js';
 import { marksOf, operationId } from './route-marks.js';
-import { componentsOf } from './schema.registry.js';
-import { SERVICE_OPERATIONS } from './service.operations.js';
-import { SIGN_IN_OPERATIONS } from './sign-in.operations.js';
-import { TICKET_OPERATIONS } from './ticket.operations.js';
+import { componentsOf } from './schema-registry.js';
+import { SERVICE_OPERATIONS } from './service-operations.js';
+import { SIGN_IN_OPERATIONS } from './sign-in-operations.js';
+import { TICKET_OPERATIONS } from './ticket-operations.js';
 
 /** Of the interface, not of the program. */
 const INTERFACE_VERSION = '1.0.0';

@@ -8,7 +8,7 @@ import {
   type ResponseObject,
 } from './problem-responses.js';
 import type { RouteMarks } from './route-marks.js';
-import { type JsonSchema, reference } from './schema.registry.js';
+import { type JsonSchema, reference } from './schema-registry.js';
 
 export type OperationObject = NonNullable<OpenAPIObject['paths'][string]['get']>;
 type ParameterObject = Extract<NonNullable<OperationObject['parameters']>[number], { name: string }>;

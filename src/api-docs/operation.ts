@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../protocol/errors.js';
-import type { JsonSchema } from './schema.registry.js';
+import type { JsonSchema } from './schema-registry.js';
 
 /** Chapters, in the order in which somebody meets them. */
 export const TAGS = [

@@ -1,8 +1,8 @@
 import { type ErrorCode, ERRORS } from '../../protocol/errors.js';
 import type { Failure } from './operation.js';
-import { problem } from './resource.schemas.js';
+import { problem } from './resource-schemas.js';
 import type { RouteMarks } from './route-marks.js';
-import { type JsonSchema, reference } from './schema.registry.js';
+import { type JsonSchema, reference } from './schema-registry.js';
 
 /** What a token can be refused for, on every route that needs one. */
 const TOKEN_FAILURES: readonly Failure[] = [

@@ -6,8 +6,8 @@ import {
   type ServerFrameType,
 } from '../../protocol/messages.js';
 import { frameDataName } from './frame-names.js';
-import { count, id, seq } from './resource.schemas.js';
-import { component, type IsSame } from './schema.registry.js';
+import { count, id, seq } from './resource-schemas.js';
+import { component, type IsSame } from './schema-registry.js';
 
 export interface ClientFrameRow {
   meaning: string;

@@ -1,6 +1,6 @@
 import { numberParameter, type Operations, UUID_PARAMETER } from './operation.js';
-import { acceptedMessage, conversation, conversationPage, messagePage } from './resource.schemas.js';
-import { eventPage } from './server-frame.schemas.js';
+import { acceptedMessage, conversation, conversationPage, messagePage } from './resource-schemas.js';
+import { eventPage } from './server-frame-schemas.js';
 
 const ID = { id: UUID_PARAMETER };
 

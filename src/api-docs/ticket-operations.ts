@@ -1,5 +1,5 @@
 import { type Operations, UUID_PARAMETER } from './operation.js';
-import { issuedTicket, receipt } from './resource.schemas.js';
+import { issuedTicket, receipt } from './resource-schemas.js';
 
 const TICKET_ID = { type: 'string', pattern: '^tkt_[\\w-]+$' };
 const TICKET = { type: 'string', pattern: '^[\\w-]{43}$', description: 'From `POST /websocket/ticket`' };

@@ -14,7 +14,7 @@ import type {
   SignIn,
   User,
 } from '../../protocol/resources.js';
-import { component } from './schema.registry.js';
+import { component } from './schema-registry.js';
 
 /** ISO 8601 in UTC with milliseconds. */
 export const time = z.iso.datetime({ precision: 3 });

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { PathUsage } from '../auth/auth-path.service.js';
 import type { AuditEntry } from '../audit/audit-reader.service.js';
 import { numberParameter, type Operations, UUID_PARAMETER } from './operation.js';
-import { count, id, time } from './resource.schemas.js';
-import { component } from './schema.registry.js';
+import { count, id, time } from './resource-schemas.js';
+import { component } from './schema-registry.js';
 
 const node = z.string().describe('The node that answers');
 

@@ -8,8 +8,8 @@ import {
   SUBPROTOCOL,
 } from '../../protocol/messages.js';
 import { frameDataName } from './frame-names.js';
-import { connectionId, count, id, message, problem, seq, time, user } from './resource.schemas.js';
-import { component, type IsSame } from './schema.registry.js';
+import { connectionId, count, id, message, problem, seq, time, user } from './resource-schemas.js';
+import { component, type IsSame } from './schema-registry.js';
 
 export interface ServerFrameRow {
   meaning: string;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Flag } from '../../protocol/resources.js';
 import type { Operations } from './operation.js';
-import { id, time } from './resource.schemas.js';
-import { component } from './schema.registry.js';
+import { id, time } from './resource-schemas.js';
+import { component } from './schema-registry.js';
 
 const percent = z.int().min(0).max(100).describe('Share of the users for whom an enabled flag is on');
 

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import type { User } from '../../protocol/resources.js';
 import type { ConnectionPage } from '../websocket/connections/connection-entry.js';
 import { numberParameter, type Operations, UUID_PARAMETER } from './operation.js';
-import { connectionId, id, time, user } from './resource.schemas.js';
-import { component } from './schema.registry.js';
+import { connectionId, id, time, user } from './resource-schemas.js';
+import { component } from './schema-registry.js';
 
 const connectionPage = component<ConnectionPage>()(
   'ConnectionPage',

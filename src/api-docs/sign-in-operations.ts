@@ -1,5 +1,5 @@
 import { type Operations, UUID_PARAMETER } from './operation.js';
-import { me, newUser, ownSessions, signIn } from './resource.schemas.js';
+import { me, newUser, ownSessions, signIn } from './resource-schemas.js';
 
 const NEVER_STORED = { 'Cache-Control': '`no-store`' };
 

@@ -1,5 +1,5 @@
 import type { Operation, Operations } from './operation.js';
-import { healthReport } from './resource.schemas.js';
+import { healthReport } from './resource-schemas.js';
 
 export const SERVICE_OPERATIONS: Operations = {
   'GET /health': health('Ask whether the node may be sent requests'),
