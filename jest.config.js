@@ -1,6 +1,6 @@
 /**
  * Five projects, one per kind of suite. `unit` and `rules` need no engines; the others run on private engines that
- * `node dist/scripts/test.js` starts, and on the built server in dist/.
+ * `node dist/scripts/testing/test.js` starts, and on the built server in dist/.
  */
 
 /** Legacy decorators with metadata, as tsc emits them for Nest; the modules stay ES modules. */

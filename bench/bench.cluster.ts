@@ -1,13 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import pg from 'pg';
-import { findPostgres } from '../scripts/postgres.binaries.js';
-import { ensureDatabase } from '../scripts/postgres.database.js';
-import { startPostgres } from '../scripts/postgres.service.js';
-import { findRedis } from '../scripts/redis.binaries.js';
-import { startRedis } from '../scripts/redis.service.js';
-import { type ServerProcess, startServer } from '../scripts/server.process.js';
-import { TcpProxy } from '../scripts/tcp.proxy.js';
+import { findPostgres } from '../scripts/engines/postgres-binaries.js';
+import { ensureDatabase } from '../scripts/engines/postgres-database.js';
+import { startPostgres } from '../scripts/engines/postgres-server.js';
+import { findRedis } from '../scripts/engines/redis-binaries.js';
+import { startRedis } from '../scripts/engines/redis-server.js';
+import { type ServerProcess, startServer } from '../scripts/server-process.js';
+import { TcpProxy } from '../scripts/network/tcp-proxy.js';
 import { hashPassword } from '../src/auth/password.js';
 import type { BenchFolder } from './bench.program.js';
 

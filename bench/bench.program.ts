@@ -2,9 +2,9 @@ import { loadavg } from 'node:os';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { explain, say } from '../scripts/launch-error.js';
-import { ProcessLedger } from '../scripts/process.ledger.js';
+import { ProcessLedger } from '../scripts/process-ledger.js';
 import { PROJECT_ROOT } from '../scripts/project.js';
-import { StateFolder } from '../scripts/state.folder.js';
+import { StateFolder } from '../scripts/state-folder.js';
 
 /** Where a program keeps what it starts; emptied at the end, unless it fails. */
 export interface BenchFolder {

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { countSockets } from '../scripts/process.sockets.js';
-import type { ServerProcess } from '../scripts/server.process.js';
+import { countSockets } from '../scripts/process-sockets.js';
+import type { ServerProcess } from '../scripts/server-process.js';
 import type { BenchEngines } from './bench.cluster.js';
 import { inspectHeap } from './node.inspector.js';
 

@@ -1,5 +1,5 @@
 import WebSocket from 'ws';
-import type { Child } from '../scripts/child.process.js';
+import type { Child } from '../scripts/child-process.js';
 
 /**
  * The arguments with which a node lets itself be looked into. Source maps are off: Node reads them at the first error

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Front } from '../scripts/front.js';
-import { NodePool } from '../scripts/node.pool.js';
-import type { ProcessLedger } from '../scripts/process.ledger.js';
-import { type ServerProcess, startServer } from '../scripts/server.process.js';
+import { Front } from '../scripts/network/front.js';
+import { NodePool } from '../scripts/network/node-pool.js';
+import type { ProcessLedger } from '../scripts/process-ledger.js';
+import { type ServerProcess, startServer } from '../scripts/server-process.js';
 import { AskingClient, type ClientReport } from './asking.client.js';
 
 export interface RestartOptions {

@@ -1,5 +1,5 @@
 import { say } from '../scripts/launch-error.js';
-import { subscriberFlow } from '../scripts/tcp.proxy.js';
+import { subscriberFlow } from '../scripts/network/tcp-proxy.js';
 import type { SignIn } from '../protocol/resources.js';
 import { BenchSocket, mint, post, signIn } from './bench.client.js';
 import { createAccounts, startEngines, startNodes } from './bench.cluster.js';

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { explain, say } from '../scripts/launch-error.js';
-import { ensureDatabase } from '../scripts/postgres.database.js';
+import { ensureDatabase } from '../scripts/engines/postgres-database.js';
 import { PROJECT_ROOT } from '../scripts/project.js';
-import { findRedis } from '../scripts/redis.binaries.js';
-import { startRedis } from '../scripts/redis.service.js';
-import { StateFolder } from '../scripts/state.folder.js';
-import { clearEarlierRuns, type RunFacts, TestRun } from '../scripts/test.run.js';
+import { findRedis } from '../scripts/engines/redis-binaries.js';
+import { startRedis } from '../scripts/engines/redis-server.js';
+import { StateFolder } from '../scripts/state-folder.js';
+import { clearEarlierRuns, type RunFacts, TestRun } from '../scripts/testing/test-run.js';
 import { rollingRestart } from './restart.run.js';
 import { summaryOf } from './restart.summary.js';
 

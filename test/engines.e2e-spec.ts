@@ -1,9 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { findPostgres } from '../scripts/postgres.binaries.js';
-import { connectionFailure, startPostgres } from '../scripts/postgres.service.js';
-import { currentRun, runLedger } from '../scripts/test.run.js';
+import { findPostgres } from '../scripts/engines/postgres-binaries.js';
+import { connectionFailure, startPostgres } from '../scripts/engines/postgres-server.js';
+import { currentRun, runLedger } from '../scripts/testing/test-run.js';
 import { logFile, startEngines } from './support/engines.js';
 import type { Engines } from './support/engines.js';
 import { withRedis } from './support/redis.js';

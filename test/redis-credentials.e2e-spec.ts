@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { currentRun } from '../scripts/test.run.js';
+import { currentRun } from '../scripts/testing/test-run.js';
 import { aChat, ask, countTo, endOf, textOf, watch } from './chat.support.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';

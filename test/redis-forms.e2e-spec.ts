@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AcceptedMessage, IssuedTicket } from '../protocol/resources.js';
-import { currentRun } from '../scripts/test.run.js';
+import { currentRun } from '../scripts/testing/test-run.js';
 import { parseRedisUrl } from '../src/config/redis-address.js';
 import { commandClient, subscriberClient } from '../src/redis/redis-client.js';
 import { aChat, ask, countTo, endOf, history, textOf, watch } from './chat.support.js';

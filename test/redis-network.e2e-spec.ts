@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { subscriberFlow, TcpProxy } from '../scripts/tcp.proxy.js';
+import { subscriberFlow, TcpProxy } from '../scripts/network/tcp-proxy.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import type { TestNode } from './support/node.js';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Redis as Client } from 'ioredis';
-import { type RedisCluster, startRedisCluster } from '../scripts/redis.cluster.js';
-import { currentRun } from '../scripts/test.run.js';
+import { type RedisCluster, startRedisCluster } from '../scripts/engines/redis-cluster.js';
+import { currentRun } from '../scripts/testing/test-run.js';
 import { aChat, ask, countTo, endOf, events, textOf, watch } from './chat.support.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { countSockets } from '../scripts/process.sockets.js';
+import { countSockets } from '../scripts/process-sockets.js';
 import type { RedisClient } from '../src/redis/redis-client.js';
 import { ask, endOf } from './chat.support.js';
 import { startCluster } from './support/cluster.js';

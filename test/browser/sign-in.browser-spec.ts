@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import { currentRun } from '../../scripts/test.run.js';
+import { currentRun } from '../../scripts/testing/test-run.js';
 import { startCluster, type Cluster } from '../support/cluster.js';
 import { metric } from '../support/metrics.js';
 import { as, register } from '../support/user.js';

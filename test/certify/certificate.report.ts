@@ -1,6 +1,6 @@
 import { appendFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { currentRun } from '../../scripts/test.run.js';
+import { currentRun } from '../../scripts/testing/test-run.js';
 import type { Certificate } from './certificate.js';
 
 /** Into the run's folder as well: Jest keeps what is said until a test has ended. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { currentRun } from '../../scripts/test.run.js';
+import { currentRun } from '../../scripts/testing/test-run.js';
 import { type ReplicatedForm, ReplicatedRedis } from '../support/replicated-redis.js';
 import { certify } from './certificate.js';
 import { report, tell } from './certificate.report.js';

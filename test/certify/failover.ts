@@ -1,4 +1,4 @@
-import type { Redis } from '../../scripts/redis.service.js';
+import type { Redis } from '../../scripts/engines/redis-server.js';
 import type { ReplicatedRedis } from '../support/replicated-redis.js';
 import type { Customer } from './customer.js';
 import type { Fault } from './faults.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TcpProxy } from '../../scripts/tcp.proxy.js';
+import type { TcpProxy } from '../../scripts/network/tcp-proxy.js';
 import type { Customer } from './customer.js';
 import type { Berth, Fleet } from './fleet.js';
 import type { Random } from './random.js';

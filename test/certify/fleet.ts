@@ -1,4 +1,4 @@
-import { TcpProxy } from '../../scripts/tcp.proxy.js';
+import { TcpProxy } from '../../scripts/network/tcp-proxy.js';
 import { type Cluster, type ClusterOptions, startCluster } from '../support/cluster.js';
 import { addressOf, type TestNode } from '../support/node.js';
 import { OllamaServer } from '../support/ollama-server.js';

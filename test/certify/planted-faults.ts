@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Mutant } from '../../scripts/mutant.js';
-import { MutantCopy } from '../../scripts/mutant.copy.js';
+import type { Mutant } from '../../scripts/testing/mutant.js';
+import { MutantCopy } from '../../scripts/testing/mutant-copy.js';
 import type { Breach } from './judge.js';
 
 /** What the certificate must not be given for: each breaks one promise, once in a while or only in a bad moment. */

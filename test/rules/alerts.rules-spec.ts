@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { findPromtool } from '../../scripts/promtool.binaries.js';
+import { findPromtool } from '../../scripts/engines/promtool-binaries.js';
 import { PROJECT_ROOT } from '../../scripts/project.js';
-import { StateFolder } from '../../scripts/state.folder.js';
+import { StateFolder } from '../../scripts/state-folder.js';
 
 const LIMIT_MS = 50_000;
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { startChild } from '../../scripts/child.process.js';
-import type { Child, Exit } from '../../scripts/child.process.js';
-import { ProcessLedger } from '../../scripts/process.ledger.js';
+import { startChild } from '../../scripts/child-process.js';
+import type { Child, Exit } from '../../scripts/child-process.js';
+import { ProcessLedger } from '../../scripts/process-ledger.js';
 import { PROJECT_ROOT } from '../../scripts/project.js';
-import { currentRun, runLedger } from '../../scripts/test.run.js';
+import { currentRun, runLedger } from '../../scripts/testing/test-run.js';
 import { logFile } from './engines.js';
 import { eventually } from './waiting.js';
 

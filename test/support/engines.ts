@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { expect } from '@jest/globals';
 import pg from 'pg';
-import { ensureDatabase } from '../../scripts/postgres.database.js';
-import { startPostgres } from '../../scripts/postgres.service.js';
-import { startRedisCluster } from '../../scripts/redis.cluster.js';
-import { startRedis } from '../../scripts/redis.service.js';
-import { currentRun, runLedger } from '../../scripts/test.run.js';
-import type { RedisForm } from '../../scripts/test.run.js';
+import { ensureDatabase } from '../../scripts/engines/postgres-database.js';
+import { startPostgres } from '../../scripts/engines/postgres-server.js';
+import { startRedisCluster } from '../../scripts/engines/redis-cluster.js';
+import { startRedis } from '../../scripts/engines/redis-server.js';
+import { currentRun, runLedger } from '../../scripts/testing/test-run.js';
+import type { RedisForm } from '../../scripts/testing/test-run.js';
 import { signalTree } from './process-tree.js';
 
 /** A real Postgres or Redis that belongs to one test file alone, to be broken at will. */

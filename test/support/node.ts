@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Exit } from '../../scripts/child.process.js';
-import { startServer } from '../../scripts/server.process.js';
-import { COVERAGE_VARIABLE, currentRun, runLedger } from '../../scripts/test.run.js';
-import { WITNESS_FOLDER } from '../../scripts/test.witness.js';
+import type { Exit } from '../../scripts/child-process.js';
+import { startServer } from '../../scripts/server-process.js';
+import { COVERAGE_VARIABLE, currentRun, runLedger } from '../../scripts/testing/test-run.js';
+import { WITNESS_FOLDER } from '../../scripts/testing/test-witness.js';
 import { logFile } from './engines.js';
 
 /** Where a node, or a front before nodes, is dialled. */

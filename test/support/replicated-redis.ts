@@ -1,8 +1,8 @@
-import { startRedisCluster } from '../../scripts/redis.cluster.js';
-import { asked, replicationOf } from '../../scripts/redis.replication.js';
-import type { ReplicatedServers, Replication } from '../../scripts/redis.replication.js';
-import { startRedisSentinel } from '../../scripts/redis.sentinel.js';
-import type { Redis } from '../../scripts/redis.service.js';
+import { startRedisCluster } from '../../scripts/engines/redis-cluster.js';
+import { asked, replicationOf } from '../../scripts/engines/redis-replication.js';
+import type { ReplicatedServers, Replication } from '../../scripts/engines/redis-replication.js';
+import { startRedisSentinel } from '../../scripts/engines/redis-sentinel.js';
+import type { Redis } from '../../scripts/engines/redis-server.js';
 import { redisSettings } from './engines.js';
 import { eventually } from './waiting.js';
 

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { isErrorCode } from '../../protocol/errors.js';
 import type { ErrorCode } from '../../protocol/errors.js';
 import type { ServerFrame } from '../../protocol/messages.js';
-import { CODES_FILE } from '../../scripts/test.codes.js';
-import { currentRun, hasRun } from '../../scripts/test.run.js';
+import { CODES_FILE } from '../../scripts/testing/test-codes.js';
+import { currentRun, hasRun } from '../../scripts/testing/test-run.js';
 
 /**
  * No client is ever told these: who dials without a ticket is told `ticket_rejected`, and there is no receipt of no

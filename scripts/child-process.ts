@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { ProcessLedger } from './process-ledger.js';
+import { signalProcess } from './process-ledger.js';
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface ChildOptions {
+  name: string;
+  command: string;
+  args: string[];
+  env: NodeJS.ProcessEnv;
+  /** Receives standard output and standard error, and is kept after the end; without it they go where ours go. */
+  logFile?: string;
+  /** Where the process is written down, for whoever cleans up after a crash. */
+  ledger: ProcessLedger;
+  /** What makes it stop in order. */
+  stopSignal?: NodeJS.Signals;
+  cwd?: string;
+  uid?: number;
+  gid?: number;
+}
+
+/** A program that we started and that we end. */
+export interface Child {
+  readonly name: string;
+  readonly pid: number;
+  readonly logFile: string | undefined;
+  /** Set once the process has ended. */
+  exit: Exit | undefined;
+  readonly exited: Promise<Exit>;
+  /** Ends it in order, or by SIGKILL after `graceMs`. Resolves when it is gone. */
+  stop(graceMs?: number): Promise<Exit>;
+  kill(signal: NodeJS.Signals): void;
+  logs(): string;
+}
+
+/**
+ * Starts a program in a process group of its own: Ctrl-C then reaches us alone, and we end the children in order.
+ * Output goes straight into the file, so that it survives us and a busy event loop never stalls the child.
+ */
+export async function startChild(options: ChildOptions): Promise<Child> {
+  const { name, command, args, env, logFile, ledger, stopSignal = 'SIGTERM', cwd, uid, gid } = options;
+  const log = logFile === undefined ? 'inherit' : openLog(logFile);
+  const started = spawn(command, args, { env, cwd, uid, gid, detached: true, stdio: ['ignore', log, log] });
+  if (log !== 'inherit') closeSync(log);
+  await new Promise<void>((resolve, reject) => {
+    started.once('spawn', resolve);
+    started.once('error', reject);
+  });
+  const pid = started.pid;
+  if (pid === undefined) throw new Error(`${name} has no pid`);
+  ledger.record(name, pid, stopSignal);
+
+  const child: Child = {
+    name,
+    pid,
+    logFile,
+    exit: undefined,
+    exited: new Promise<Exit>((resolve) => {
+      started.once('exit', (code, signal) => {
+        child.exit = { code, signal };
+        resolve(child.exit);
+      });
+    }),
+    stop: async (graceMs = 10_000) => {
+      if (child.exit !== undefined) return child.exit;
+      signalProcess(pid, stopSignal);
+      const insist = setTimeout(() => signalProcess(pid, 'SIGKILL'), graceMs);
+      const exit = await child.exited;
+      clearTimeout(insist);
+      return exit;
+    },
+    kill: (signal) => {
+      if (child.exit === undefined) signalProcess(pid, signal);
+    },
+    logs: () => (logFile === undefined ? '' : readFileSync(logFile, 'utf8')),
+  };
+  return child;
+}
+
+function openLog(file: string): number {
+  mkdirSync(dirname(file), { recursive: true });
+  return openSync(file, 'a', 0o600);
+}
+
+/** The end of a child's log, for an error that has to say why it did not start. */
+export function logTail(child: Child, lines = 5): string {
+  return child.logs().trimEnd().split('\n').slice(-lines).join('\n');
+}

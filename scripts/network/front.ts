@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import { Agent, createServer, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import { connect, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ProxyServer } from 'http-proxy-3';
+import { LaunchError } from '../launch-error.js';
+import type { NodePool } from './node-pool.js';
+
+type Dialled = (error: Error | null, socket: Duplex) => void;
+
+/**
+ * One port before several nodes. http-proxy-3 does the proxying; ours is only which node a connection goes to: the next
+ * in turn, and the one after it where nobody listens. A request is sent once it has a connection, so moving on repeats nothing.
+ */
+class RoundRobinAgent extends Agent {
+  private turn = 0;
+
+  constructor(private readonly pool: NodePool) {
+    super({ keepAlive: false });
+  }
+
+  override createConnection(_options: unknown, done: Dialled = () => undefined): undefined {
+    this.dial(this.pool.inTurn(this.turn++), done);
+  }
+
+  private dial([port, ...others]: number[], done: Dialled): void {
+    if (port === undefined) {
+      done(new Error('no node listens'), new Socket());
+      return;
+    }
+    const socket = connect(port, '127.0.0.1');
+    const refused = (): void => this.dial(others, done);
+    socket.once('error', refused);
+    socket.once('connect', () => {
+      socket.off('error', refused);
+      done(null, socket);
+    });
+  }
+}
+
+export class Front {
+  private readonly server: Server;
+  private readonly requests: { agent: Agent };
+  private readonly sockets: { agent: Agent };
+  private readonly proxy: ProxyServer;
+
+  constructor(pool: NodePool) {
+    // The target's address is never dialled: the agent chooses.
+    const target = { host: '127.0.0.1', port: 0, protocol: 'http:' };
+    this.proxy = new ProxyServer({ target, xfwd: true });
+    // A client mints, then dials: in one common round, two nodes would share it so that one gets every socket.
+    this.requests = { agent: new RoundRobinAgent(pool) };
+    this.sockets = { agent: new RoundRobinAgent(pool) };
+    // Between front and node every request has a connection of its own; that is no reason to end the browser's.
+    this.proxy.on('proxyRes', (answer) => delete answer.headers.connection);
+    // A browser that is closed resets its sockets. The library tells that here as well, and throws it if nobody listens.
+    this.proxy.on('error', (_error, _request, peer) => peer.destroy());
+    this.server = createServer((request, response) => {
+      this.proxy.web(request, response, this.requests, () => refuse(response));
+    });
+    this.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      this.upgrade(request, socket, head);
+    });
+  }
+
+  /** Answers the port, which the system chooses for 0. */
+  async listen(host: string, port: number): Promise<number> {
+    this.server.listen(port, host);
+    try {
+      await once(this.server, 'listening');
+    } catch (error) {
+      throw new LaunchError(whyNot(error as NodeJS.ErrnoException, host, port));
+    }
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Takes no more connections; those that are open go on. */
+  stopListening(): void {
+    this.server.close();
+  }
+
+  private upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const isWebSocket = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
+    if (isWebSocket) {
+      socket.on('error', () => socket.destroy());
+      this.proxy.ws(request, socket, head, this.sockets, () => refuseUpgrade(socket));
+      return;
+    }
+    // The library hangs up on any other upgrade. As a plain request it gets the node's own answer.
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => socket.end());
+    this.proxy.web(request, response, this.requests, () => refuse(response));
+  }
+}
+
+const REFUSAL = JSON.stringify({
+  type: 'about:blank',
+  title: 'A dependency is unavailable',
+  status: 503,
+  detail: 'no node of the demo is running',
+  code: 'dependency_unavailable',
+  retry: 'after',
+  retry_after_ms: 1000,
+});
+const REFUSAL_HEADERS = {
+  'Content-Type': 'application/problem+json',
+  'Content-Length': String(Buffer.byteLength(REFUSAL)),
+  'Retry-After': '1',
+  Connection: 'close',
+};
+
+function refuse(response: ServerResponse | Socket): void {
+  if (!(response instanceof ServerResponse)) return;
+  // The node died in the middle of its answer: a cut connection is the only way left to say so.
+  if (response.headersSent) response.destroy();
+  else response.writeHead(503, REFUSAL_HEADERS).end(REFUSAL);
+}
+
+/** Once the node's answer has gone through, the connection is a WebSocket: text of ours would be a broken frame in it. */
+function refuseUpgrade(socket: Socket): void {
+  if (socket.bytesWritten > 0 || !socket.writable) socket.destroy();
+  else socket.end(refusalText());
+}
+
+function refusalText(): string {
+  const fields = Object.entries(REFUSAL_HEADERS).map(([name, value]) => `${name}: ${value}`);
+  return ['HTTP/1.1 503 Service Unavailable', ...fields, '', REFUSAL].join('\r\n');
+}
+
+function whyNot(error: NodeJS.ErrnoException, host: string, port: number): string {
+  const instead = `choose another one: PORT=${port === 0 ? 8000 : port + 1} npm run demo`;
+  if (error.code === 'EADDRINUSE') return `Port ${port} is in use: end what listens there, or ${instead}`;
+  if (error.code === 'EACCES') return `Port ${port} is for root alone: ${instead}`;
+  return `Cannot listen on ${host}:${port} (${error.message}): correct HOST and PORT.`;
+}

@@ -1,0 +1,14 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ERRORS } from '../../protocol/errors.js';
+import type { ErrorCode } from '../../protocol/errors.js';
+
+/** Where the tests write down each error code that a server answered with, within the folder of a run. */
+export const CODES_FILE = 'codes.txt';
+
+/** Codes that no test of a run was answered with. */
+export function unreachedCodes(runFolder: string): ErrorCode[] {
+  const file = join(runFolder, CODES_FILE);
+  const seen = new Set(existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []);
+  return (Object.keys(ERRORS) as ErrorCode[]).filter((code) => !seen.has(code));
+}
