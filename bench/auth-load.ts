@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { SignIn } from '../protocol/resources.js';
 import { say } from '../scripts/launch-error.js';
-import { BenchSocket, mint, post, Refused, signIn } from './bench.client.js';
-import { createAccounts, startEngines, startNodes } from './bench.cluster.js';
-import { type BenchFolder, runBench } from './bench.program.js';
+import { BenchSocket, mint, post, Refused, signIn } from './bench-client.js';
+import { createAccounts, startEngines, startNodes } from './bench-cluster.js';
+import { type BenchFolder, runBench } from './bench-program.js';
 import { inParallel, spread } from './figures.js';
 
 const NODES = 2;

@@ -1,9 +1,9 @@
 import { say } from '../scripts/launch-error.js';
 import { subscriberFlow } from '../scripts/network/tcp-proxy.js';
 import type { SignIn } from '../protocol/resources.js';
-import { BenchSocket, mint, post, signIn } from './bench.client.js';
-import { createAccounts, startEngines, startNodes } from './bench.cluster.js';
-import { type BenchFolder, runBench } from './bench.program.js';
+import { BenchSocket, mint, post, signIn } from './bench-client.js';
+import { createAccounts, startEngines, startNodes } from './bench-cluster.js';
+import { type BenchFolder, runBench } from './bench-program.js';
 import { inParallel, percentile, spread } from './figures.js';
 
 const NODES = 3;

@@ -8,8 +8,8 @@ import { findRedis } from '../scripts/engines/redis-binaries.js';
 import { startRedis } from '../scripts/engines/redis-server.js';
 import { StateFolder } from '../scripts/state-folder.js';
 import { clearEarlierRuns, type RunFacts, TestRun } from '../scripts/testing/test-run.js';
-import { rollingRestart } from './restart.run.js';
-import { summaryOf } from './restart.summary.js';
+import { rollingRestart } from './restart-run.js';
+import { summaryOf } from './restart-summary.js';
 
 const HELP = `Restarts every node behind the demo's proxy in turn, on private engines, while clients ask and read.
 

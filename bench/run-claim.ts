@@ -7,8 +7,8 @@ import { migrate } from '../src/database/data-source.js';
 import { DatabaseService } from '../src/database/database.service.js';
 import { AppLogger } from '../src/observability/logger.js';
 import { Metrics } from '../src/observability/metrics.service.js';
-import { startEngines } from './bench.cluster.js';
-import { type BenchFolder, runBench } from './bench.program.js';
+import { startEngines } from './bench-cluster.js';
+import { type BenchFolder, runBench } from './bench-program.js';
 import { percentile } from './figures.js';
 
 const USERS = 200;

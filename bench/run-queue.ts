@@ -9,12 +9,12 @@ import { ensureDatabase } from '../scripts/engines/postgres-database.js';
 import { startPostgres } from '../scripts/engines/postgres-server.js';
 import { findRedis } from '../scripts/engines/redis-binaries.js';
 import { startRedis } from '../scripts/engines/redis-server.js';
-import { type BenchFolder, runBench } from './bench.program.js';
-import { BullQueue } from './bull.queue.js';
+import { type BenchFolder, runBench } from './bench-program.js';
+import { BullQueue } from './bull-queue.js';
 import { spread } from './figures.js';
-import { createTables, type QuestionQueue, type QueueUrls } from './question.queue.js';
-import type { ChildMessage } from './run-queue.child.js';
-import { SkipLockedQueue } from './skip-locked.queue.js';
+import { createTables, type QuestionQueue, type QueueUrls } from './question-queue.js';
+import type { ChildMessage } from './run-queue-child.js';
+import { SkipLockedQueue } from './skip-locked-queue.js';
 
 const QUESTIONS = 400;
 /** Between two questions: a steady trickle, so that what is measured is the way and not the queue. */

@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { say } from '../scripts/launch-error.js';
-import { createAccounts, startEngines, startServers } from './bench.cluster.js';
-import { type BenchFolder, runBench } from './bench.program.js';
-import { type HeldState, HeldStateReader, readMetrics } from './held.state.js';
-import { INSPECTABLE } from './node.inspector.js';
-import { KINDS, liveTogether, SHORT_TOKEN_SECONDS } from './soak.crowd.js';
+import { createAccounts, startEngines, startServers } from './bench-cluster.js';
+import { type BenchFolder, runBench } from './bench-program.js';
+import { type HeldState, HeldStateReader, readMetrics } from './held-state.js';
+import { INSPECTABLE } from './node-inspector.js';
+import { KINDS, liveTogether, SHORT_TOKEN_SECONDS } from './soak-crowd.js';
 import {
   countsOf,
   heapBound,
@@ -14,8 +14,8 @@ import {
   lineOf,
   tableOf,
   type Verdict,
-} from './soak.report.js';
-import { SoakTally } from './soak.tally.js';
+} from './soak-report.js';
+import { SoakTally } from './soak-tally.js';
 
 const HELP = `Lets clients idle, reconnect, ask, sign out and renew for a while, and looks whether everything comes back.
 

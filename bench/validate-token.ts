@@ -12,8 +12,8 @@ import { migrate } from '../src/database/data-source.js';
 import { AppLogger } from '../src/observability/logger.js';
 import { redisKeys } from '../src/redis/redis-keys.js';
 import type { SessionRecord } from '../src/session/session-record.js';
-import { startEngines } from './bench.cluster.js';
-import { type BenchFolder, runBench } from './bench.program.js';
+import { startEngines } from './bench-cluster.js';
+import { type BenchFolder, runBench } from './bench-program.js';
 import { inParallel, percentile } from './figures.js';
 
 const ROUNDS = 15;

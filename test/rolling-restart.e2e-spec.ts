@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { rollingRestart } from '../bench/restart.run.js';
-import { summaryOf } from '../bench/restart.summary.js';
+import { rollingRestart } from '../bench/restart-run.js';
+import { summaryOf } from '../bench/restart-summary.js';
 import { currentRun, runLedger } from '../scripts/testing/test-run.js';
 import { logFile, startEngines } from './support/engines.js';
 

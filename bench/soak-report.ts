@@ -1,7 +1,7 @@
 import { redisKeys } from '../src/redis/redis-keys.js';
 import { percentile } from './figures.js';
-import { type HeldState, MIB } from './held.state.js';
-import type { SoakTally } from './soak.tally.js';
+import { type HeldState, MIB } from './held-state.js';
+import type { SoakTally } from './soak-tally.js';
 
 export interface Verdict {
   isKept: boolean;

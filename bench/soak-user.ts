@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { CLOSE_CODES } from '../protocol/close-codes.js';
 import type { Conversation, MessagePage, SignIn } from '../protocol/resources.js';
-import { AnswerReader } from './answer.reader.js';
-import { BenchSocket, get, mint, post, Refused, signIn } from './bench.client.js';
-import type { SoakTally } from './soak.tally.js';
+import { AnswerReader } from './answer-reader.js';
+import { BenchSocket, get, mint, post, Refused, signIn } from './bench-client.js';
+import type { SoakTally } from './soak-tally.js';
 
 /** Longer than a socket whose time is over may live: the grace and a tick of the heartbeat. */
 const LAPSE_LIMIT_MS = 30_000;

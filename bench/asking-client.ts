@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ChatClient } from '../client/src/chat-client.js';
 import type { ServerFrame } from '../protocol/messages.js';
 import type { AcceptedMessage, Conversation, MessagePage } from '../protocol/resources.js';
-import { type SocketStory, WatchedSocket } from './watched.socket.js';
+import { type SocketStory, WatchedSocket } from './watched-socket.js';
 
 const ANSWER_LIMIT_MS = 60_000;
 

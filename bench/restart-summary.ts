@@ -1,4 +1,4 @@
-import type { RestartReport } from './restart.run.js';
+import type { RestartReport } from './restart-run.js';
 
 /** What a rolling restart did to its clients, in figures. */
 export interface RestartSummary {

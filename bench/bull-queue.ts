@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import type pg from 'pg';
-import { LEASE_MS, LOOK_MS, openPool, QuestionQueue, type QueueUrls, RENEW_MS } from './question.queue.js';
+import { LEASE_MS, LOOK_MS, openPool, QuestionQueue, type QueueUrls, RENEW_MS } from './question-queue.js';
 
 const QUEUE = 'questions';
 

@@ -4,7 +4,7 @@ import { Front } from '../scripts/network/front.js';
 import { NodePool } from '../scripts/network/node-pool.js';
 import type { ProcessLedger } from '../scripts/process-ledger.js';
 import { type ServerProcess, startServer } from '../scripts/server-process.js';
-import { AskingClient, type ClientReport } from './asking.client.js';
+import { AskingClient, type ClientReport } from './asking-client.js';
 
 export interface RestartOptions {
   databaseUrl: string;

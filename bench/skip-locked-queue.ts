@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import type pg from 'pg';
-import { LEASE_MS, LOOK_MS, openPool, QuestionQueue, type QueueUrls, RENEW_MS } from './question.queue.js';
+import { LEASE_MS, LOOK_MS, openPool, QuestionQueue, type QueueUrls, RENEW_MS } from './question-queue.js';
 
 const CHANNEL = 'question:queued';
 const PLACES = 16;

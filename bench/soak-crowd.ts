@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Refused } from './bench.client.js';
+import { Refused } from './bench-client.js';
 import { inParallel } from './figures.js';
-import type { SoakTally } from './soak.tally.js';
-import { SoakUser } from './soak.user.js';
+import type { SoakTally } from './soak-tally.js';
+import { SoakUser } from './soak-user.js';
 
 /** Life of the access tokens that the second node gives out; those of the first one outlive the program. */
 export const SHORT_TOKEN_SECONDS = 20;

@@ -1,5 +1,5 @@
 import { CLOSE_CODES, REPORTED_CODES } from '../protocol/close-codes.js';
-import { type BenchSocket, Refused } from './bench.client.js';
+import { type BenchSocket, Refused } from './bench-client.js';
 
 /** What all clients together have done and met. */
 export class SoakTally {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { BullQueue } from './bull.queue.js';
-import type { QueueUrls } from './question.queue.js';
-import { SkipLockedQueue } from './skip-locked.queue.js';
+import { BullQueue } from './bull-queue.js';
+import type { QueueUrls } from './question-queue.js';
+import { SkipLockedQueue } from './skip-locked-queue.js';
 
 /** What the parent is told: a worker took a question, or is ready; a producer has stored its first one. */
 export type ChildMessage = { ready: true } | { begun: string; atMs: number };

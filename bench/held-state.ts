@@ -3,8 +3,8 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 import { countSockets } from '../scripts/process-sockets.js';
 import type { ServerProcess } from '../scripts/server-process.js';
-import type { BenchEngines } from './bench.cluster.js';
-import { inspectHeap } from './node.inspector.js';
+import type { BenchEngines } from './bench-cluster.js';
+import { inspectHeap } from './node-inspector.js';
 
 /** Everything that nodes and engines hold at one moment. */
 export interface HeldState {

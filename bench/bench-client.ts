@@ -1,7 +1,7 @@
 import WebSocket from 'ws';
 import { type ServerFrame, SUBPROTOCOL } from '../protocol/messages.js';
 import type { IssuedTicket, SignIn, TicketPurpose } from '../protocol/resources.js';
-import { PASSWORD } from './bench.cluster.js';
+import { PASSWORD } from './bench-cluster.js';
 
 const LIMIT_MS = 15_000;
 

@@ -9,7 +9,7 @@ import { startRedis } from '../scripts/engines/redis-server.js';
 import { type ServerProcess, startServer } from '../scripts/server-process.js';
 import { TcpProxy } from '../scripts/network/tcp-proxy.js';
 import { hashPassword } from '../src/auth/password.js';
-import type { BenchFolder } from './bench.program.js';
+import type { BenchFolder } from './bench-program.js';
 
 /** Engines of our own, and the settings that lead a node to them. */
 export interface BenchEngines {
