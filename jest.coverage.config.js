@@ -7,7 +7,7 @@ export default {
   ...unit,
   transform: {
     '/(src|protocol|migrations)/(?!.*\\.spec\\.ts$).*\\.ts$':
-      '<rootDir>/dist/scripts/built-source.transform.js',
+      '<rootDir>/dist/scripts/testing/built-source-transform.js',
     ...unit.transform,
   },
   testMatch: ['<rootDir>/{src,protocol}/**/*.spec.ts'],

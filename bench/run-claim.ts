@@ -6,7 +6,7 @@ import { loadConfig } from '../src/config/config.js';
 import { migrate } from '../src/database/data-source.js';
 import { DatabaseService } from '../src/database/database.service.js';
 import { AppLogger } from '../src/observability/logger.js';
-import { Metrics } from '../src/observability/metrics.service.js';
+import { MetricsService } from '../src/observability/metrics.service.js';
 import { startEngines } from './bench-cluster.js';
 import { type BenchFolder, runBench } from './bench-program.js';
 import { percentile } from './figures.js';
@@ -62,7 +62,7 @@ async function measureClaims(folder: BenchFolder): Promise<boolean> {
   const { settings, databaseUrl, redisUrl } = await startEngines(folder);
   const config = loadConfig({ ...settings, REDIS_URL: redisUrl, LOG_LEVEL: 'silent' });
   await migrate(databaseUrl);
-  const database = new DatabaseService(config, new AppLogger(config), new Metrics());
+  const database = new DatabaseService(config, new AppLogger(config), new MetricsService());
   const claims = new RunClaimStore(database);
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();

@@ -38,7 +38,7 @@ class Children {
 
   /** @param task `store`, or milliseconds of work */
   async start(task: string): Promise<ChildProcess> {
-    const program = join(import.meta.dirname, 'run-queue.child.js');
+    const program = join(import.meta.dirname, 'run-queue-child.js');
     const child = fork(program, [this.queue.name, task, this.urls.postgres, this.urls.redis]);
     if (child.pid !== undefined) this.folder.ledger.record('run-queue.child', child.pid, 'SIGKILL');
     const ready = once(child, 'message');

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { ERRORS, type ErrorCode } from '../protocol/errors.js';
 import { isFailure } from '../src/observability/failure-objectives.js';
 import { LABEL_VALUES } from '../src/observability/label-values.js';
-import { Metrics } from '../src/observability/metrics.service.js';
+import { MetricsService } from '../src/observability/metrics.service.js';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -33,7 +33,7 @@ const pages = readdirSync(join(ROOT, 'docs/runbooks')).filter((name) => name !==
 
 /** Every series that a node exports, with its labels; a histogram is three. */
 const exported = new Map<string, Set<string>>([['up', new Set()]]);
-for (const metric of new Metrics().registry.getMetricsAsArray()) {
+for (const metric of new MetricsService().registry.getMetricsAsArray()) {
   const { name, labelNames = [] } = metric as unknown as { name: string; labelNames?: string[] };
   exported.set(name, new Set(labelNames));
   if (!('buckets' in metric)) continue;
@@ -138,7 +138,7 @@ describe('ops/grafana/admit-one.json', () => {
 
   it('leaves no metric of ours out, gives each panel a number, and names no server', () => {
     const shown = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)).join(' ');
-    const ours = new Metrics().registry.getMetricsAsArray().map(({ name }) => name);
+    const ours = new MetricsService().registry.getMetricsAsArray().map(({ name }) => name);
     // How long sockets are open is for a question about one gateway, and the end of the old ways is a day.
     const asked = ['chat_ws_connection_duration_seconds', 'chat_legacy_sunset_timestamp_seconds'];
     const missing = ours.filter((name) => name.startsWith('chat_') && !shown.includes(name));

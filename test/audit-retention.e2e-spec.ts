@@ -63,7 +63,7 @@ describe('the audit log after its retention', () => {
       "SELECT (fields->>'upto')::int AS upto FROM audit_log WHERE event = 'audit.pruned' ORDER BY id",
     );
     expect(pruned).toEqual([{ upto: 2000 }, { upto: OLD_ROWS }]);
-    const script = join(PROJECT_ROOT, 'dist', 'scripts', 'audit-verify.js');
+    const script = join(PROJECT_ROOT, 'dist', 'scripts', 'operations', 'audit-verify.js');
     const env = { ...process.env, DATABASE_URL: engines.databaseUrl };
     const { stdout } = await promisify(execFile)(process.execPath, [script], { env, timeout: 20_000 });
     expect(stdout).toContain(`ok, 7 rows, 1 to ${OLD_ROWS} removed by retention, newest ${OLD_ROWS + 7} `);

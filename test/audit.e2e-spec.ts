@@ -26,7 +26,7 @@ describe('the audit log', () => {
 
   const verify = () =>
     new Promise<Verdict>((resolve) => {
-      const script = join(PROJECT_ROOT, 'dist', 'scripts', 'audit-verify.js');
+      const script = join(PROJECT_ROOT, 'dist', 'scripts', 'operations', 'audit-verify.js');
       const env = { ...process.env, DATABASE_URL: cluster.databaseUrl };
       execFile(process.execPath, [script], { env, timeout: 20_000 }, (error, output) => {
         resolve({ code: typeof error?.code === 'number' ? error.code : 0, line: output.trim() });

@@ -20,7 +20,7 @@ import { signIn } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
 const PASSWORD = 'demo-password';
-const CHECK_SOCKET = join(PROJECT_ROOT, 'dist', 'scripts', 'check.socket.js');
+const CHECK_SOCKET = join(PROJECT_ROOT, 'dist', 'scripts', 'testing', 'check-socket.js');
 
 const isRunning = (pid: number | undefined): boolean =>
   pid !== undefined && processIdentity(pid) !== undefined;

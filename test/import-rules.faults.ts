@@ -106,7 +106,7 @@ export const FAULTS: readonly Fault[] = [
   fault('a second place that decides about a credential', 'one-decider', {
     'src/auth/auth-report.service.ts': `export class AuthReport { success(path: string): string { return path; } }`,
     'src/auth/magic-link.service.ts': `
-      import type { AuthReport } from './auth-report.js';
+      import type { AuthReport } from './auth-report.service.js';
       export class MagicLinkService {
         constructor(private readonly outcome: AuthReport) {}
         admit(): string { return this.outcome.success('link'); }

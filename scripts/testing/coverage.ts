@@ -32,7 +32,7 @@ async function work(args: string[]): Promise<number> {
     rmSync(raw, { recursive: true, force: true });
     mkdirSync(raw, { recursive: true });
     const unit = [...JEST, '--config', join(PROJECT_ROOT, 'jest.coverage.config.js'), '--runInBand'];
-    const e2e = [join(PROJECT_ROOT, 'dist', 'scripts', 'test.js'), '--only', 'e2e', ...args];
+    const e2e = [join(PROJECT_ROOT, 'dist', 'scripts', 'testing', 'test.js'), '--only', 'e2e', ...args];
     failed = (await run(unit, { NODE_V8_COVERAGE: raw })) !== 0 || failed;
     failed = (await run(e2e, { [COVERAGE_VARIABLE]: raw })) !== 0 || failed;
   }

@@ -51,7 +51,11 @@ describe('judge', () => {
   });
 
   it('lets the heartbeat ask for a session, and nothing else', () => {
-    const heartbeat = { caller: 'Heartbeat', file: 'src/websocket/connections/heartbeat.service.ts', count: 9 };
+    const heartbeat = {
+      caller: 'Heartbeat',
+      file: 'src/websocket/connections/heartbeat.service.ts',
+      count: 9,
+    };
     expect(faultsWith({ primitive: 'SessionService.check', ...heartbeat })).toEqual([]);
     expect(faultsWith({ primitive: 'TicketService.consume', ...heartbeat })).toHaveLength(1);
   });

@@ -1,6 +1,6 @@
 import { Controller, Get, Query, UseGuards } from '@nestjs/common';
 import { z } from 'zod';
-import { type AuditEntry, AuditReader } from '../audit/audit-reader.service.js';
+import { type AuditEntry, AuditReaderService } from '../audit/audit-reader.service.js';
 import { AdminGuard } from './admin.guard.js';
 
 const MAX_LIMIT = 200;
@@ -30,7 +30,7 @@ const querySchema = z.object({
 @Controller('admin/audit')
 @UseGuards(AdminGuard)
 export class AdminAuditController {
-  constructor(private readonly reader: AuditReader) {}
+  constructor(private readonly reader: AuditReaderService) {}
 
   @Get()
   async list(

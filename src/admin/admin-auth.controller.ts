@@ -1,7 +1,7 @@
 import { Controller, Get, UseGuards } from '@nestjs/common';
-import { AuthPaths, type PathUsage } from '../auth/auth-path.service.js';
+import { AuthPathService, type PathUsage } from '../auth/auth-path.service.js';
 import { Config } from '../config/config.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 import { AdminGuard } from './admin.guard.js';
 
 interface LegacyUsage {
@@ -18,8 +18,8 @@ interface LegacyUsage {
 @UseGuards(AdminGuard)
 export class AdminAuthController {
   constructor(
-    private readonly authPaths: AuthPaths,
-    private readonly metrics: Metrics,
+    private readonly authPaths: AuthPathService,
+    private readonly metrics: MetricsService,
     private readonly config: Config,
   ) {}
 

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { AppError } from '../errors/app-error.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import type { UserContext } from '../identity/user-context.js';
-import { AuditLog } from '../audit/audit-log.service.js';
-import { ConnectionDirectory } from '../websocket/connections/connection-directory.service.js';
+import { AuditLogService } from '../audit/audit-log.service.js';
+import { ConnectionDirectoryService } from '../websocket/connections/connection-directory.service.js';
 import type { ConnectionPage } from '../websocket/connections/connection-entry.js';
 import { AdminGuard } from './admin.guard.js';
 
@@ -25,8 +25,8 @@ const querySchema = z.object({
 @UseGuards(AdminGuard)
 export class AdminConnectionsController {
   constructor(
-    private readonly directory: ConnectionDirectory,
-    private readonly audit: AuditLog,
+    private readonly directory: ConnectionDirectoryService,
+    private readonly audit: AuditLogService,
   ) {}
 
   @Get()

@@ -1,7 +1,7 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { AppError } from '../errors/app-error.js';
-import { AuditLog } from '../audit/audit-log.service.js';
+import { AuditLogService } from '../audit/audit-log.service.js';
 
 /**
  * Stands before each admin controller, behind the HTTP guard. The role is that of the live session, not that of the token:
@@ -9,7 +9,7 @@ import { AuditLog } from '../audit/audit-log.service.js';
  */
 @Injectable()
 export class AdminGuard implements CanActivate {
-  constructor(private readonly audit: AuditLog) {}
+  constructor(private readonly audit: AuditLogService) {}
 
   canActivate(context: ExecutionContext): boolean {
     const { userContext, routeOptions } = context.switchToHttp().getRequest<FastifyRequest>();

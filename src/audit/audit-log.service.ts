@@ -3,8 +3,8 @@ import { Config } from '../config/config.js';
 import { background } from '../observability/background.js';
 import { AuditStore, type AuditRow } from './audit.store.js';
 import { AppLogger, type LogFields } from '../observability/logger.js';
-import { Metrics } from '../observability/metrics.service.js';
-import { RefusalLog } from '../observability/refusal-log.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
+import { RefusalLogService } from '../observability/refusal-log.service.js';
 
 const FLUSH_INTERVAL_MS = 200;
 const MAX_BUFFERED_ROWS = 20_000;
@@ -17,7 +17,7 @@ const ALARM_INTERVAL_MS = 60_000;
  * Postgres never slows a ticket; the buffer is bounded, and what it loses is counted and raised.
  */
 @Injectable()
-export class AuditLog implements OnModuleInit, BeforeApplicationShutdown {
+export class AuditLogService implements OnModuleInit, BeforeApplicationShutdown {
   private buffer: AuditRow[] = [];
   private timer: NodeJS.Timeout | undefined;
   private flushing: Promise<void> | undefined;
@@ -28,8 +28,8 @@ export class AuditLog implements OnModuleInit, BeforeApplicationShutdown {
     private readonly store: AuditStore,
     private readonly config: Config,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
-    private readonly refusals: RefusalLog,
+    private readonly metrics: MetricsService,
+    private readonly refusals: RefusalLogService,
   ) {}
 
   onModuleInit(): void {

@@ -24,7 +24,7 @@ export interface AuditEntry {
 }
 
 @Injectable()
-export class AuditReader {
+export class AuditReaderService {
   constructor(private readonly database: DatabaseService) {}
 
   /** Newest first. Rows that wait in the nodes' buffers are not in it yet. */

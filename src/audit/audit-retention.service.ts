@@ -13,7 +13,7 @@ const MAX_ROWS_PER_TURN = 2000;
 
 /** Removes what is older than `AUDIT_RETENTION_DAYS`, every hour. Any node may; one after the other finds nothing left. */
 @Injectable()
-export class AuditRetention implements OnModuleInit, OnModuleDestroy {
+export class AuditRetentionService implements OnModuleInit, OnModuleDestroy {
   private readonly task: RepeatingTask;
   private isStopping = false;
 

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Role, User } from '../../protocol/resources.js';
 import { AppError } from '../errors/app-error.js';
 import type { UserContext } from '../identity/user-context.js';
-import { AuditLog } from '../audit/audit-log.service.js';
+import { AuditLogService } from '../audit/audit-log.service.js';
 import { SessionService } from '../session/session.service.js';
 import { requireUncommonPassword } from './common-passwords.js';
 import { type PasswordAttempt, PasswordService } from './password.service.js';
@@ -24,7 +24,7 @@ export class AccountService {
     private readonly sessions: SessionService,
     private readonly authentication: UnifiedAuthenticationService,
     private readonly passwords: PasswordService,
-    private readonly audit: AuditLog,
+    private readonly audit: AuditLogService,
   ) {}
 
   /**

@@ -3,15 +3,15 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { IS_UNLIMITED } from '../identity/public.decorator.js';
 import { RouteMark } from '../identity/route-mark.js';
-import { rateLimitHeaders, RateLimiter } from '../redis/rate-limiter.service.js';
+import { rateLimitHeaders, RateLimiterService } from '../redis/rate-limiter.service.js';
 
 /** Counts requests per address. */
 @Injectable()
-export class AddressLimit {
+export class AddressLimitService {
   private readonly isUnlimited: RouteMark;
 
   constructor(
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiterService,
     reflector: Reflector,
   ) {
     this.isUnlimited = new RouteMark(reflector, IS_UNLIMITED);

@@ -27,7 +27,7 @@ export interface PathUsage {
 
 /** How often each path was used, for administrators. */
 @Injectable()
-export class AuthPaths {
+export class AuthPathService {
   private readonly usage = new Map<AuthPath, { accepted: number; refused: number; lastMs: number }>();
 
   count(path: AuthPath, outcome: 'accepted' | 'refused'): void {

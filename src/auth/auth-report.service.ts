@@ -1,25 +1,25 @@
 import { Injectable } from '@nestjs/common';
 import type { AppError } from '../errors/app-error.js';
-import { FailureRate } from '../observability/failure-rate.service.js';
+import { FailureRateService } from '../observability/failure-rate.service.js';
 import { REFUSAL_REASONS } from '../observability/label-values.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 import { isFault, severityOf } from '../observability/refusal-severity.js';
-import { RefusalLog } from '../observability/refusal-log.service.js';
-import { AUTH_PATHS, type AuthPath, AuthPaths } from './auth-path.service.js';
+import { RefusalLogService } from '../observability/refusal-log.service.js';
+import { AUTH_PATHS, type AuthPath, AuthPathService } from './auth-path.service.js';
 
 /**
  * Counts every decision of the authentication service, and logs each refusal with its reason, in bounded lines. Whoever
  * reports here has decided, so nobody else may import it.
  */
 @Injectable()
-export class AuthReport {
+export class AuthReportService {
   private readonly accepted: ReadonlyMap<AuthPath, { inc(): void }>;
 
   constructor(
-    private readonly metrics: Metrics,
-    private readonly refusals: RefusalLog,
-    private readonly paths: AuthPaths,
-    private readonly failureRate: FailureRate,
+    private readonly metrics: MetricsService,
+    private readonly refusals: RefusalLogService,
+    private readonly paths: AuthPathService,
+    private readonly failureRate: FailureRateService,
   ) {
     const bind = (path: AuthPath) => metrics.authAttempts.labels(path, 'accepted', 'none');
     this.accepted = new Map(AUTH_PATHS.map((path) => [path, bind(path)]));

@@ -6,21 +6,21 @@ import { SessionModule } from '../session/session.module.js';
 import { TicketModule } from '../ticket/ticket.module.js';
 import { CLOCK_TOLERANCE_SECONDS, verifyingKey } from './access-token.js';
 import { AccountService } from './account.service.js';
-import { AddressLimit } from './address-limit.service.js';
+import { AddressLimitService } from './address-limit.service.js';
 import { AuthController } from './auth.controller.js';
-import { AuthPaths } from './auth-path.service.js';
-import { AuthReport } from './auth-report.service.js';
+import { AuthPathService } from './auth-path.service.js';
+import { AuthReportService } from './auth-report.service.js';
 import { ExchangeController } from './exchange.controller.js';
 import { HttpAuthGuard } from './http-auth.guard.js';
 import { KnownDevicesStore } from './known-devices.store.js';
-import { LoginLimit } from './login-limit.service.js';
+import { LoginLimitService } from './login-limit.service.js';
 import { PasswordService } from './password.service.js';
 import { RegistrationService } from './registration.service.js';
 import { SessionController } from '../session/session.controller.js';
 import { SignInService } from './sign-in.service.js';
-import { TicketBurner } from './ticket-burn.service.js';
+import { TicketBurnService } from './ticket-burn.service.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
-import { UpgradeRules } from './upgrade-rules.service.js';
+import { UpgradeRulesService } from './upgrade-rules.service.js';
 import { UserStore } from './user.store.js';
 import { WsAuthGuard } from './ws-auth.guard.js';
 
@@ -33,24 +33,24 @@ import { WsAuthGuard } from './ws-auth.guard.js';
   controllers: [AuthController, ExchangeController, SessionController],
   providers: [
     AccountService,
-    AddressLimit,
-    AuthPaths,
-    AuthReport,
+    AddressLimitService,
+    AuthPathService,
+    AuthReportService,
     KnownDevicesStore,
-    LoginLimit,
+    LoginLimitService,
     PasswordService,
     RegistrationService,
     UserStore,
     SignInService,
-    TicketBurner,
+    TicketBurnService,
     UnifiedAuthenticationService,
-    UpgradeRules,
+    UpgradeRulesService,
     WsAuthGuard,
     // The one line that registers the old ways in: without it and the folder, tickets are the only way.
     ...(await import('./legacy/legacy-credentials.service.js')).LEGACY_PROVIDERS,
     { provide: APP_GUARD, useClass: HttpAuthGuard },
   ],
-  exports: [AccountService, AuthPaths, UnifiedAuthenticationService, WsAuthGuard, SessionModule],
+  exports: [AccountService, AuthPathService, UnifiedAuthenticationService, WsAuthGuard, SessionModule],
 })
 export class AuthModule {}
 

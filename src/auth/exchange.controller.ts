@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { SignIn } from '../../protocol/resources.js';
 import { Public } from '../identity/public.decorator.js';
 import { rateLimitHeaders } from '../redis/rate-limiter.service.js';
-import { LoginLimit } from './login-limit.service.js';
+import { LoginLimitService } from './login-limit.service.js';
 import { OtherCredentials } from './other-credentials.js';
 import { SignInService } from './sign-in.service.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
@@ -18,7 +18,7 @@ export class ExchangeController {
   constructor(
     private readonly authentication: UnifiedAuthenticationService,
     private readonly signIn: SignInService,
-    private readonly limit: LoginLimit,
+    private readonly limit: LoginLimitService,
     @Optional() private readonly others?: OtherCredentials,
   ) {}
 

@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { IS_PUBLIC } from '../identity/public.decorator.js';
 import { RouteMark } from '../identity/route-mark.js';
-import { AddressLimit } from './address-limit.service.js';
+import { AddressLimitService } from './address-limit.service.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 
 /** Stands before every HTTP route: counts the request, and admits strangers only to what is marked `@Public()`. */
@@ -13,7 +13,7 @@ export class HttpAuthGuard implements CanActivate {
 
   constructor(
     private readonly authentication: UnifiedAuthenticationService,
-    private readonly limit: AddressLimit,
+    private readonly limit: AddressLimitService,
     reflector: Reflector,
   ) {
     this.isPublic = new RouteMark(reflector, IS_PUBLIC);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { type LimitState, RateLimiter } from '../redis/rate-limiter.service.js';
+import { type LimitState, RateLimiterService } from '../redis/rate-limiter.service.js';
 import { accountDigest, type Device, deviceDigest, KnownDevicesStore } from './known-devices.store.js';
 
 /**
@@ -8,9 +8,9 @@ import { accountDigest, type Device, deviceDigest, KnownDevicesStore } from './k
  * may guess without limit.
  */
 @Injectable()
-export class LoginLimit {
+export class LoginLimitService {
   constructor(
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiterService,
     private readonly devices: KnownDevicesStore,
   ) {}
 

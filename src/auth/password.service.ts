@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { LimitState } from '../redis/rate-limiter.service.js';
 import type { Device } from './known-devices.store.js';
-import { LoginLimit } from './login-limit.service.js';
+import { LoginLimitService } from './login-limit.service.js';
 import { isPasswordRight } from './password.js';
 import type { UserEntity } from './user.entity.js';
 import { UserStore } from './user.store.js';
@@ -26,7 +26,7 @@ export interface CheckedPassword {
 export class PasswordService {
   constructor(
     private readonly users: UserStore,
-    private readonly limit: LoginLimit,
+    private readonly limit: LoginLimitService,
   ) {}
 
   /**

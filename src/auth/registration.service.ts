@@ -4,8 +4,8 @@ import type { User } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { toAppError } from '../errors/problem.js';
-import { LimitReport } from '../observability/limit-report.service.js';
-import { type LimitState, RateLimiter } from '../redis/rate-limiter.service.js';
+import { LimitReportService } from '../observability/limit-report.service.js';
+import { type LimitState, RateLimiterService } from '../redis/rate-limiter.service.js';
 import { requireUncommonPassword } from './common-passwords.js';
 import { accountDigest } from './known-devices.store.js';
 import { hashPassword } from './password.js';
@@ -28,8 +28,8 @@ export class RegistrationService {
   constructor(
     private readonly config: Config,
     private readonly users: UserStore,
-    private readonly rateLimiter: RateLimiter,
-    private readonly report: LimitReport,
+    private readonly rateLimiter: RateLimiterService,
+    private readonly report: LimitReportService,
   ) {}
 
   /**

@@ -7,7 +7,7 @@ import { TicketService } from '../ticket/ticket.service.js';
  * their places are free. Sessions and tickets do not know each other: this room knows both.
  */
 @Injectable()
-export class TicketBurner implements OnModuleInit {
+export class TicketBurnService implements OnModuleInit {
   constructor(
     private readonly sessions: SessionService,
     private readonly tickets: TicketService,

@@ -10,7 +10,7 @@ import { type ConsumedTicket, TicketService } from '../ticket/ticket.service.js'
 import { type AccessTokenClaims, requireClaims } from './access-token.js';
 import type { Admission, TakePlace } from './admission.js';
 import type { AuthPath } from './auth-path.service.js';
-import { AuthReport } from './auth-report.service.js';
+import { AuthReportService } from './auth-report.service.js';
 import { type OtherCredential, OtherCredentials } from './other-credentials.js';
 import { type PasswordAttempt, PasswordService } from './password.service.js';
 import {
@@ -21,7 +21,7 @@ import {
   requireRenewal,
   type UpgradeRequest,
 } from './upgrade-credentials.js';
-import { UpgradeRules } from './upgrade-rules.service.js';
+import { UpgradeRulesService } from './upgrade-rules.service.js';
 import { toUser, type UserEntity } from './user.entity.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
@@ -46,8 +46,8 @@ export class UnifiedAuthenticationService {
     private readonly sessions: SessionService,
     private readonly tickets: TicketService,
     private readonly passwords: PasswordService,
-    private readonly rules: UpgradeRules,
-    private readonly report: AuthReport,
+    private readonly rules: UpgradeRulesService,
+    private readonly report: AuthReportService,
     @Optional() readonly others?: OtherCredentials,
   ) {}
 

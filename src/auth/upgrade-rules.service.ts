@@ -6,7 +6,7 @@ import type { UpgradeRequest } from './upgrade-credentials.js';
 
 /** What an upgrade must keep to, whatever credential it brings. */
 @Injectable()
-export class UpgradeRules {
+export class UpgradeRulesService {
   constructor(
     private readonly config: Config,
     private readonly conversations: ConversationAccess,

@@ -3,9 +3,9 @@ import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websock
 import { WsAuthGuard } from '../auth/ws-auth.guard.js';
 import { AppError } from '../errors/app-error.js';
 import { WsErrorFilter } from '../errors/ws-error.filter.js';
-import { RateLimiter } from '../redis/rate-limiter.service.js';
+import { RateLimiterService } from '../redis/rate-limiter.service.js';
 import type { AuthenticatedSocket } from '../websocket/socket/authenticated-socket.js';
-import { FanOut } from '../websocket/fan-out/fan-out.service.js';
+import { FanOutService } from '../websocket/fan-out/fan-out.service.js';
 import type { FrameReply } from '../websocket/socket/frame-reply.js';
 import type { FrameRequest } from '../websocket/frames/frame-request.js';
 import { CatchUpService } from './catch-up/catch-up.service.js';
@@ -22,8 +22,8 @@ export class ChatGateway {
     private readonly chat: ChatService,
     private readonly catchUp: CatchUpService,
     private readonly cancels: RunCancelService,
-    private readonly limiter: RateLimiter,
-    private readonly fanOut: FanOut,
+    private readonly limiter: RateLimiterService,
+    private readonly fanOut: FanOutService,
   ) {}
 
   @UseGuards(WsAuthGuard)

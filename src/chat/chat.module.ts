@@ -3,7 +3,7 @@ import { AuthModule } from '../auth/auth.module.js';
 import { ConversationAccess } from '../identity/conversation-access.js';
 import { WebSocketModule } from '../websocket/websocket.module.js';
 import { AcceptanceStore } from './runs/acceptance.store.js';
-import { AnswerSourceService } from '../responder/responder.service.js';
+import { ResponderService } from '../responder/responder.service.js';
 import { AnswerService } from './answers/answer.service.js';
 import { CatchUpService } from './catch-up/catch-up.service.js';
 import { ChatGateway } from './chat.gateway.js';
@@ -23,11 +23,11 @@ import { RunEventStore } from './runs/run-event.store.js';
 import { RunLeaseService } from './runs/run-lease.service.js';
 import { RunSignalService } from './runs/run-signal.service.js';
 import { RunToolService } from './answers/run-tool.service.js';
-import { RunExecutor } from './answers/run-executor.service.js';
-import { RunJournal } from './runs/run-journal.service.js';
+import { RunExecutorService } from './answers/run-executor.service.js';
+import { RunJournalService } from './runs/run-journal.service.js';
 import { RunStore } from './runs/run.store.js';
-import { RunSweeper } from './answers/run-sweeper.service.js';
-import { RunWorker } from './answers/run-worker.service.js';
+import { RunSweeperService } from './answers/run-sweeper.service.js';
+import { RunWorkerService } from './answers/run-worker.service.js';
 
 /** Global for one thing: tickets and upgrades ask whose a conversation is, and stand below. */
 @Global()
@@ -50,16 +50,16 @@ import { RunWorker } from './answers/run-worker.service.js';
     CatchUpService,
     ReplayService,
     AnswerService,
-    AnswerSourceService,
+    ResponderService,
     DeltaStreamService,
     RunCancelService,
-    RunExecutor,
-    RunJournal,
+    RunExecutorService,
+    RunJournalService,
     RunLeaseService,
     RunSignalService,
-    RunSweeper,
+    RunSweeperService,
     RunToolService,
-    RunWorker,
+    RunWorkerService,
   ],
   exports: [ConversationAccess, RunCancelService],
 })

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { AcceptedMessage } from '../../protocol/resources.js';
-import { Metrics } from '../observability/metrics.service.js';
-import { FanOut } from '../websocket/fan-out/fan-out.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
+import { FanOutService } from '../websocket/fan-out/fan-out.service.js';
 import {
   type Acceptance,
   AcceptanceStore,
@@ -9,7 +9,7 @@ import {
   type SendRequest,
 } from './runs/acceptance.store.js';
 import { RunCancelService } from './runs/run-cancel.service.js';
-import { RunWorker } from './answers/run-worker.service.js';
+import { RunWorkerService } from './answers/run-worker.service.js';
 
 /** Takes questions, over sockets and over HTTP alike: commits, then answers, then tells everybody else. */
 @Injectable()
@@ -18,10 +18,10 @@ export class ChatService {
 
   constructor(
     private readonly acceptances: AcceptanceStore,
-    private readonly fanOut: FanOut,
-    private readonly worker: RunWorker,
+    private readonly fanOut: FanOutService,
+    private readonly worker: RunWorkerService,
     private readonly cancels: RunCancelService,
-    metrics: Metrics,
+    metrics: MetricsService,
   ) {
     this.acceptedLatency = metrics.messageLatency.labels('accepted');
   }

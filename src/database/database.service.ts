@@ -4,7 +4,7 @@ import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 import { Dependency } from '../resilience/dependency.js';
 import { createDataSource } from './data-source.js';
 
@@ -33,7 +33,7 @@ export class DatabaseService implements OnApplicationShutdown {
   constructor(
     config: Config,
     private readonly logger: AppLogger,
-    metrics: Metrics,
+    metrics: MetricsService,
   ) {
     this.dataSource = createDataSource(config.databaseUrl);
     metrics.watchBreaker(this.dependency);

@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import { DatabaseService } from '../database/database.service.js';
 import { AppError } from '../errors/app-error.js';
 import { background } from '../observability/background.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 import { AppLogger } from '../observability/logger.js';
 import { RedisService } from '../redis/redis.service.js';
 import type { BreakerState, DependencyName } from '../resilience/dependency.js';
@@ -14,14 +14,14 @@ const PROBE_INTERVAL_MS = 1000;
  * closes it, without a user's request having to find out.
  */
 @Injectable()
-export class DependencyProbe implements OnModuleInit, OnModuleDestroy {
+export class DependencyProbeService implements OnModuleInit, OnModuleDestroy {
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly redis: RedisService,
     private readonly database: DatabaseService,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {}
 
   onModuleInit(): void {

@@ -9,8 +9,8 @@ import type { FastifyReply } from 'fastify';
 import { ResponderInfo } from '../identity/responder-info.js';
 import { Public, Unlimited } from '../identity/public.decorator.js';
 import { ConnectionRegistry } from '../websocket/connections/connection.registry.js';
-import { UpgradeGate } from '../websocket/upgrade/upgrade-gate.service.js';
-import { DependencyProbe } from './dependency-probe.service.js';
+import { UpgradeGateService } from '../websocket/upgrade/upgrade-gate.service.js';
+import { DependencyProbeService } from './dependency-probe.service.js';
 
 /** What orchestrators and people ask. Says what is up, how fast it answers and what its breaker does, no more. */
 @Controller('health')
@@ -20,10 +20,10 @@ export class HealthController {
   constructor(
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
-    private readonly probe: DependencyProbe,
+    private readonly probe: DependencyProbeService,
     private readonly responder: ResponderInfo,
     private readonly registry: ConnectionRegistry,
-    private readonly gate: UpgradeGate,
+    private readonly gate: UpgradeGateService,
   ) {}
 
   @Get()

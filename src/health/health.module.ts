@@ -1,12 +1,12 @@
 import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { WebSocketModule } from '../websocket/websocket.module.js';
-import { DependencyProbe } from './dependency-probe.service.js';
+import { DependencyProbeService } from './dependency-probe.service.js';
 import { HealthController } from './health.controller.js';
 
 @Module({
   imports: [TerminusModule.forRoot({ logger: false }), WebSocketModule],
   controllers: [HealthController],
-  providers: [DependencyProbe],
+  providers: [DependencyProbeService],
 })
 export class HealthModule {}

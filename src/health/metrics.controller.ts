@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { Public, Unlimited } from '../identity/public.decorator.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 
 @Controller('metrics')
 @Public()
@@ -12,7 +12,7 @@ import { Metrics } from '../observability/metrics.service.js';
 export class MetricsController {
   constructor(
     private readonly config: Config,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {}
 
   @Get()

@@ -17,7 +17,7 @@ interface PathRate {
  * and five minutes while it lasts, and one line when it is over.
  */
 @Injectable()
-export class FailureRate implements OnModuleInit, OnModuleDestroy {
+export class FailureRateService implements OnModuleInit, OnModuleDestroy {
   private readonly paths = new Map<string, PathRate>();
   private timer: NodeJS.Timeout | undefined;
 

@@ -1,18 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { FailureRate } from './failure-rate.service.js';
+import { FailureRateService } from './failure-rate.service.js';
 import { AppLogger } from './logger.js';
 
 const MINUTE_MS = 60_000;
 
 describe('FailureRate', () => {
   let lines: Record<string, unknown>[];
-  let rate: FailureRate;
+  let rate: FailureRateService;
 
   beforeEach(() => {
     jest.useFakeTimers();
     lines = [];
     const stream = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
-    rate = new FailureRate(new AppLogger({ logLevel: 'info', nodeName: 'n1' }, stream));
+    rate = new FailureRateService(new AppLogger({ logLevel: 'info', nodeName: 'n1' }, stream));
     rate.onModuleInit();
   });
 

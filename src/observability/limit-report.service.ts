@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { LimitLabel } from './label-values.js';
-import { Metrics } from './metrics.service.js';
-import { RefusalLog } from './refusal-log.service.js';
+import { MetricsService } from './metrics.service.js';
+import { RefusalLogService } from './refusal-log.service.js';
 
 /** Counts each refusal by a limit, and logs it in bounded lines. */
 @Injectable()
-export class LimitReport {
+export class LimitReportService {
   constructor(
-    private readonly metrics: Metrics,
-    private readonly refusals: RefusalLog,
+    private readonly metrics: MetricsService,
+    private readonly refusals: RefusalLogService,
   ) {}
 
   /** @param subject whose limit it is: an address, a user id or a digest */

@@ -16,7 +16,7 @@ const BREAKER_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, 
  * becomes a label.
  */
 @Injectable()
-export class Metrics {
+export class MetricsService {
   readonly registry = new Registry();
   private readonly dependencies = new Map<DependencyName, Dependency>();
   /** Frames that left since somebody last read the metrics, by type. */

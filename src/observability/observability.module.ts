@@ -1,14 +1,14 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { AuditLog } from '../audit/audit-log.service.js';
-import { AuditReader } from '../audit/audit-reader.service.js';
-import { AuditRetention } from '../audit/audit-retention.service.js';
+import { AuditLogService } from '../audit/audit-log.service.js';
+import { AuditReaderService } from '../audit/audit-reader.service.js';
+import { AuditRetentionService } from '../audit/audit-retention.service.js';
 import { AuditStore } from '../audit/audit.store.js';
-import { LimitReport } from './limit-report.service.js';
-import { FailureRate } from './failure-rate.service.js';
+import { LimitReportService } from './limit-report.service.js';
+import { FailureRateService } from './failure-rate.service.js';
 import { AppLogger } from './logger.js';
 import { MetricsController } from '../health/metrics.controller.js';
-import { Metrics } from './metrics.service.js';
-import { RefusalLog } from './refusal-log.service.js';
+import { MetricsService } from './metrics.service.js';
+import { RefusalLogService } from './refusal-log.service.js';
 
 @Module({})
 export class ObservabilityModule {
@@ -20,16 +20,24 @@ export class ObservabilityModule {
       controllers: [MetricsController],
       providers: [
         { provide: AppLogger, useValue: logger },
-        Metrics,
-        RefusalLog,
-        LimitReport,
-        FailureRate,
+        MetricsService,
+        RefusalLogService,
+        LimitReportService,
+        FailureRateService,
         AuditStore,
-        AuditLog,
-        AuditReader,
-        AuditRetention,
+        AuditLogService,
+        AuditReaderService,
+        AuditRetentionService,
       ],
-      exports: [AppLogger, Metrics, RefusalLog, LimitReport, FailureRate, AuditLog, AuditReader],
+      exports: [
+        AppLogger,
+        MetricsService,
+        RefusalLogService,
+        LimitReportService,
+        FailureRateService,
+        AuditLogService,
+        AuditReaderService,
+      ],
     };
   }
 }

@@ -21,7 +21,7 @@ interface Line {
  * every ten seconds; `count` says how many a line stands for, and the counts add up to all of them.
  */
 @Injectable()
-export class RefusalLog implements OnModuleInit, OnModuleDestroy {
+export class RefusalLogService implements OnModuleInit, OnModuleDestroy {
   /** By cause, the one written longest ago first. */
   private readonly lines = new Map<string, Line>();
   private timer: NodeJS.Timeout | undefined;

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { AppLogger } from './logger.js';
-import { RefusalLog } from './refusal-log.service.js';
+import { RefusalLogService } from './refusal-log.service.js';
 
 describe('RefusalLog', () => {
   let lines: Record<string, unknown>[];
-  let refusals: RefusalLog;
+  let refusals: RefusalLogService;
 
   beforeEach(() => {
     jest.useFakeTimers();
     lines = [];
     const stream = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
-    refusals = new RefusalLog(new AppLogger({ logLevel: 'info', nodeName: 'n1' }, stream));
+    refusals = new RefusalLogService(new AppLogger({ logLevel: 'info', nodeName: 'n1' }, stream));
     refusals.onModuleInit();
   });
 

@@ -25,7 +25,7 @@ interface Hearing {
  * then a subscriber would hear nothing of revocations and answers, and miss nothing.
  */
 @Injectable()
-export class ConnectionWatch implements OnModuleInit, OnModuleDestroy {
+export class ConnectionWatchService implements OnModuleInit, OnModuleDestroy {
   /** The nodes of a cluster come and go. */
   private readonly hearings = new WeakMap<Redis, Hearing>();
   private timer: NodeJS.Timeout | undefined;

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
-import { LimitReport } from '../observability/limit-report.service.js';
+import { LimitReportService } from '../observability/limit-report.service.js';
 import { redisKeys } from './redis-keys.js';
 import { RedisService } from './redis.service.js';
 
@@ -37,13 +37,13 @@ interface InMemoryBlock {
 
 /** Counts uses per minute in Redis, across nodes. A subject over its limit is refused from memory until its minute ends. */
 @Injectable()
-export class RateLimiter {
+export class RateLimiterService {
   private readonly limiters: Record<LimitName, RateLimiterRedis>;
 
   constructor(
     config: Config,
     private readonly redis: RedisService,
-    private readonly report: LimitReport,
+    private readonly report: LimitReportService,
   ) {
     const { requestsPerAddress, upgradesPerAddress, loginsPerAccount, messagesPerUser } = config.limits;
     const registrations = Math.max(1, Math.floor(requestsPerAddress / REQUESTS_PER_REGISTRATION));

@@ -43,7 +43,7 @@ export const redisKeys = {
 } as const;
 
 export const redisChannels = {
-  /** What the sockets of one conversation are sent: see `websocket/fan-out.ts`. */
+  /** What the sockets of one conversation are sent: see `websocket/fan-out/fan-out.service.ts`. */
   conversation: (conversationId: string) => `conversation:${conversationId}`,
   /** Connections that a newer one of the same session and client replaces. */
   connectionReplaced: 'connection:replaced',

@@ -1,8 +1,11 @@
 import { Global, Module } from '@nestjs/common';
-import { ConnectionWatch } from './connection-watch.service.js';
-import { RateLimiter } from './rate-limiter.service.js';
+import { ConnectionWatchService } from './connection-watch.service.js';
+import { RateLimiterService } from './rate-limiter.service.js';
 import { RedisService } from './redis.service.js';
 
 @Global()
-@Module({ providers: [RedisService, RateLimiter, ConnectionWatch], exports: [RedisService, RateLimiter] })
+@Module({
+  providers: [RedisService, RateLimiterService, ConnectionWatchService],
+  exports: [RedisService, RateLimiterService],
+})
 export class RedisModule {}

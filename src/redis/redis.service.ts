@@ -3,7 +3,7 @@ import { type Redis, ReplyError } from 'ioredis';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 import { Dependency } from '../resilience/dependency.js';
 import { CommandCluster } from './command-cluster.js';
 import { commandClient, connectionsOf, type RedisClient, subscriberClient } from './redis-client.js';
@@ -32,7 +32,7 @@ export class RedisService implements OnApplicationShutdown {
   constructor(
     config: Config,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {
     this.commands = commandClient(config.redis);
     this.subscriptions = subscriberClient(config.redis, this.commands);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../errors/app-error.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 import { Dependency } from '../resilience/dependency.js';
 import { Responder, type ResponderPart, type ResponderRequest } from './contract/responder.js';
 
@@ -8,7 +8,7 @@ export type AnswerEnd = Extract<ResponderPart, { kind: 'end' }>;
 
 /** The responder under its breaker. A whole answer counts as one call, so that failures in mid-stream count too. */
 @Injectable()
-export class AnswerSourceService {
+export class ResponderService {
   readonly dependency = new Dependency('responder', {
     failuresToOpen: 5,
     halfOpenAfterMs: 10_000,
@@ -17,7 +17,7 @@ export class AnswerSourceService {
 
   constructor(
     private readonly responder: Responder,
-    metrics: Metrics,
+    metrics: MetricsService,
   ) {
     metrics.watchBreaker(this.dependency);
   }

@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { Flag } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
-import { AuditLog } from '../audit/audit-log.service.js';
-import { FlagFollower } from './flag-follower.service.js';
+import { AuditLogService } from '../audit/audit-log.service.js';
+import { FlagFollowerService } from './flag-follower.service.js';
 import { FlagProvider } from './flag.provider.js';
 import { FlagStore } from './flag.store.js';
 import { FLAG_NAMES, FLAGS, type FlagName, type FlagValue, isFlagName } from '../config/flags.js';
@@ -23,8 +23,8 @@ export class FlagChangeService {
     private readonly config: Config,
     private readonly store: FlagStore,
     private readonly provider: FlagProvider,
-    private readonly follower: FlagFollower,
-    private readonly audit: AuditLog,
+    private readonly follower: FlagFollowerService,
+    private readonly audit: AuditLogService,
   ) {}
 
   list(): Flag[] {

@@ -13,7 +13,7 @@ const START_LIMIT_MS = 1000;
 
 /** Keeps this node's flags as Redis has them. Without Redis, they stay as they were. */
 @Injectable()
-export class FlagFollower implements OnModuleInit, OnModuleDestroy {
+export class FlagFollowerService implements OnModuleInit, OnModuleDestroy {
   private timer: NodeJS.Timeout | undefined;
   private loading: Promise<void> | undefined;
   private isOutdated = false;

@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import { type Client, OpenFeature, ProviderEvents } from '@openfeature/server-sdk';
 import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 import { FlagProvider } from './flag.provider.js';
 import { FLAG_NAMES } from '../config/flags.js';
 
@@ -11,10 +11,10 @@ export const FLAG_DOMAIN = 'admit-one';
 
 /** Puts our provider behind OpenFeature, and tells operators through OpenFeature's events what this node applies. */
 @Injectable()
-export class FlagReport implements OnModuleInit, OnModuleDestroy {
+export class FlagReportService implements OnModuleInit, OnModuleDestroy {
   constructor(
     private readonly provider: FlagProvider,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
     private readonly logger: AppLogger,
   ) {}
 

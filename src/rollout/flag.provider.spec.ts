@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Client, OpenFeature, ProviderEvents } from '@openfeature/server-sdk';
 import { randomUUID } from 'node:crypto';
 import { loadConfig } from '../config/config.js';
-import { FeatureFlags } from './feature-flags.service.js';
+import { FeatureFlagService } from './feature-flag.service.js';
 import { statesOf } from './flag-record.js';
 import { FlagProvider } from './flag.provider.js';
 import { FLAG_NAMES } from '../config/flags.js';
@@ -23,12 +23,12 @@ function stored(values: Record<string, { enabled: boolean; percent: number }>): 
 
 describe('the flags behind OpenFeature', () => {
   let provider: FlagProvider;
-  let flags: FeatureFlags;
+  let flags: FeatureFlagService;
   let client: Client;
 
   beforeEach(async () => {
     provider = new FlagProvider(config);
-    flags = new FeatureFlags(provider);
+    flags = new FeatureFlagService(provider);
     await OpenFeature.setProviderAndWait('spec', provider);
     client = OpenFeature.getClient('spec');
   });

@@ -4,7 +4,7 @@ import { isUuid } from '../../protocol/messages.js';
 import type { Role, User } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
-import { AuditLog } from '../audit/audit-log.service.js';
+import { AuditLogService } from '../audit/audit-log.service.js';
 import { newRefreshToken, readRefreshToken, refreshDigest } from './refresh-token.js';
 import type {
   ChangedSession,
@@ -33,7 +33,7 @@ export class SessionService {
   constructor(
     private readonly config: Config,
     private readonly store: SessionStore,
-    private readonly audit: AuditLog,
+    private readonly audit: AuditLogService,
   ) {}
 
   /** Opens a session under an id that nobody could have planted. */

@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { socketPath } from '../../protocol/messages.js';
 import { Config } from '../config/config.js';
 import type { UserContext } from '../identity/user-context.js';
-import { AuditLog } from '../audit/audit-log.service.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { AuditLogService } from '../audit/audit-log.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 import { newClaims, type TicketRequest } from './ticket-claims.js';
 import { digestOf, newTicket } from './ticket.js';
 import { TicketStore } from './ticket.store.js';
@@ -24,8 +24,8 @@ export class HandoffTicketService {
   constructor(
     private readonly config: Config,
     private readonly store: TicketStore,
-    private readonly audit: AuditLog,
-    private readonly metrics: Metrics,
+    private readonly audit: AuditLogService,
+    private readonly metrics: MetricsService,
   ) {}
 
   /** @throws {AppError} `dependency_unavailable` */

@@ -5,10 +5,10 @@ import type { IssuedTicket, Receipt } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import type { UserContext } from '../identity/user-context.js';
-import { AuditLog } from '../audit/audit-log.service.js';
+import { AuditLogService } from '../audit/audit-log.service.js';
 import type { TicketEvent } from '../observability/label-values.js';
-import { LimitReport } from '../observability/limit-report.service.js';
-import { Metrics } from '../observability/metrics.service.js';
+import { LimitReportService } from '../observability/limit-report.service.js';
+import { MetricsService } from '../observability/metrics.service.js';
 import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.service.js';
 import { SpentTickets } from './spent-tickets.js';
 import { newClaims, type TicketClaims, type TicketRequest } from './ticket-claims.js';
@@ -33,9 +33,9 @@ export class TicketService {
   constructor(
     private readonly config: Config,
     private readonly store: TicketStore,
-    private readonly audit: AuditLog,
-    private readonly metrics: Metrics,
-    private readonly report: LimitReport,
+    private readonly audit: AuditLogService,
+    private readonly metrics: MetricsService,
+    private readonly report: LimitReportService,
   ) {}
 
   /** @throws {AppError} `rate_limited` for too many per minute or too many unused; `dependency_unavailable`. */

@@ -45,7 +45,7 @@ export class DemoFolder {
     const child = await startChild({
       name,
       command: process.execPath,
-      args: [join(PROJECT_ROOT, 'dist', 'scripts', 'demo.js'), ...args],
+      args: [join(PROJECT_ROOT, 'dist', 'scripts', 'demo', 'demo.js'), ...args],
       env: { HOME: process.env.HOME, ...redisOnPath(), ...env },
       logFile: logFile(name),
       ledger: runLedger(currentRun().folder),

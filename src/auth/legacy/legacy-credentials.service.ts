@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
 import type { LegacyMethod } from '../../identity/user-context.js';
-import { AuditLog } from '../../audit/audit-log.service.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { AuditLogService } from '../../audit/audit-log.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import { type OpenedSession, SessionService } from '../../session/session.service.js';
-import { FeatureFlags } from '../../rollout/feature-flags.service.js';
+import { FeatureFlagService } from '../../rollout/feature-flag.service.js';
 import {
   type FirstMessage,
   type FoundSession,
@@ -17,23 +17,23 @@ import { clientName } from './client-name.js';
 import { ConversionStore } from './conversion.store.js';
 import { CREDENTIAL_ROWS, type CredentialRow } from './credential-rows.js';
 import { readFirstMessage, readGreeting } from './first-message.js';
-import { OldTokens } from './old-tokens.service.js';
+import { OldTokenService } from './old-token.service.js';
 import { SUNSET_HEADERS } from './sunset.js';
 
 /** The old ways in, each behind its flag. It extracts and converts; whether somebody may come in it does not say. */
 @Injectable()
-export class LegacyCredentials extends OtherCredentials {
+export class LegacyCredentialsService extends OtherCredentials {
   override readonly answerHeaders = SUNSET_HEADERS;
   override readonly readFirstMessage: (text: string) => FirstMessage = readFirstMessage;
   override readonly readGreeting = readGreeting;
 
   constructor(
-    private readonly flags: FeatureFlags,
+    private readonly flags: FeatureFlagService,
     private readonly sessions: SessionService,
-    private readonly oldTokens: OldTokens,
+    private readonly oldTokens: OldTokenService,
     private readonly config: Config,
-    private readonly audit: AuditLog,
-    private readonly metrics: Metrics,
+    private readonly audit: AuditLogService,
+    private readonly metrics: MetricsService,
   ) {
     super();
     this.metrics.legacySunset.set(Date.parse(SUNSET_HEADERS.sunset) / 1000);
@@ -124,6 +124,6 @@ function toCredential({ row, value }: { row: CredentialRow; value: string }): Ot
 /** What `auth.module.ts` registers. */
 export const LEGACY_PROVIDERS = [
   ConversionStore,
-  OldTokens,
-  { provide: OtherCredentials, useClass: LegacyCredentials },
+  OldTokenService,
+  { provide: OtherCredentials, useClass: LegacyCredentialsService },
 ];

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { AnswerSourceService, type AnswerEnd } from '../../responder/responder.service.js';
+import { ResponderService, type AnswerEnd } from '../../responder/responder.service.js';
 import type { DeltaStream } from './delta-stream.js';
 import { MessageStore } from '../history/message.store.js';
 import { RunToolService } from './run-tool.service.js';
@@ -12,7 +12,7 @@ export class AnswerService {
   constructor(
     private readonly messages: MessageStore,
     private readonly tools: RunToolService,
-    private readonly source: AnswerSourceService,
+    private readonly source: ResponderService,
   ) {}
 
   /** @throws {AppError} when the answer fails; and the signal's reason once it is aborted */

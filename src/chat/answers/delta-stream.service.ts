@@ -3,11 +3,11 @@ import { Injectable } from '@nestjs/common';
 import { AppError } from '../../errors/app-error.js';
 import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.service.js';
-import { FanOut } from '../../websocket/fan-out/fan-out.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
+import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { DeltaStream } from './delta-stream.js';
 import { RunCheckpointStore } from './run-checkpoint.store.js';
-import { type Lease, RunStopped } from '../runs/run-lease.js';
+import { type RunLease, RunStopped } from '../runs/run-lease.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 
 /** Between two tries to reach Redis. */
@@ -18,13 +18,13 @@ const RETRY_MS = 200;
 export class DeltaStreamService {
   constructor(
     private readonly checkpoints: RunCheckpointStore,
-    private readonly fanOut: FanOut,
+    private readonly fanOut: FanOutService,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {}
 
   /** @throws {RunStopped} when the lease ends before the earlier text could be read */
-  async open(run: ClaimedRun, messageId: string, lease: Lease): Promise<DeltaStream> {
+  async open(run: ClaimedRun, messageId: string, lease: RunLease): Promise<DeltaStream> {
     const startedMs = performance.now();
     const written = run.attempt === 1 ? '' : await this.readWritten(run.id, lease);
     const target = { runId: run.id, messageId, conversationId: run.conversationId };
@@ -39,7 +39,7 @@ export class DeltaStreamService {
   }
 
   /** Waits for Redis: to go on without the earlier text would contradict what clients hold. */
-  private async readWritten(runId: string, lease: Lease): Promise<string> {
+  private async readWritten(runId: string, lease: RunLease): Promise<string> {
     while (lease.isHeld) {
       try {
         return await this.checkpoints.read(runId);

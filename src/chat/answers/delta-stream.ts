@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FanOut } from '../../websocket/fan-out/fan-out.service.js';
+import type { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { type Delta, delayToNextFrame, DeltaWriter } from './delta-writer.js';
 import type { RunCheckpoint } from './run-checkpoint.store.js';
-import type { Lease } from '../runs/run-lease.js';
+import type { RunLease } from '../runs/run-lease.js';
 
 /** Between two tries to reach Redis. */
 const RETRY_MS = 250;
@@ -27,9 +27,9 @@ export class DeltaStream {
   constructor(
     private readonly target: Target,
     written: string,
-    private readonly lease: Lease,
+    private readonly lease: RunLease,
     private readonly checkpoint: RunCheckpoint,
-    private readonly fanOut: FanOut,
+    private readonly fanOut: FanOutService,
     /** Called when the first piece is published. */
     private onFirst: (() => void) | undefined,
   ) {

@@ -4,13 +4,13 @@ import type { RunEnd } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
 import { newTraceId, toAppError, toProblem } from '../../errors/problem.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import { AnswerService } from './answer.service.js';
 import { DeltaStreamService } from './delta-stream.service.js';
 import type { DeltaStream } from './delta-stream.js';
 import { RunLeaseService } from '../runs/run-lease.service.js';
-import { RunJournal, STATUSES } from '../runs/run-journal.service.js';
-import { type Lease, RunStopped } from '../runs/run-lease.js';
+import { RunJournalService, STATUSES } from '../runs/run-journal.service.js';
+import { type RunLease, RunStopped } from '../runs/run-lease.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 
 type Outcome = Pick<RunEnd, 'finish_reason' | 'usage' | 'problem'>;
@@ -22,21 +22,21 @@ const RETRY_MS = 100;
 
 /** The life of one run on this node, from the claim to its end. */
 @Injectable()
-export class RunExecutor {
+export class RunExecutorService {
   constructor(
-    private readonly journal: RunJournal,
+    private readonly journal: RunJournalService,
     private readonly streams: DeltaStreamService,
     private readonly answers: AnswerService,
     private readonly leases: RunLeaseService,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {}
 
   /**
    * Answers whether another run of the user waits.
    * @throws {RunStopped} when the run goes on elsewhere; {AppError} when Postgres cannot be reached for too long
    */
-  async execute(run: ClaimedRun, lease: Lease): Promise<boolean> {
+  async execute(run: ClaimedRun, lease: RunLease): Promise<boolean> {
     const refusal = this.refusalOf(run, lease);
     if (refusal !== undefined && run.messageId === undefined) {
       const nothing = { messageId: undefined, text: '' };
@@ -58,13 +58,13 @@ export class RunExecutor {
   }
 
   /** Why the answer is not written, or not written further. */
-  private refusalOf(run: ClaimedRun, lease: Lease): Outcome | undefined {
+  private refusalOf(run: ClaimedRun, lease: RunLease): Outcome | undefined {
     if (lease.stopReason === 'cancelled') return { finish_reason: 'cancelled' };
     if (run.attempt <= MAX_ATTEMPTS) return undefined;
     return this.failure(run, new AppError('internal', { detail: `given up after ${MAX_ATTEMPTS} attempts` }));
   }
 
-  private async write(run: ClaimedRun, lease: Lease, stream: DeltaStream): Promise<Outcome> {
+  private async write(run: ClaimedRun, lease: RunLease, stream: DeltaStream): Promise<Outcome> {
     try {
       const { finishReason, usage } = await this.answers.write(run, stream, lease.signal);
       return { finish_reason: finishReason, ...(usage !== undefined && { usage }) };
@@ -91,7 +91,7 @@ export class RunExecutor {
   }
 
   /** Tries for as long as no other node may write. */
-  private async store(lease: Lease, end: () => Promise<boolean>): Promise<boolean> {
+  private async store(lease: RunLease, end: () => Promise<boolean>): Promise<boolean> {
     for (;;) {
       try {
         return await end();

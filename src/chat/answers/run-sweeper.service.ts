@@ -3,10 +3,10 @@ import { AppError } from '../../errors/app-error.js';
 import { AppLogger } from '../../observability/logger.js';
 import { RepeatingTask } from '../../observability/repeating-task.js';
 import { RedisService } from '../../redis/redis.service.js';
-import { FanOut } from '../../websocket/fan-out/fan-out.service.js';
+import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { EventStore } from '../history/event.store.js';
 import { RunLeaseService } from '../runs/run-lease.service.js';
-import { RunWorker } from './run-worker.service.js';
+import { RunWorkerService } from './run-worker.service.js';
 
 /**
  * With a lease of 2 s, of which up to 0.7 s have passed, a dead node's runs are taken over after 1.3 to 2.4 s. Not the
@@ -18,14 +18,14 @@ const MAX_ENDS = 100;
 
 /** Finds what should have happened after a commit and did not, because a process died in between. */
 @Injectable()
-export class RunSweeper implements OnApplicationBootstrap, OnModuleDestroy {
+export class RunSweeperService implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly task: RepeatingTask;
 
   constructor(
-    private readonly worker: RunWorker,
+    private readonly worker: RunWorkerService,
     private readonly events: EventStore,
     private readonly leases: RunLeaseService,
-    private readonly fanOut: FanOut,
+    private readonly fanOut: FanOutService,
     private readonly redis: RedisService,
     logger: AppLogger,
   ) {

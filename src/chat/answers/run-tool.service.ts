@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DurableEventData } from '../../../protocol/messages.js';
 import { EventStore } from '../history/event.store.js';
 import type { ResponderRequest, ToolOutcome, Turn } from '../../responder/contract/responder.js';
-import { RunJournal } from '../runs/run-journal.service.js';
+import { RunJournalService } from '../runs/run-journal.service.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 import { storableValue } from '../../responder/contract/storable-text.js';
 import { ToolBox } from '../../responder/contract/tools.js';
@@ -14,7 +14,7 @@ type CallTool = ResponderRequest['callTool'];
 export class RunToolService {
   constructor(
     private readonly tools: ToolBox,
-    private readonly journal: RunJournal,
+    private readonly journal: RunJournalService,
     private readonly events: EventStore,
   ) {}
 

@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import { DrainService } from '../../websocket/drain/drain.service.js';
 import { RunClaimStore } from '../runs/run-claim.store.js';
 import { RunLeaseService } from '../runs/run-lease.service.js';
 import { RunSignalService } from '../runs/run-signal.service.js';
-import { RunExecutor } from './run-executor.service.js';
-import { type Lease, RunStopped } from '../runs/run-lease.js';
+import { RunExecutorService } from './run-executor.service.js';
+import { type RunLease, RunStopped } from '../runs/run-lease.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 
 /** Answers that one node writes at a time. More wait in the queue, or for other nodes. */
@@ -19,7 +19,7 @@ const HAND_OVER_MS = 500;
 
 /** Takes runs from the queue and has them written. */
 @Injectable()
-export class RunWorker implements OnModuleInit {
+export class RunWorkerService implements OnModuleInit {
   private readonly running = new Set<Promise<void>>();
   /** One claim at a time: two would both fill the same free places. */
   private claiming: Promise<void> | undefined;
@@ -29,12 +29,12 @@ export class RunWorker implements OnModuleInit {
   constructor(
     private readonly claims: RunClaimStore,
     private readonly leases: RunLeaseService,
-    private readonly executor: RunExecutor,
+    private readonly executor: RunExecutorService,
     private readonly signals: RunSignalService,
     private readonly drain: DrainService,
     private readonly config: Config,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {}
 
   onModuleInit(): void {
@@ -122,7 +122,7 @@ export class RunWorker implements OnModuleInit {
     this.running.add(work);
   }
 
-  private async execute(run: ClaimedRun, lease: Lease): Promise<boolean> {
+  private async execute(run: ClaimedRun, lease: RunLease): Promise<boolean> {
     try {
       return await this.executor.execute(run, lease);
     } catch (error) {

@@ -1,10 +1,10 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { ResumeCursor } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
 import { ConnectionRegistry } from '../../websocket/connections/connection.registry.js';
-import { FanOut } from '../../websocket/fan-out/fan-out.service.js';
+import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { ConversationStore } from '../history/conversation.store.js';
 import { ReplayService } from './replay.service.js';
 
@@ -18,10 +18,10 @@ export class CatchUpService implements OnModuleInit {
 
   constructor(
     private readonly registry: ConnectionRegistry,
-    private readonly fanOut: FanOut,
+    private readonly fanOut: FanOutService,
     private readonly conversations: ConversationStore,
     private readonly replay: ReplayService,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {}
 
   onModuleInit(): void {

@@ -5,7 +5,7 @@ import type { DurableEvent } from '../../../protocol/messages.js';
 import type { AcceptedMessage, Conversation, MessagePage } from '../../../protocol/resources.js';
 import { CurrentUser } from '../../identity/current-user.decorator.js';
 import type { UserContext } from '../../identity/user-context.js';
-import { RateLimiter, rateLimitHeaders } from '../../redis/rate-limiter.service.js';
+import { RateLimiterService, rateLimitHeaders } from '../../redis/rate-limiter.service.js';
 import { ChatService } from '../chat.service.js';
 import {
   conversationChangeSchema,
@@ -27,7 +27,7 @@ export class ConversationController {
     private readonly conversations: ConversationService,
     private readonly chat: ChatService,
     private readonly cancels: RunCancelService,
-    private readonly limiter: RateLimiter,
+    private readonly limiter: RateLimiterService,
   ) {}
 
   @Post()

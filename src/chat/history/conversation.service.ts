@@ -4,7 +4,7 @@ import type { Conversation, MessagePage } from '../../../protocol/resources.js';
 import { AppError } from '../../errors/app-error.js';
 import { ConversationAccess } from '../../identity/conversation-access.js';
 import { AppLogger } from '../../observability/logger.js';
-import { FanOut } from '../../websocket/fan-out/fan-out.service.js';
+import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { decodeCursor, encodeCursor } from './conversation-cursor.js';
 import { ConversationStore } from './conversation.store.js';
 import { EventStore } from './event.store.js';
@@ -21,7 +21,7 @@ export class ConversationService extends ConversationAccess {
     private readonly messages: MessageStore,
     private readonly log: EventStore,
     private readonly cancels: RunCancelService,
-    private readonly fanOut: FanOut,
+    private readonly fanOut: FanOutService,
     private readonly logger: AppLogger,
   ) {
     super();

@@ -3,10 +3,10 @@ import { Injectable } from '@nestjs/common';
 import type { RunEnd } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import { RunLeaseService } from './run-lease.service.js';
 import { RunSignalService } from './run-signal.service.js';
-import { RunJournal } from './run-journal.service.js';
+import { RunJournalService } from './run-journal.service.js';
 import { type KnownRun, RunStore } from './run.store.js';
 
 type RunName = { runId: string } | { clientMessageId: string };
@@ -20,11 +20,11 @@ const POLL_INTERVAL_MS = 40;
 export class RunCancelService {
   constructor(
     private readonly runs: RunStore,
-    private readonly journal: RunJournal,
+    private readonly journal: RunJournalService,
     private readonly leases: RunLeaseService,
     private readonly signals: RunSignalService,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {}
 
   /**

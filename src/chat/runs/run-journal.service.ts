@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { DurableEvent, RunEnd } from '../../../protocol/messages.js';
 import type { Message } from '../../../protocol/resources.js';
 import { Config } from '../../config/config.js';
-import { FanOut } from '../../websocket/fan-out/fan-out.service.js';
+import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { EventStore } from '../history/event.store.js';
 import { Responder, type ToolCall, type ToolOutcome } from '../../responder/contract/responder.js';
 import { type Fence, type NewEvent, RunEventStore, type RunOutcome, type Stored } from './run-event.store.js';
@@ -26,11 +26,11 @@ export const STATUSES: Record<RunEnd['finish_reason'], Pick<RunOutcome, 'status'
  * Each method throws `RunStopped` when the attempt is over: then another node writes, or the conversation is gone.
  */
 @Injectable()
-export class RunJournal {
+export class RunJournalService {
   constructor(
     private readonly store: RunEventStore,
     private readonly events: EventStore,
-    private readonly fanOut: FanOut,
+    private readonly fanOut: FanOutService,
     private readonly responder: Responder,
     private readonly config: Config,
   ) {}

@@ -3,7 +3,7 @@ import { AppError } from '../../errors/app-error.js';
 import { AppLogger } from '../../observability/logger.js';
 import { RepeatingTask } from '../../observability/repeating-task.js';
 import { RedisService } from '../../redis/redis.service.js';
-import { Lease } from './run-lease.js';
+import { RunLease } from './run-lease.js';
 import { type ClaimedRun, RunStore } from './run.store.js';
 
 const RENEW_INTERVAL_MS = 700;
@@ -12,7 +12,7 @@ const RETRY_INTERVAL_MS = 100;
 /** Renews the leases of this node, all in one statement, and tells each what became of it. */
 @Injectable()
 export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
-  private readonly held = new Map<string, Lease>();
+  private readonly held = new Map<string, RunLease>();
   private announced: string[] = [];
   private readonly task: RepeatingTask;
 
@@ -32,14 +32,14 @@ export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
     this.task.stop();
   }
 
-  hold(run: ClaimedRun, claimedMs: number): Lease {
-    const lease = new Lease(run, claimedMs);
+  hold(run: ClaimedRun, claimedMs: number): RunLease {
+    const lease = new RunLease(run, claimedMs);
     this.held.set(run.id, lease);
     if (run.isCancelRequested) lease.stop('cancelled');
     return lease;
   }
 
-  drop(lease: Lease): void {
+  drop(lease: RunLease): void {
     if (this.held.get(lease.id) === lease) this.held.delete(lease.id);
   }
 

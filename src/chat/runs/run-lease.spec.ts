@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Lease, RunStopped } from './run-lease.js';
+import { RunLease, RunStopped } from './run-lease.js';
 import { LEASE_MS } from './run.store.js';
 
 const RUN = {
@@ -14,10 +14,10 @@ const RUN = {
 };
 
 describe('Lease', () => {
-  let lease: Lease;
+  let lease: RunLease;
   beforeEach(() => {
     jest.useFakeTimers();
-    lease = new Lease(RUN, performance.now());
+    lease = new RunLease(RUN, performance.now());
   });
   afterEach(() => {
     jest.useRealTimers();

@@ -11,7 +11,7 @@ export class RunStopped extends Error {
 }
 
 /** The right of this node to write one run, for as long as it is renewed. */
-export class Lease {
+export class RunLease {
   readonly id: string;
   readonly attempt: number;
   private readonly controller = new AbortController();

@@ -4,7 +4,12 @@ import { AppError } from '../../errors/app-error.js';
 import { modelUnavailable, quote, type ChatLine } from './ollama-line.js';
 import { OllamaRefusal } from './ollama-reply.js';
 import { OllamaStream, type ChatMessage } from './ollama-stream.js';
-import { Responder, type ResponderPart, type ResponderRequest, type ToolOutcome } from '../contract/responder.js';
+import {
+  Responder,
+  type ResponderPart,
+  type ResponderRequest,
+  type ToolOutcome,
+} from '../contract/responder.js';
 import { PairJoiner } from '../contract/storable-text.js';
 import { ToolBox } from '../contract/tools.js';
 

@@ -6,16 +6,16 @@ import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import type { ConnectionEntry, ConnectionPage, StoredConnection } from './connection-entry.js';
 import { ConnectionDirectoryStore } from './connection-directory.store.js';
 import { ConnectionRegistry } from './connection.registry.js';
-import { NodeRoster } from './node-roster.service.js';
+import { NodeRosterService } from './node-roster.service.js';
 
 /** Who is connected to which node, for administrators: the whole cluster, whichever node is asked. */
 @Injectable()
-export class ConnectionDirectory implements OnModuleInit {
+export class ConnectionDirectoryService implements OnModuleInit {
   constructor(
     private readonly config: Config,
     private readonly store: ConnectionDirectoryStore,
     private readonly registry: ConnectionRegistry,
-    private readonly roster: NodeRoster,
+    private readonly roster: NodeRosterService,
     private readonly logger: AppLogger,
   ) {}
 

@@ -1,19 +1,19 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { AuditLog } from '../../audit/audit-log.service.js';
+import type { AuditLogService } from '../../audit/audit-log.service.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import type { EndedSession } from '../../session/session-record.js';
 import type { SessionService } from '../../session/session.service.js';
 import type { TicketService } from '../../ticket/ticket.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { ConnectionRegistry } from './connection.registry.js';
 import type { ConnectionStore } from './connection.store.js';
-import type { NodeRoster } from './node-roster.service.js';
-import type { Place } from '../socket/connection-identity.js';
+import type { NodeRosterService } from './node-roster.service.js';
+import type { ConnectionIdentity } from '../socket/connection-identity.js';
 
 describe('ConnectionRegistry', () => {
   let registry: ConnectionRegistry;
-  let metrics: Metrics;
+  let metrics: MetricsService;
   let outcome: 'session' | 'user' | string[];
   let left: string[];
   let told: string[];
@@ -33,10 +33,10 @@ describe('ConnectionRegistry', () => {
 
   beforeEach(() => {
     [outcome, left, told] = [[], [], []];
-    metrics = new Metrics();
+    metrics = new MetricsService();
     const store = {
       admit: () => Promise.resolve(outcome),
-      leave: ({ connectionId }: Place) => Promise.resolve(void left.push(connectionId)),
+      leave: ({ connectionId }: ConnectionIdentity) => Promise.resolve(void left.push(connectionId)),
       onReplaced: (listener: typeof endReplaced) => Promise.resolve(void (endReplaced = listener)),
     } as unknown as ConnectionStore;
     const sessions = {
@@ -45,10 +45,10 @@ describe('ConnectionRegistry', () => {
     } as unknown as SessionService;
     registry = new ConnectionRegistry(
       store,
-      { nodeId: 'n', livingNodes: undefined } as unknown as NodeRoster,
+      { nodeId: 'n', livingNodes: undefined } as unknown as NodeRosterService,
       sessions,
       {} as TicketService,
-      { record: () => undefined } as unknown as AuditLog,
+      { record: () => undefined } as unknown as AuditLogService,
       new AppLogger({ logLevel: 'silent', nodeName: 'n1' }, { write: () => undefined }),
       metrics,
     );
@@ -93,7 +93,7 @@ describe('ConnectionRegistry', () => {
   it('ends the open connection whose client has registered again', async () => {
     registry.opened(aSocket('a', 's1'));
     outcome = ['a'];
-    expect(await registry.admit({} as Place)).toEqual(['a']);
+    expect(await registry.admit({} as ConnectionIdentity)).toEqual(['a']);
     endReplaced('a');
     endReplaced('not here');
     expect(told).toEqual(['a replaced']);
@@ -101,6 +101,8 @@ describe('ConnectionRegistry', () => {
 
   it.each(['session', 'user'] as const)('admits no more than a %s may have', async (whose) => {
     outcome = whose;
-    await expect(registry.admit({} as Place)).rejects.toMatchObject({ code: 'connection_limit' });
+    await expect(registry.admit({} as ConnectionIdentity)).rejects.toMatchObject({
+      code: 'connection_limit',
+    });
   });
 });

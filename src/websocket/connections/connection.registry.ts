@@ -1,17 +1,17 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { AppError } from '../../errors/app-error.js';
-import { AuditLog } from '../../audit/audit-log.service.js';
+import { AuditLogService } from '../../audit/audit-log.service.js';
 import { background } from '../../observability/background.js';
 import { KNOWN_CLOSE_CODES } from '../../observability/label-values.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import type { ChangedSession, EndedSession } from '../../session/session-record.js';
 import { SessionService } from '../../session/session.service.js';
 import { TicketService } from '../../ticket/ticket.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { ConnectionStore } from './connection.store.js';
-import { NodeRoster } from './node-roster.service.js';
-import type { Place } from '../socket/connection-identity.js';
+import { NodeRosterService } from './node-roster.service.js';
+import type { ConnectionIdentity } from '../socket/connection-identity.js';
 
 type Listener = (socket: AuthenticatedSocket) => void | Promise<void>;
 
@@ -26,12 +26,12 @@ export class ConnectionRegistry implements OnModuleInit {
 
   constructor(
     private readonly store: ConnectionStore,
-    private readonly roster: NodeRoster,
+    private readonly roster: NodeRosterService,
     private readonly sessions: SessionService,
     private readonly tickets: TicketService,
-    private readonly audit: AuditLog,
+    private readonly audit: AuditLogService,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {}
 
   onModuleInit(): void {
@@ -78,7 +78,7 @@ export class ConnectionRegistry implements OnModuleInit {
    * next heartbeat enters them again.
    * @throws {AppError} `connection_limit` when session or user have too many on all nodes together.
    */
-  async admit(place: Place): Promise<readonly string[]> {
+  async admit(place: ConnectionIdentity): Promise<readonly string[]> {
     const outcome = await this.store.admit(place, this.roster.livingNodes);
     if (outcome === 'session' || outcome === 'user') {
       throw new AppError('connection_limit', { detail: `this ${outcome} has as many connections as it may` });
@@ -93,7 +93,7 @@ export class ConnectionRegistry implements OnModuleInit {
   }
 
   /** Gives a place back that no connection took. */
-  release(place: Place): Promise<void> {
+  release(place: ConnectionIdentity): Promise<void> {
     return this.store.leave(place);
   }
 

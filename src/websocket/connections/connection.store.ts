@@ -3,7 +3,7 @@ import type { Result } from 'ioredis';
 import { Config } from '../../config/config.js';
 import { redisChannels, redisKeys } from '../../redis/redis-keys.js';
 import { RedisService } from '../../redis/redis.service.js';
-import type { Place } from '../socket/connection-identity.js';
+import type { ConnectionIdentity } from '../socket/connection-identity.js';
 
 /**
  * Enters a connection among those of its user, on all nodes. Connections of the same session and client are replaced by
@@ -63,7 +63,7 @@ export class ConnectionStore {
    * @returns the connections that this one replaces, or which limit it would exceed.
    */
   async admit(
-    { userId, sessionId, clientId, connectionId, nodeId }: Place,
+    { userId, sessionId, clientId, connectionId, nodeId }: ConnectionIdentity,
     livingNodes: readonly string[] | undefined,
   ): Promise<string[] | 'session' | 'user'> {
     const now = Date.now();
@@ -87,12 +87,12 @@ export class ConnectionStore {
     );
   }
 
-  async leave(place: Place): Promise<void> {
+  async leave(place: ConnectionIdentity): Promise<void> {
     await this.redis.run((redis) => redis.zrem(redisKeys.connectionsOfUser(place.userId), memberOf(place)));
   }
 
   /** Says that a connection is still there. */
-  async renew(place: Place): Promise<void> {
+  async renew(place: ConnectionIdentity): Promise<void> {
     const key = redisKeys.connectionsOfUser(place.userId);
     await this.redis.run((redis) =>
       Promise.all([redis.zadd(key, Date.now(), memberOf(place)), redis.pexpire(key, this.staleAfterMs)]),
@@ -118,7 +118,7 @@ export function staleAfterMs({ heartbeatSeconds }: Config): number {
   return Math.max(90_000, 3 * heartbeatSeconds * 1000);
 }
 
-function memberOf({ sessionId, clientId, connectionId, nodeId }: Place): string {
+function memberOf({ sessionId, clientId, connectionId, nodeId }: ConnectionIdentity): string {
   return `${sessionId}|${clientId}|${connectionId}|${nodeId}`;
 }
 

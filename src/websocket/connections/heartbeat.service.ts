@@ -3,7 +3,7 @@ import { Config } from '../../config/config.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { toAppError } from '../../errors/problem.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import { background } from '../../observability/background.js';
 import { RedisService } from '../../redis/redis.service.js';
 import { SessionService } from '../../session/session.service.js';
@@ -28,7 +28,7 @@ const TOUCH_INTERVAL_MS = 60_000;
  * still live (so that a lost message about a revocation costs one interval at most), and ends those whose time is over.
  */
 @Injectable()
-export class Heartbeat implements OnModuleInit, OnModuleDestroy {
+export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
   private readonly intervalMs: number;
   private readonly touchIntervalMs: number;
   private timer: NodeJS.Timeout | undefined;
@@ -40,7 +40,7 @@ export class Heartbeat implements OnModuleInit, OnModuleDestroy {
     private readonly sessions: SessionService,
     private readonly redis: RedisService,
     private readonly database: DatabaseService,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
     private readonly logger: AppLogger,
   ) {
     this.intervalMs = config.heartbeatSeconds * 1000;

@@ -12,7 +12,7 @@ const BEAT_INTERVAL_MS = 1000;
  * leaves out those of nodes that are not here.
  */
 @Injectable()
-export class NodeRoster implements OnModuleInit, BeforeApplicationShutdown {
+export class NodeRosterService implements OnModuleInit, BeforeApplicationShutdown {
   /** Of this process: a node that starts again under its old name is another one. */
   readonly nodeId = randomBytes(6).toString('hex');
   private readonly task: RepeatingTask;

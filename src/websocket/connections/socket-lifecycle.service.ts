@@ -6,12 +6,12 @@ import { Config } from '../../config/config.js';
 import { ResponderInfo } from '../../identity/responder-info.js';
 import { toUser } from '../../identity/user-context.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket, SocketHolder, SocketIdentity } from '../socket/authenticated-socket.js';
 import { ConnectionRegistry } from './connection.registry.js';
 import type { FrameReply } from '../socket/frame-reply.js';
-import { FrameDispatcher } from '../frames/frame-dispatcher.service.js';
-import { EXPIRY_WARNING_MS, Heartbeat, PONG_TIMEOUT_MS } from './heartbeat.service.js';
+import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
+import { EXPIRY_WARNING_MS, HeartbeatService, PONG_TIMEOUT_MS } from './heartbeat.service.js';
 
 /** A socket with more unsent bytes may still read; one that has not read for this long does not. */
 const SLOW_CLOSE_TIMEOUT_MS = 2000;
@@ -23,7 +23,7 @@ const RECONNECT_MAX_MS = 15_000;
  * all sockets, and find theirs as `this`: nothing is allocated per socket.
  */
 @Injectable()
-export class SocketLifecycle implements SocketHolder {
+export class SocketLifecycleService implements SocketHolder {
   private readonly listeners: SocketListeners;
   private whenEmpty: (() => void) | undefined;
 
@@ -31,9 +31,9 @@ export class SocketLifecycle implements SocketHolder {
     private readonly config: Config,
     private readonly responder: ResponderInfo,
     private readonly registry: ConnectionRegistry,
-    private readonly heartbeat: Heartbeat,
-    dispatcher: FrameDispatcher,
-    private readonly metrics: Metrics,
+    private readonly heartbeat: HeartbeatService,
+    dispatcher: FrameDispatcherService,
+    private readonly metrics: MetricsService,
     private readonly logger: AppLogger,
   ) {
     this.listeners = socketListeners(this, dispatcher, heartbeat);
@@ -125,9 +125,9 @@ interface SocketListeners {
 
 /** The library calls each with the socket as `this`, which is one of ours: it makes no others. */
 function socketListeners(
-  lifecycle: SocketLifecycle,
-  dispatcher: FrameDispatcher,
-  heartbeat: Heartbeat,
+  lifecycle: SocketLifecycleService,
+  dispatcher: FrameDispatcherService,
+  heartbeat: HeartbeatService,
 ): SocketListeners {
   return {
     framesPerMinute: dispatcher.framesPerMinute,

@@ -4,10 +4,10 @@ import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
 import { ConnectionRegistry } from '../connections/connection.registry.js';
 import { type DrainPlan, drainPlan, returnAfterMs } from './drain-plan.js';
-import { PendingSockets } from '../upgrade/pending-sockets.service.js';
-import { SocketHandoff } from './socket-handoff.service.js';
-import { SocketLifecycle } from '../connections/socket-lifecycle.service.js';
-import { UpgradeGate } from '../upgrade/upgrade-gate.service.js';
+import { PendingSocketService } from '../upgrade/pending-socket.service.js';
+import { SocketHandoffService } from './socket-handoff.service.js';
+import { SocketLifecycleService } from '../connections/socket-lifecycle.service.js';
+import { UpgradeGateService } from '../upgrade/upgrade-gate.service.js';
 
 /** Upgrades that were let in before the drain are decided within this, or not at all. */
 const UPGRADES_LIMIT_MS = 1000;
@@ -25,11 +25,11 @@ export class DrainService {
 
   constructor(
     private readonly config: Config,
-    private readonly gate: UpgradeGate,
-    private readonly pending: PendingSockets,
+    private readonly gate: UpgradeGateService,
+    private readonly pending: PendingSocketService,
     private readonly registry: ConnectionRegistry,
-    private readonly lifecycle: SocketLifecycle,
-    private readonly handoff: SocketHandoff,
+    private readonly lifecycle: SocketLifecycleService,
+    private readonly handoff: SocketHandoffService,
     private readonly logger: AppLogger,
   ) {}
 

@@ -10,7 +10,7 @@ const BATCH = 100;
 
 /** Tells each socket of a node that stops where to go, when, and with which ticket. */
 @Injectable()
-export class SocketHandoff {
+export class SocketHandoffService {
   constructor(
     private readonly tickets: HandoffTicketService,
     private readonly logger: AppLogger,

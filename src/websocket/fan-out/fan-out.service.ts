@@ -21,7 +21,7 @@ const CLOSE_MESSAGE = '!close';
  * only to the conversations that its own sockets watch.
  */
 @Injectable()
-export class FanOut implements OnModuleInit {
+export class FanOutService implements OnModuleInit {
   private readonly channels = new Map<string, ConversationChannel>();
   private readMissed: MissedReader = () => Promise.resolve([]);
 

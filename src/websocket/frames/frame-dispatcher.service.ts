@@ -5,10 +5,10 @@ import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
 import { toAppError } from '../../errors/problem.js';
 import { background } from '../../observability/background.js';
-import { LimitReport } from '../../observability/limit-report.service.js';
+import { LimitReportService } from '../../observability/limit-report.service.js';
 import { AppLogger } from '../../observability/logger.js';
-import { RefusalLog } from '../../observability/refusal-log.service.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { RefusalLogService } from '../../observability/refusal-log.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 import type { FrameRequest } from './frame-request.js';
@@ -43,7 +43,7 @@ interface Inbox {
  * table of handlers is one for all sockets; Nest fills it at the start.
  */
 @Injectable()
-export class FrameDispatcher {
+export class FrameDispatcherService {
   readonly framesPerMinute: number;
   private readonly handlers = new Map<string, Handler>();
   private readonly inboxes = new WeakMap<AuthenticatedSocket, Inbox>();
@@ -52,10 +52,10 @@ export class FrameDispatcher {
   constructor(
     config: Config,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
     private readonly authentication: UnifiedAuthenticationService,
-    private readonly report: LimitReport,
-    private readonly refusals: RefusalLog,
+    private readonly report: LimitReportService,
+    private readonly refusals: RefusalLogService,
   ) {
     this.framesPerMinute = config.limits.messagesPerUser * FRAMES_PER_MESSAGE;
   }

@@ -10,7 +10,7 @@ import { DeltaBacklog } from './delta-backlog.js';
 import { encodeTextFrame } from './frame-encoding.js';
 import type { FrameReply } from './frame-reply.js';
 import { flushSoon } from './flush-queue.js';
-import type { Place } from './connection-identity.js';
+import type { ConnectionIdentity } from './connection-identity.js';
 
 /** A socket that has more than this unsent is not reading. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
@@ -36,7 +36,7 @@ export interface SocketHolder {
 }
 
 /** Everything about a socket that is known before it opens. */
-export interface SocketIdentity extends Place {
+export interface SocketIdentity extends ConnectionIdentity {
   user: UserContext;
   conversationId: string | undefined;
   /** Absent for a socket that came another way. */
@@ -56,7 +56,7 @@ export class AuthenticatedSocket extends WebSocket {
   /** The signed-in user; replaced when the socket is renewed. */
   declare user: UserContext;
   declare openedAtMs: number;
-  /** Phase of the heartbeat: see `heartbeat.ts`. */
+  /** Phase of the heartbeat: see `heartbeat.service.ts`. */
   declare pingDueAtMs: number;
   declare pingSentAtMs: number;
   declare touchedAtMs: number;

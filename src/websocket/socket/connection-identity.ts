@@ -1,5 +1,5 @@
 /** A place among the connections of a user, on all nodes together. */
-export interface Place {
+export interface ConnectionIdentity {
   userId: string;
   sessionId: string;
   /** The client's own name for itself: its newer connection replaces its older one. */

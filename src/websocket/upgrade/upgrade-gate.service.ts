@@ -4,7 +4,7 @@ import { Config } from '../../config/config.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { AppError } from '../../errors/app-error.js';
 import { toAppError } from '../../errors/problem.js';
-import { RateLimiter } from '../../redis/rate-limiter.service.js';
+import { RateLimiterService } from '../../redis/rate-limiter.service.js';
 import { RedisService } from '../../redis/redis.service.js';
 import { clientAddress } from './client-address.js';
 
@@ -22,7 +22,7 @@ export interface UpgradePass {
 
 /** What stands before the ticket: is the node able and willing to look at one more upgrade? */
 @Injectable()
-export class UpgradeGate {
+export class UpgradeGateService {
   /** Network address of whoever dialled. */
   readonly addressOf: (request: IncomingMessage) => string;
   private pending = 0;
@@ -33,7 +33,7 @@ export class UpgradeGate {
     config: Config,
     private readonly redis: RedisService,
     private readonly database: DatabaseService,
-    private readonly rateLimiter: RateLimiter,
+    private readonly rateLimiter: RateLimiterService,
   ) {
     this.addressOf = clientAddress(config.trustProxy);
   }

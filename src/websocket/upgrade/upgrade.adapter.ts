@@ -15,16 +15,16 @@ import { toAppError } from '../../errors/problem.js';
 import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
 import { severityOf } from '../../observability/refusal-severity.js';
-import { RefusalLog } from '../../observability/refusal-log.service.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { RefusalLogService } from '../../observability/refusal-log.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import { AuthenticatedSocket, type SocketIdentity } from '../socket/authenticated-socket.js';
 import { ConnectionRegistry } from '../connections/connection.registry.js';
-import { FrameDispatcher } from '../frames/frame-dispatcher.service.js';
+import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
 import { parseHandshake, pathOf, refuseUpgrade, toPublicRefusal } from './handshake.js';
-import { PendingSockets } from './pending-sockets.service.js';
-import type { Place } from '../socket/connection-identity.js';
-import { SocketLifecycle } from '../connections/socket-lifecycle.service.js';
-import { UpgradeGate, type UpgradePass } from './upgrade-gate.service.js';
+import { PendingSocketService } from './pending-socket.service.js';
+import type { ConnectionIdentity } from '../socket/connection-identity.js';
+import { SocketLifecycleService } from '../connections/socket-lifecycle.service.js';
+import { UpgradeGateService, type UpgradePass } from './upgrade-gate.service.js';
 
 /** Closing handshakes that a client does not answer are given up after this. */
 const CLOSE_TIMEOUT_MS = 5000;
@@ -59,15 +59,15 @@ export class UpgradeAdapter extends AbstractWsAdapter {
 
   constructor(
     private readonly http: HttpAdapterHost,
-    private readonly gate: UpgradeGate,
+    private readonly gate: UpgradeGateService,
     private readonly authentication: UnifiedAuthenticationService,
     private readonly registry: ConnectionRegistry,
-    private readonly lifecycle: SocketLifecycle,
-    private readonly dispatcher: FrameDispatcher,
-    private readonly refusals: RefusalLog,
+    private readonly lifecycle: SocketLifecycleService,
+    private readonly dispatcher: FrameDispatcherService,
+    private readonly refusals: RefusalLogService,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
-    private readonly pending: PendingSockets,
+    private readonly metrics: MetricsService,
+    private readonly pending: PendingSocketService,
   ) {
     super();
     const { others } = authentication;
@@ -141,7 +141,7 @@ export class UpgradeAdapter extends AbstractWsAdapter {
     admit: (takePlace: TakePlace) => Promise<Admission>,
   ): Promise<{ identity: SocketIdentity; replaced: readonly string[] }> {
     const connectionId = `con_${randomUUID()}`;
-    let place: Place | undefined;
+    let place: ConnectionIdentity | undefined;
     let replaced: readonly string[] = [];
     const takePlace: TakePlace = async (claims) => {
       const clientId = claims.client_id ?? randomUUID();
@@ -215,7 +215,7 @@ export class UpgradeAdapter extends AbstractWsAdapter {
     });
   }
 
-  private release(place: Place): void {
+  private release(place: ConnectionIdentity): void {
     background(this.registry.release(place), this.logger, 'connection.leave_failed');
   }
 

@@ -5,10 +5,10 @@ import { AppError } from '../../errors/app-error.js';
 import { toAppError } from '../../errors/problem.js';
 import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
-import { Metrics } from '../../observability/metrics.service.js';
+import { MetricsService } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { returnAfterMs } from '../drain/drain-plan.js';
-import { FrameDispatcher } from '../frames/frame-dispatcher.service.js';
+import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
 
 const FIRST_MESSAGE_LIMIT_MS = 5000;
 /** Sockets with nobody behind them: enough for old clients, too few for a stranger to fill the node with. */
@@ -20,14 +20,14 @@ type Settle = (text: string) => Promise<void>;
 
 /** Sockets that opened without a credential and have until the limit to bring it. Until then they may do nothing. */
 @Injectable()
-export class PendingSockets {
+export class PendingSocketService {
   /** What came after the first frame, while that one is being decided about. */
   private readonly waiting = new Map<AuthenticatedSocket, { stop: () => void; later: string[] }>();
 
   constructor(
-    private readonly dispatcher: FrameDispatcher,
+    private readonly dispatcher: FrameDispatcherService,
     private readonly logger: AppLogger,
-    private readonly metrics: Metrics,
+    private readonly metrics: MetricsService,
   ) {}
 
   /** The node stops: whoever has not said who it is says so to another one. */

@@ -21,7 +21,7 @@ export interface OldToken {
 
 /** Turns tokens of the old formats, which name no session, into sessions. */
 @Injectable()
-export class OldTokens {
+export class OldTokenService {
   constructor(
     private readonly config: Config,
     private readonly users: UserStore,

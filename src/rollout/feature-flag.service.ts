@@ -4,7 +4,7 @@ import type { FlagName } from '../config/flags.js';
 
 /** Which flags are on. */
 @Injectable()
-export class FeatureFlags {
+export class FeatureFlagService {
   constructor(private readonly provider: FlagProvider) {}
 
   /**
