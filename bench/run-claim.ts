@@ -62,7 +62,7 @@ async function measureClaims(folder: BenchFolder): Promise<boolean> {
   const { settings, databaseUrl, redisUrl } = await startEngines(folder);
   const config = loadConfig({ ...settings, REDIS_URL: redisUrl, LOG_LEVEL: 'silent' });
   await migrate(databaseUrl);
-  const database = new DatabaseService(config, new AppLogger(config), new MetricsService());
+  const database = new DatabaseService(config, new AppLogger(config), new MetricsService(), []);
   const claims = new RunClaimStore(database);
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();

@@ -1,10 +1,12 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.js';
+import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { ChatModule } from './chat/chat.module.js';
 import { ConfigModule } from './config/config.module.js';
 import type { Config } from './config/config.js';
 import { DatabaseModule } from './database/database.module.js';
+import { ENTITIES } from './entities.js';
 import { HealthModule } from './health/health.module.js';
 import type { AppLogger } from './observability/logger.js';
 import { ObservabilityModule } from './observability/observability.module.js';
@@ -21,7 +23,8 @@ export class AppModule {
         ConfigModule.with(config),
         ObservabilityModule.with(logger),
         RedisModule,
-        DatabaseModule,
+        DatabaseModule.with(ENTITIES),
+        AuditModule,
         RolloutModule,
         AuthModule,
         WebSocketModule,

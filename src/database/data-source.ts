@@ -4,12 +4,6 @@ import { CreateConversations1763800100000 } from '../../migrations/1763800100000
 import { ChainAuditLog1763800300000 } from '../../migrations/1763800300000-chain-audit-log.js';
 import { LimitRunsPerUser1763800500000 } from '../../migrations/1763800500000-limit-runs-per-user.js';
 import { LightenRunIndexes1763800600000 } from '../../migrations/1763800600000-lighten-run-indexes.js';
-import { UserEntity } from '../auth/user.entity.js';
-import { ConversationEntity } from '../chat/history/conversation.entity.js';
-import { EventEntity } from '../chat/history/event.entity.js';
-import { MessageEntity } from '../chat/history/message.entity.js';
-import { RunEntity } from '../chat/runs/run.entity.js';
-import { AuditEntity } from '../audit/audit.entity.js';
 
 /** Every node may start at once: the first to hold this lock migrates, the others wait for it and find nothing to do. */
 const MIGRATION_LOCK = 4_720_115;
@@ -21,11 +15,15 @@ const STATEMENT_TIMEOUT_MS = 1100;
 /** A node that froze, or was cut off, within a transaction holds its locks no longer than this. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5000;
 
-export function createDataSource(databaseUrl: string): DataSource {
+/** A class that TypeORM reads the rows of a table into. */
+export type EntityClass = new () => object;
+
+/** @param entities the classes of the rows that are read through repositories; plain SQL needs none of them */
+export function createDataSource(databaseUrl: string, entities: readonly EntityClass[] = []): DataSource {
   return new DataSource({
     type: 'postgres',
     url: databaseUrl,
-    entities: [UserEntity, AuditEntity, ConversationEntity, MessageEntity, EventEntity, RunEntity],
+    entities: [...entities],
     migrations: [
       CreateUsers1763800000000,
       CreateConversations1763800100000,

@@ -1,6 +1,15 @@
-import { Global, Module } from '@nestjs/common';
-import { DatabaseService } from './database.service.js';
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { EntityClass } from './data-source.js';
+import { DatabaseService, ENTITY_CLASSES } from './database.service.js';
 
-@Global()
-@Module({ providers: [DatabaseService], exports: [DatabaseService] })
-export class DatabaseModule {}
+@Module({})
+export class DatabaseModule {
+  static with(entities: readonly EntityClass[]): DynamicModule {
+    return {
+      module: DatabaseModule,
+      global: true,
+      providers: [{ provide: ENTITY_CLASSES, useValue: entities }, DatabaseService],
+      exports: [DatabaseService],
+    };
+  }
+}

@@ -1,4 +1,4 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { timeout, TimeoutStrategy } from 'cockatiel';
 import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { Config } from '../config/config.js';
@@ -6,7 +6,7 @@ import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
 import { MetricsService } from '../observability/metrics.service.js';
 import { Dependency } from '../resilience/dependency.js';
-import { createDataSource } from './data-source.js';
+import { createDataSource, type EntityClass } from './data-source.js';
 
 /** SQLSTATE classes that say "the server cannot serve now": connection, resources, operator intervention, system. */
 const UNAVAILABLE = /^(08|53|57|58)/;
@@ -17,14 +17,13 @@ const confirmation = timeout(900, TimeoutStrategy.Aggressive);
 /** How long an answer of Postgres counts as "it is there". */
 const CONFIRMATION_MS = 20;
 
+/** Under which the entity classes of all rooms are injected. */
+export const ENTITY_CLASSES = Symbol('entity classes');
+
 /** The one data source, under the one breaker of Postgres. */
 @Injectable()
 export class DatabaseService implements OnApplicationShutdown {
-  readonly dependency = new Dependency('postgres', {
-    failuresToOpen: 5,
-    halfOpenAfterMs: 1000,
-    isFault: isPostgresFault,
-  });
+  readonly dependency: Dependency;
   private readonly dataSource: DataSource;
   private connecting: Promise<DataSource> | undefined;
   private confirmedAtMs = -Infinity;
@@ -34,9 +33,18 @@ export class DatabaseService implements OnApplicationShutdown {
     config: Config,
     private readonly logger: AppLogger,
     metrics: MetricsService,
+    @Inject(ENTITY_CLASSES) entities: readonly EntityClass[],
   ) {
-    this.dataSource = createDataSource(config.databaseUrl);
-    metrics.watchBreaker(this.dependency);
+    this.dependency = new Dependency(
+      'postgres',
+      {
+        failuresToOpen: 5,
+        halfOpenAfterMs: 1000,
+        isFault: isPostgresFault,
+      },
+      metrics.breakerState.labels('postgres'),
+    );
+    this.dataSource = createDataSource(config.databaseUrl, entities);
     metrics.postgresUp.set(1);
     this.dependency.onAvailabilityChange((isUp) => {
       metrics.postgresUp.set(isUp ? 1 : 0);

@@ -2,10 +2,8 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import { DatabaseService } from '../database/database.service.js';
 import { AppError } from '../errors/app-error.js';
 import { background } from '../observability/background.js';
-import { MetricsService } from '../observability/metrics.service.js';
 import { AppLogger } from '../observability/logger.js';
 import { RedisService } from '../redis/redis.service.js';
-import type { BreakerState, DependencyName } from '../resilience/dependency.js';
 
 const PROBE_INTERVAL_MS = 1000;
 
@@ -21,7 +19,6 @@ export class DependencyProbeService implements OnModuleInit, OnModuleDestroy {
     private readonly redis: RedisService,
     private readonly database: DatabaseService,
     private readonly logger: AppLogger,
-    private readonly metrics: MetricsService,
   ) {}
 
   onModuleInit(): void {
@@ -31,11 +28,6 @@ export class DependencyProbeService implements OnModuleInit, OnModuleDestroy {
 
   onModuleDestroy(): void {
     clearInterval(this.timer);
-  }
-
-  /** What the one breaker of a dependency lets through now. */
-  breakerOf(name: DependencyName): BreakerState | undefined {
-    return this.metrics.breakerOf(name);
   }
 
   private probe(): void {

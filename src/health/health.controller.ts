@@ -98,17 +98,17 @@ export class HealthController {
       () => true,
       () => false,
     );
-    return indicator.up({ id, label, available: isUp, breaker: this.probe.breakerOf('responder') });
+    return indicator.up({ id, label, available: isUp });
   }
 
   private async timed(name: 'redis' | 'postgres', ping: () => Promise<number>) {
     const indicator = this.indicators.check(name);
     try {
       const latency_ms = Math.round((await ping()) * 100) / 100;
-      return indicator.up({ latency_ms, breaker: this.probe.breakerOf(name) });
+      return indicator.up({ latency_ms });
     } catch {
       // The breaker has counted and logged it.
-      return indicator.down({ message: 'no answer', breaker: this.probe.breakerOf(name) });
+      return indicator.down({ message: 'no answer' });
     }
   }
 }

@@ -7,9 +7,6 @@ import {
   SENT_FRAME_TYPES,
   TICKET_EVENTS,
 } from './label-values.js';
-import type { BreakerState, Dependency, DependencyName } from '../resilience/dependency.js';
-
-const BREAKER_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, open: 2 };
 
 /**
  * Every metric that a node exports. Label values come from closed lists in our own code: nothing that a stranger sends
@@ -18,7 +15,6 @@ const BREAKER_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, 
 @Injectable()
 export class MetricsService {
   readonly registry = new Registry();
-  private readonly dependencies = new Map<DependencyName, Dependency>();
   /** Frames that left since somebody last read the metrics, by type. */
   private readonly sentFrames = new Map(SENT_FRAME_TYPES.map((type) => [type, { count: 0 }]));
 
@@ -109,22 +105,10 @@ export class MetricsService {
     }
   }
 
-  /** The state of a dependency's breaker; `undefined` for one that this node does not have. */
-  breakerOf(name: DependencyName): BreakerState | undefined {
-    return this.dependencies.get(name)?.state;
-  }
-
   /** Once for each socket and frame, also of a broadcast: a tally costs 8 ns there, and the counter itself 350. */
   frameSent(type: string): void {
     const tally = this.sentFrames.get(type) ?? this.sentFrames.get('other')!;
     tally.count += 1;
-  }
-
-  watchBreaker(dependency: Dependency): void {
-    this.dependencies.set(dependency.name, dependency);
-    const gauge = this.breakerState.labels(dependency.name);
-    gauge.set(BREAKER_VALUES[dependency.state]);
-    dependency.onStateChange((state) => gauge.set(BREAKER_VALUES[state]));
   }
 
   /** Adds what was only tallied. */

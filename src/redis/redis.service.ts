@@ -18,11 +18,7 @@ import { commandClient, connectionsOf, type RedisClient, subscriberClient } from
  */
 @Injectable()
 export class RedisService implements OnApplicationShutdown {
-  readonly dependency = new Dependency('redis', {
-    failuresToOpen: 5,
-    halfOpenAfterMs: 1000,
-    isFault: isRedisFault,
-  });
+  readonly dependency: Dependency;
   private readonly commands: RedisClient;
   private readonly subscriptions: Redis;
   private isShutDown = false;
@@ -34,13 +30,21 @@ export class RedisService implements OnApplicationShutdown {
     private readonly logger: AppLogger,
     private readonly metrics: MetricsService,
   ) {
+    this.dependency = new Dependency(
+      'redis',
+      {
+        failuresToOpen: 5,
+        halfOpenAfterMs: 1000,
+        isFault: isRedisFault,
+      },
+      metrics.breakerState.labels('redis'),
+    );
     this.commands = commandClient(config.redis);
     this.subscriptions = subscriberClient(config.redis, this.commands);
     this.subscriptions.setMaxListeners(0);
     this.watch(this.commands, 'commands');
     this.watch(this.subscriptions, 'subscriptions');
     this.watchSilence();
-    metrics.watchBreaker(this.dependency);
   }
 
   /** Runs commands under the breaker. @throws {AppError} `dependency_unavailable` */

@@ -8,7 +8,11 @@ describe('Dependency', () => {
   afterEach(() => void jest.useRealTimers());
 
   const dependency = () =>
-    new Dependency('redis', { failuresToOpen: 3, halfOpenAfterMs: 1000, isFault: (e) => e instanceof Fault });
+    new Dependency(
+      'redis',
+      { failuresToOpen: 3, halfOpenAfterMs: 1000, isFault: (e) => e instanceof Fault },
+      { set: () => undefined },
+    );
   const fail = (of: Dependency, error: Error = new Fault('down')) =>
     of.run(() => Promise.reject(error)).catch((thrown: unknown) => thrown);
 

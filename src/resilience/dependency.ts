@@ -20,6 +20,9 @@ export interface DependencyOptions {
   isFault(error: unknown): boolean;
 }
 
+/** What `chat_breaker_state` says of each state. */
+const GAUGE_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, open: 2 };
+
 /**
  * The one breaker of a dependency. While it is open, calls fail at once instead of each waiting for a time limit.
  */
@@ -30,12 +33,15 @@ export class Dependency {
   constructor(
     readonly name: DependencyName,
     private readonly options: DependencyOptions,
+    gauge: { set(value: number): void },
   ) {
     this.breaker = circuitBreaker(
       handleWhen((error) => options.isFault(error)),
       { halfOpenAfter: options.halfOpenAfterMs, breaker: new ConsecutiveBreaker(options.failuresToOpen) },
     );
+    gauge.set(GAUGE_VALUES[this.state]);
     this.breaker.onStateChange(() => {
+      gauge.set(GAUGE_VALUES[this.state]);
       for (const listener of this.listeners) listener(this.state);
     });
   }

@@ -9,17 +9,21 @@ export type AnswerEnd = Extract<ResponderPart, { kind: 'end' }>;
 /** The responder under its breaker. A whole answer counts as one call, so that failures in mid-stream count too. */
 @Injectable()
 export class ResponderService {
-  readonly dependency = new Dependency('responder', {
-    failuresToOpen: 5,
-    halfOpenAfterMs: 10_000,
-    isFault: (error) => error instanceof AppError && error.code === 'dependency_unavailable',
-  });
+  readonly dependency: Dependency;
 
   constructor(
     private readonly responder: Responder,
     metrics: MetricsService,
   ) {
-    metrics.watchBreaker(this.dependency);
+    this.dependency = new Dependency(
+      'responder',
+      {
+        failuresToOpen: 5,
+        halfOpenAfterMs: 10_000,
+        isFault: (error) => error instanceof AppError && error.code === 'dependency_unavailable',
+      },
+      metrics.breakerState.labels('responder'),
+    );
   }
 
   /**

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { AppLogger } from '../../observability/logger.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { ConversationChannel, type Missed } from './conversation-channel.js';
-import { type FeedFrame, toFeedMessage } from './conversation-feed.js';
+import { toFeedMessage } from './feed-message.js';
+import type { SharedFrame } from '../socket/shared-frame.js';
 import { payloadOf } from '../socket/frame-encoding.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 
@@ -21,7 +22,7 @@ describe('ConversationChannel', () => {
 
   /** What the channel needs of a socket: to be told. */
   const socket = {
-    sendShared: ({ seq, bytes }: FeedFrame) =>
+    sendShared: ({ seq, bytes }: SharedFrame) =>
       void sent.push(seq ?? (JSON.parse(payloadOf(bytes).toString()) as FrameReply).type),
     endWith: (name: string) => void closed.push(name),
   } as unknown as AuthenticatedSocket;

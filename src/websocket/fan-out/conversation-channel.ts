@@ -1,7 +1,9 @@
 import { background } from '../../observability/background.js';
 import type { AppLogger } from '../../observability/logger.js';
 import { frameJson, type AuthenticatedSocket } from '../socket/authenticated-socket.js';
-import { ConversationFeed, type FeedFrame, parseFeedMessage, toFeedMessage } from './conversation-feed.js';
+import { ConversationFeed } from './conversation-feed.js';
+import { parseFeedMessage, toFeedMessage } from './feed-message.js';
+import type { SharedFrame } from '../socket/shared-frame.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 import { Subscription } from './subscription.js';
 
@@ -22,7 +24,7 @@ export class ConversationChannel {
   private readonly feed = new ConversationFeed();
   private gapTimer: NodeJS.Timeout | undefined;
   /** Frames that came while what was missed before them is read. */
-  private arrived: FeedFrame[] | undefined;
+  private arrived: SharedFrame[] | undefined;
 
   constructor(
     private readonly conversationId: string,
@@ -84,7 +86,7 @@ export class ConversationChannel {
     clearTimeout(this.gapTimer);
   }
 
-  private accept(frame: FeedFrame): void {
+  private accept(frame: SharedFrame): void {
     this.deliver(this.feed.accept(frame));
     if (this.feed.waitingCount > MAX_WAITING_FRAMES) this.giveUp();
     if (this.feed.waitingCount > 0) {
@@ -135,7 +137,7 @@ export class ConversationChannel {
     this.deliver(this.feed.giveUp());
   }
 
-  private deliver(frames: readonly FeedFrame[]): void {
+  private deliver(frames: readonly SharedFrame[]): void {
     for (const frame of frames) {
       for (const subscription of this.subscriptions.values()) subscription.deliver(frame);
     }

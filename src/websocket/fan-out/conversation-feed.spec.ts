@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ConversationFeed, FeedFrame, parseFeedMessage, toFeedMessage } from './conversation-feed.js';
+import { ConversationFeed } from './conversation-feed.js';
+import { parseFeedMessage, toFeedMessage } from './feed-message.js';
+import { SharedFrame } from '../socket/shared-frame.js';
 
-const frame = (seq: number | undefined) => new FeedFrame(seq, Buffer.from(`event ${seq ?? '-'}`));
+const frame = (seq: number | undefined) => new SharedFrame(seq, Buffer.from(`event ${seq ?? '-'}`));
 const seqs = (frames: { seq: number | undefined }[]) => frames.map(({ seq }) => seq);
 
 describe('ConversationFeed', () => {
@@ -47,7 +49,7 @@ describe('ConversationFeed', () => {
     const piece = (runId: string, attempt: number) =>
       parseFeedMessage(Buffer.from(toFeedMessage(undefined, '{"type":"message.delta"}', { runId, attempt })));
     const takeover = { type: 'run.takeover', data: { run_id: 'a', attempt: 2 } };
-    const pass = (of: FeedFrame) => feed.accept(of).length === 1;
+    const pass = (of: SharedFrame) => feed.accept(of).length === 1;
     expect(pass(piece('a', 1))).toBe(true);
     expect(pass(parseFeedMessage(Buffer.from(toFeedMessage(7, JSON.stringify(takeover)))))).toBe(true);
     expect(pass(piece('a', 1))).toBe(false);

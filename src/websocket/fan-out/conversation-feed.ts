@@ -1,80 +1,4 @@
-import type { ServerFrameOf } from '../../../protocol/messages.js';
-import type { DeltaFrame } from '../socket/delta-backlog.js';
-import { encodeUtf8Frame, payloadOf } from '../socket/frame-encoding.js';
-
-const NEWLINE = 0x0a;
-/** What stands before the type, which is the first member of every frame. */
-const TYPE_START = '{"type":"'.length;
-
-/** Who has written a piece of text: of the attempts at one run the last one alone may. */
-export interface Attempt {
-  runId: string;
-  attempt: number;
-}
-
-/** A frame on its way to the sockets of a conversation, which all get the same bytes. */
-export class FeedFrame {
-  private parsed: DeltaFrame | null | undefined;
-  private named: string | undefined;
-
-  /**
-   * @param seq of durable events
-   * @param bytes a whole WebSocket frame
-   * @param writtenBy of pieces of text
-   */
-  constructor(
-    readonly seq: number | undefined,
-    readonly bytes: Buffer,
-    readonly writtenBy?: Attempt,
-  ) {}
-
-  /** Read when the first socket needs it, once for all of them. */
-  get type(): string {
-    return (this.named ??= typeIn(payloadOf(this.bytes)));
-  }
-
-  /** The delta that it is, if it is one. Read when a socket needs it, once for all of them. */
-  get delta(): DeltaFrame | undefined {
-    this.parsed ??= this.readDelta();
-    return this.parsed ?? undefined;
-  }
-
-  /** The attempt that takes over with this frame, if one does. */
-  get takeover(): Attempt | undefined {
-    if (this.seq === undefined || this.type !== 'run.takeover') return undefined;
-    const { data } = JSON.parse(payloadOf(this.bytes).toString()) as ServerFrameOf<'run.takeover'>;
-    return { runId: data.run_id, attempt: data.attempt };
-  }
-
-  private readDelta(): DeltaFrame | null {
-    if (this.seq !== undefined || this.type !== 'message.delta') return null;
-    return JSON.parse(payloadOf(this.bytes).toString()) as DeltaFrame;
-  }
-}
-
-function typeIn(json: Buffer): string {
-  return json.toString('latin1', TYPE_START, json.indexOf('"', TYPE_START));
-}
-
-/**
- * What goes through Redis: the `seq` of a durable event, or run and attempt of a piece of text, or nothing; a newline;
- * the frame's JSON.
- */
-export function toFeedMessage(seq: number | undefined, json: string, writtenBy?: Attempt): string {
-  const head = writtenBy === undefined ? (seq ?? '') : `${writtenBy.runId}/${writtenBy.attempt}`;
-  return `${head}\n${json}`;
-}
-
-export function parseFeedMessage(message: Buffer): FeedFrame {
-  const end = message.indexOf(NEWLINE);
-  const bytes = encodeUtf8Frame(message.subarray(end + 1));
-  if (end <= 0) return new FeedFrame(undefined, bytes);
-  const head = message.toString('latin1', 0, end);
-  const slash = head.indexOf('/');
-  if (slash === -1) return new FeedFrame(Number(head), bytes);
-  const writtenBy = { runId: head.slice(0, slash), attempt: Number(head.slice(slash + 1)) };
-  return new FeedFrame(undefined, bytes, writtenBy);
-}
+import type { Attempt, SharedFrame } from '../socket/shared-frame.js';
 
 /**
  * Puts the frames of one conversation into the order of `seq`. Two nodes that store events one right after the other
@@ -86,12 +10,12 @@ export function parseFeedMessage(message: Buffer): FeedFrame {
 export class ConversationFeed {
   /** Of the last durable event that went out; no number is one more than it before the first. */
   private last = Number.NEGATIVE_INFINITY;
-  private waiting: FeedFrame[] = [];
+  private waiting: SharedFrame[] = [];
   /** The last attempt that has taken a run over. */
   private successor: Attempt | undefined;
 
   /** Takes a frame and returns those that may go out now, in order. */
-  accept(frame: FeedFrame): FeedFrame[] {
+  accept(frame: SharedFrame): SharedFrame[] {
     this.successor = frame.takeover ?? this.successor;
     if (this.isOvertaken(frame)) return [];
     if (this.waiting.length > 0) return this.acceptBehindGap(frame);
@@ -127,7 +51,7 @@ export class ConversationFeed {
   }
 
   /** Gives up on what is missing: whoever watches sees the hole in `seq` and asks for it. */
-  giveUp(): FeedFrame[] {
+  giveUp(): SharedFrame[] {
     const frames = inOrder(this.waiting);
     this.waiting = [];
     for (const { seq } of frames) if (seq !== undefined) this.last = Math.max(this.last, seq);
@@ -138,12 +62,12 @@ export class ConversationFeed {
     return Number.isFinite(this.last);
   }
 
-  private isOvertaken({ writtenBy }: FeedFrame): boolean {
+  private isOvertaken({ writtenBy }: SharedFrame): boolean {
     if (writtenBy === undefined || writtenBy.runId !== this.successor?.runId) return false;
     return writtenBy.attempt < this.successor.attempt;
   }
 
-  private acceptBehindGap(frame: FeedFrame): FeedFrame[] {
+  private acceptBehindGap(frame: SharedFrame): SharedFrame[] {
     if (frame.seq === undefined || frame.seq !== this.last + 1) {
       if (frame.seq === undefined || frame.seq > this.last) this.waiting.push(frame);
       return [];
@@ -158,7 +82,7 @@ export class ConversationFeed {
 }
 
 /** Durable events by `seq`; the frames between them stay behind the event that they came after. */
-function inOrder(frames: readonly FeedFrame[]): FeedFrame[] {
+function inOrder(frames: readonly SharedFrame[]): SharedFrame[] {
   let seq = 0;
   return frames
     .map((frame) => ({ frame, place: (seq = frame.seq ?? seq) }))

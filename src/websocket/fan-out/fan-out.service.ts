@@ -7,7 +7,8 @@ import { RedisService } from '../../redis/redis.service.js';
 import { frameJson, type AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { ConnectionRegistry } from '../connections/connection.registry.js';
 import { ConversationChannel, type MissedReader } from './conversation-channel.js';
-import { type Attempt, toFeedMessage } from './conversation-feed.js';
+import { toFeedMessage } from './feed-message.js';
+import type { Attempt } from '../socket/shared-frame.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 import type { Subscription } from './subscription.js';
 

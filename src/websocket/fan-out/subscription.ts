@@ -1,12 +1,12 @@
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
-import type { FeedFrame } from './conversation-feed.js';
+import type { SharedFrame } from '../socket/shared-frame.js';
 
 /** Frames held back for one socket while it catches up; a socket that has more is told to connect again. */
 const MAX_HELD_FRAMES = 2000;
 
 /** One socket's view of one conversation: held back until what came before has been sent. */
 export class Subscription {
-  private held: FeedFrame[] | undefined = [];
+  private held: SharedFrame[] | undefined = [];
   private lastSeq = 0;
 
   constructor(
@@ -14,7 +14,7 @@ export class Subscription {
     private readonly onCaughtUp: (seq: number) => void,
   ) {}
 
-  deliver(frame: FeedFrame): void {
+  deliver(frame: SharedFrame): void {
     if (this.held !== undefined) {
       if (this.held.length >= MAX_HELD_FRAMES) this.socket.endWith('slow_consumer');
       else this.held.push(frame);

@@ -5,7 +5,7 @@ import type { AppError } from '../../errors/app-error.js';
 import { newTraceId, toProblem } from '../../errors/problem.js';
 import type { UserContext } from '../../identity/user-context.js';
 import { timestamp } from './clock.js';
-import type { FeedFrame } from '../fan-out/conversation-feed.js';
+import type { SharedFrame } from './shared-frame.js';
 import { DeltaBacklog } from './delta-backlog.js';
 import { encodeTextFrame } from './frame-encoding.js';
 import type { FrameReply } from './frame-reply.js';
@@ -142,7 +142,7 @@ export class AuthenticatedSocket extends WebSocket {
   }
 
   /** Sends a frame of a conversation. While the network takes nothing, deltas wait and become one. */
-  sendShared(frame: FeedFrame): void {
+  sendShared(frame: SharedFrame): void {
     if (this.backlog === undefined && !this.raw.writableNeedDrain) {
       this.sendEncoded(frame.type, frame.bytes);
       return;
