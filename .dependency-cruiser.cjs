@@ -1,22 +1,38 @@
 /**
- * Which file may import which. The rooms of src stand in tiers: an import goes down or stays level, never up.
+ * Which file may import which. The rooms of src stand in tiers and the wings of a room in an order: an import goes down,
+ * never up and never aside, so that no circle of folders can form.
  * Run with `depcruise --config .dependency-cruiser.cjs src protocol client web migrations`.
  */
 
-/** Upper tiers first; the rooms of one tier may know each other, without a cycle. */
+/** Upper tiers first. Rooms of one tier do not know each other. */
 const TIERS = [
-  ['health', 'admin', 'api-docs'],
+  ['admin', 'api-docs', 'health'],
+  ['auth/legacy'],
   ['chat'],
   ['websocket'],
   ['auth'],
-  ['ticket', 'session'],
-  ['config', 'identity', 'errors', 'redis', 'database', 'resilience', 'observability', 'rollout'],
+  ['responder', 'ticket', 'session'],
+  ['rollout'],
+  ['audit'],
+  ['database', 'redis'],
+  ['resilience'],
+  ['errors'],
+  ['observability'],
+  ['config', 'identity'],
 ];
+
+/** The wings of a room, likewise. The files beside them put the room together: they know its wings, no wing knows them. */
+const WINGS = {
+  chat: [['catch-up'], ['answers'], ['runs'], ['history']],
+  websocket: [['drain'], ['upgrade'], ['fan-out'], ['connections'], ['frames'], ['socket']],
+  responder: [['builtin', 'ollama'], ['contract']],
+};
 
 const SPEC = '\\.spec\\.tsx?$';
 /** What puts the program together stands in src itself, above every room. */
 const ROOT_FILES = '^src/[^/]+\\.ts$';
-const DATA_SOURCE = '^src/database/data-source\\.ts$';
+/** The list of all rows' classes: see `src/entities.ts`. */
+const ENTITY_LIST = '^src/entities\\.ts$';
 const JWT_HOMES = '^src/auth/(unified-authentication\\.service|auth\\.module)\\.ts$';
 
 const rooms = (names) => `^src/(${names.join('|')})/`;
@@ -28,18 +44,36 @@ function never(name, comment, from, to) {
   return { name, comment, severity: 'error', from: { path: from.path, pathNot: exempt }, to };
 }
 
-const tierRules = TIERS.slice(1).map((tier, index) => {
-  const above = TIERS.slice(0, index + 1).flat();
-  const target = { path: [rooms(above), ROOT_FILES] };
-  return never(
-    `tier-${tier[0]}`,
-    `${tier.join(', ')} may not know ${above.join(', ')}`,
-    { path: rooms(tier) },
-    target,
+/** Of each folder of an order: no import of what stands above it or beside it. `inside` is the path before the names. */
+function orderRules(name, order, inside, above) {
+  const pathOf = (folder) => `^${inside}${folder}/`;
+  return order.flatMap((level, index) =>
+    level.map((folder) => {
+      const forbidden = [...order.slice(0, index).flat(), ...level.filter((other) => other !== folder)];
+      // A room that stands inside another one's folder is a room of its own.
+      const own = order.flat().filter((other) => other.startsWith(`${folder}/`));
+      return never(
+        name,
+        `${inside}${folder} may not know ${[...forbidden, 'what puts them together'].join(', ')}`,
+        { path: pathOf(folder), except: own.map(pathOf) },
+        // The room's own files are below a room that stands inside its folder.
+        { path: [...forbidden.map(pathOf), ...above] },
+      );
+    }),
   );
-});
+}
 
-const roomList = TIERS.flat().join('|');
+const tierRules = orderRules('tier', TIERS, 'src/', [ROOT_FILES]);
+const wingRules = Object.entries(WINGS).flatMap(([room, order]) =>
+  orderRules('wing', order, `src/${room}/`, [`^src/${room}/[^/]+\\.ts$`]),
+);
+
+const roomList = TIERS.flat()
+  .filter((room) => !room.includes('/'))
+  .join('|');
+const wingedRooms = Object.entries(WINGS).map(
+  ([room, order]) => `${room}/(?!(${order.flat().join('|')})/|[^/]+\\.ts$)`,
+);
 
 module.exports = {
   forbidden: [
@@ -71,25 +105,32 @@ module.exports = {
     ),
 
     // 2. The tiers.
-    ...tierRules.map((rule) =>
-      rule.name === `tier-${TIERS.at(-1)[0]}`
-        ? // The data source lists the entities of every room; a row imports nothing upward.
-          { ...rule, from: { ...rule.from, pathNot: [...rule.from.pathNot, DATA_SOURCE] } }
-        : rule,
-    ),
+    ...tierRules,
+    ...wingRules,
+    {
+      name: 'no-folder-circle',
+      comment: 'types included',
+      severity: 'error',
+      scope: 'folder',
+      from: { path: '^src' },
+      to: { circular: true },
+    },
     never(
-      'data-source-entities',
-      'from the upper tiers the data source takes entities only',
-      { path: DATA_SOURCE },
-      {
-        path: [rooms(TIERS.slice(0, -1).flat()), ROOT_FILES],
-        pathNot: '\\.entity\\.ts$',
-      },
+      'entity-list-lists',
+      'the list of entities imports entities',
+      { path: ENTITY_LIST },
+      { path: '^src/', pathNot: ['\\.entity\\.ts$', '^src/database/data-source\\.ts$'] },
     ),
     never(
       'room-without-tier',
       'a new room is given its tier in .dependency-cruiser.cjs',
       { path: `^src/(?!(${roomList})/|[^/]+\\.ts$)` },
+      {},
+    ),
+    never(
+      'wing-without-place',
+      'a new wing of a room is given its place in .dependency-cruiser.cjs',
+      { path: `^src/(${wingedRooms.join('|')})` },
       {},
     ),
     never(
@@ -145,7 +186,7 @@ module.exports = {
       'one-decider',
       'who reports a decision about a credential has made one',
       { path: '^src/', except: [JWT_HOMES] },
-      { path: '^src/auth/auth-report\\.ts$' },
+      { path: '^src/auth/auth-report\\.service\\.ts$' },
     ),
 
     // 4. Engines behind stores, stores inside their room.
@@ -167,13 +208,13 @@ module.exports = {
     never(
       'stores-stay-home',
       'another room asks the service',
-      { path: '^src/([^/]+)/', except: [DATA_SOURCE] },
+      { path: '^src/([^/]+)/' },
       { path: '^src/.+\\.(store|entity)\\.ts$', pathNot: '^src/$1/' },
     ),
     never(
       'stores-stay-home-root',
       'the root wires modules',
-      { path: ROOT_FILES },
+      { path: ROOT_FILES, except: [ENTITY_LIST] },
       { path: '\\.(store|entity)\\.ts$' },
     ),
 
@@ -194,28 +235,6 @@ module.exports = {
         path: '\\.service\\.ts$',
         pathNot: '^src/(config|redis|database|resilience|observability)/',
       },
-    ),
-    never(
-      'ticket-session-auth',
-      'ticket and session know neither each other nor auth',
-      { path: '^src/ticket/' },
-      {
-        path: '^src/(session|auth)/',
-      },
-    ),
-    never(
-      'session-ticket-auth',
-      'ticket and session know neither each other nor auth',
-      { path: '^src/session/' },
-      {
-        path: '^src/(ticket|auth)/',
-      },
-    ),
-    never(
-      'websocket-knows-no-chat',
-      'sockets carry frames',
-      { path: '^src/websocket/' },
-      { path: '^src/chat/' },
     ),
   ],
   options: {
