@@ -104,11 +104,11 @@ export const FAULTS: readonly Fault[] = [
     'src/websocket/jwt-check.ts': `import { JwtService } from '@nestjs/jwt'; export const check = new JwtService();`,
   }),
   fault('a second place that decides about a credential', 'one-decider', {
-    'src/auth/auth-report.service.ts': `export class AuthReport { success(path: string): string { return path; } }`,
+    'src/auth/auth-report.service.ts': `export class AuthReportService { success(path: string): string { return path; } }`,
     'src/auth/magic-link.service.ts': `
-      import type { AuthReport } from './auth-report.service.js';
+      import type { AuthReportService } from './auth-report.service.js';
       export class MagicLinkService {
-        constructor(private readonly outcome: AuthReport) {}
+        constructor(private readonly outcome: AuthReportService) {}
         admit(): string { return this.outcome.success('link'); }
       }`,
   }),

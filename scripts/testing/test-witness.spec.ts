@@ -21,8 +21,8 @@ const PRIMITIVES = [
 /** Every path decided, both ways, by the one service, which asked for all that it needs. */
 const COMPLETE: Sighting[] = [
   ...PATHS.flatMap((path) => [
-    { primitive: 'AuthReport.success', path, outcome: 'accepted' as const, ...THE_ONE, count: 2 },
-    { primitive: 'AuthReport.refusal', path, outcome: 'refused' as const, ...THE_ONE, count: 1 },
+    { primitive: 'AuthReportService.success', path, outcome: 'accepted' as const, ...THE_ONE, count: 2 },
+    { primitive: 'AuthReportService.refusal', path, outcome: 'refused' as const, ...THE_ONE, count: 1 },
   ]),
   ...PRIMITIVES.map((primitive) => ({ primitive, ...THE_ONE, count: 1 })),
 ];
@@ -36,9 +36,9 @@ describe('judge', () => {
 
   it('names who decides beside it, once, with file and path', () => {
     const stranger = { caller: 'FastPath', file: 'src/chat/fast.ts', count: 3 };
-    const decision = { primitive: 'AuthReport.success', path: 'http', outcome: 'accepted' as const };
+    const decision = { primitive: 'AuthReportService.success', path: 'http', outcome: 'accepted' as const };
     expect(faultsWith({ ...decision, ...stranger }, { ...decision, ...stranger })).toEqual([
-      'FastPath (src/chat/fast.ts) calls AuthReport.success of path "http"',
+      'FastPath (src/chat/fast.ts) calls AuthReportService.success of path "http"',
     ]);
     expect(faultsWith({ primitive: 'JwtService.verify', ...stranger })).toEqual([
       'FastPath (src/chat/fast.ts) calls JwtService.verify',
@@ -52,7 +52,7 @@ describe('judge', () => {
 
   it('lets the heartbeat ask for a session, and nothing else', () => {
     const heartbeat = {
-      caller: 'Heartbeat',
+      caller: 'HeartbeatService',
       file: 'src/websocket/connections/heartbeat.service.ts',
       count: 9,
     };

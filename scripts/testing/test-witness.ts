@@ -54,7 +54,7 @@ const WATCHED = [
 /** Who else may call, because what follows lets nobody in. Closed: a new row needs as good a reason. */
 const OTHERS = [
   {
-    caller: 'Heartbeat',
+    caller: 'HeartbeatService',
     primitives: ['SessionService.touch', 'SessionService.check'],
     reason: 'asks whether a socket that was admitted must go',
   },
@@ -69,12 +69,12 @@ const OTHERS = [
     reason: 'compares for the one service, which decides',
   },
   {
-    caller: 'OldTokens',
+    caller: 'OldTokenService',
     primitives: ['SessionService.check', 'SessionService.touch'],
     reason: 'finds the session of an old token for the one service, which decides',
   },
   {
-    caller: 'LegacyCredentials',
+    caller: 'LegacyCredentialsService',
     primitives: ['SessionService.touch', 'SessionService.touchById'],
     reason: 'finds the session of an old credential for the one service, which decides',
   },

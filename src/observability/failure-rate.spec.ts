@@ -4,7 +4,7 @@ import { AppLogger } from './logger.js';
 
 const MINUTE_MS = 60_000;
 
-describe('FailureRate', () => {
+describe('FailureRateService', () => {
   let lines: Record<string, unknown>[];
   let rate: FailureRateService;
 

@@ -102,7 +102,7 @@ export const LIMIT_LABELS = [
 export type LimitLabel = (typeof LIMIT_LABELS)[number];
 
 /**
- * Every value that a label can have, where the list is closed here; paths are those of `AuthReport`, flags and legacy
+ * Every value that a label can have, where the list is closed here; paths are those of `AuthReportService`, flags and legacy
  * methods those of the flags, frame types those of the protocol.
  */
 export const LABEL_VALUES: Readonly<Record<string, readonly string[]>> = {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { AppLogger } from './logger.js';
 import { RefusalLogService } from './refusal-log.service.js';
 
-describe('RefusalLog', () => {
+describe('RefusalLogService', () => {
   let lines: Record<string, unknown>[];
   let refusals: RefusalLogService;
 

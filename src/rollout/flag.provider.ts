@@ -15,7 +15,7 @@ import { isOnFor } from './flag-share.js';
 import { FLAG_NAMES, type FlagName, isFlagName } from '../config/flags.js';
 
 /**
- * The flags as this node has them, for OpenFeature and for `FeatureFlags`: one evaluation with two doors, because
+ * The flags as this node has them, for OpenFeature and for `FeatureFlagService`: one evaluation with two doors, because
  * OpenFeature's is asynchronous and an upgrade asks several times.
  */
 @Injectable()

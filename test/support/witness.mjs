@@ -72,13 +72,13 @@ for (const method of ['verify', 'verifySync'])
   watch(argon2, method, 'src/auth/password.js', () => ({ primitive: `argon2.${method}` }));
 
 const { JwtService } = await import('@nestjs/jwt');
-const { AuthReport } = await import(`${DIST}src/auth/auth-report.service.js`);
+const { AuthReportService } = await import(`${DIST}src/auth/auth-report.service.js`);
 const { SessionService } = await import(`${DIST}src/session/session.service.js`);
 const { TicketService } = await import(`${DIST}src/ticket/ticket.service.js`);
 
 for (const [method, outcome] of Object.entries({ success: 'accepted', refusal: 'refused' }))
-  watch(AuthReport.prototype, method, 'src/auth/auth-report.service.js', ([path]) => ({
-    primitive: `AuthReport.${method}`,
+  watch(AuthReportService.prototype, method, 'src/auth/auth-report.service.js', ([path]) => ({
+    primitive: `AuthReportService.${method}`,
     path,
     outcome,
   }));
