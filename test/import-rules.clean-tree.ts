@@ -8,10 +8,12 @@ export const CLEAN: Tree = {
   `,
   'src/app.module.ts': `
     import { readConfig } from './config/config.js';
-    import { dataSource } from './database/data-source.js';
+    import { createDataSource } from './database/data-source.js';
+    import { ENTITIES } from './entities.js';
     import { UnifiedAuthenticationService } from './auth/unified-authentication.service.js';
     import { AuthController } from './auth/auth.controller.js';
-    export const wiring = [readConfig, dataSource, UnifiedAuthenticationService, AuthController];
+    import { CHAT } from './chat/chat.module.js';
+    export const wiring = [CHAT, readConfig, createDataSource(ENTITIES), UnifiedAuthenticationService, AuthController];
   `,
   'src/config/config.ts': `
     export function readConfig(): string | undefined {
@@ -68,10 +70,26 @@ export const CLEAN: Tree = {
     @Entity('users')
     export class UserEntity { @Column('text') email!: string }
   `,
+  'src/entities.ts': `
+    import { UserEntity } from './auth/user.entity.js';
+    export const ENTITIES = [UserEntity];
+  `,
   'src/database/data-source.ts': `
     import { DataSource } from 'typeorm';
-    import { UserEntity } from '../auth/user.entity.js';
-    export const dataSource = new DataSource({ type: 'postgres', entities: [UserEntity] });
+    export const createDataSource = (entities: (new () => object)[]): DataSource =>
+      new DataSource({ type: 'postgres', entities });
+  `,
+  'src/chat/history/message.store.ts': `
+    import type { DataSource } from 'typeorm';
+    export class MessageStore { constructor(readonly database: DataSource) {} }
+  `,
+  'src/chat/runs/run.store.ts': `
+    import { MessageStore } from '../history/message.store.js';
+    export class RunStore { constructor(readonly messages: MessageStore) {} }
+  `,
+  'src/chat/chat.module.ts': `
+    import { RunStore } from './runs/run.store.js';
+    export const CHAT = [RunStore];
   `,
   'client/src/chat-client.ts': `
     import { CLOSE_CODES } from '../../protocol/close-codes.js';

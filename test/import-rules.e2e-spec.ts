@@ -64,7 +64,7 @@ describe('the import and syntax rules', () => {
   });
 
   test.each(FAULTS.map((fault) => [fault.title, fault] as const))('find %s', (_title, fault) => {
-    const file = Object.keys(fault.files).at(-1) ?? '';
+    const file = fault.at ?? Object.keys(fault.files).at(-1) ?? '';
     const found = findings[changesCleanTree(fault) ? 1 : 0] ?? new Set();
     expect([...found]).toContain(`${fault.rule}: ${file}`);
   });

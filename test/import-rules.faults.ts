@@ -3,13 +3,15 @@ import { CLEAN, type Tree } from './import-rules.clean-tree.js';
 export interface Fault {
   /** What somebody might do. */
   readonly title: string;
-  /** The rule that must find it, in the last file of `files`. */
+  /** The rule that must find it. */
   readonly rule: string;
+  /** Where it must find it: the last file of `files`, unless another place is named. */
+  readonly at?: string;
   readonly files: Tree;
 }
 
-function fault(title: string, rule: string, files: Tree): Fault {
-  return { title, rule, files };
+function fault(title: string, rule: string, files: Tree, at?: string): Fault {
+  return { title, rule, files, ...(at === undefined ? {} : { at }) };
 }
 
 /** The one service itself, gone wrong: a session that is not read, and a failure that lets people in. */
@@ -59,29 +61,65 @@ export const FAULTS: readonly Fault[] = [
     'src/errors/random.ts': `import fc from 'fast-check'; export const random = fc;`,
   }),
 
-  // 2. The tiers.
-  fault('a leaf that knows authentication', 'tier-config', {
+  // 2. The tiers and the wings.
+  fault('a leaf that knows authentication', 'tier', {
     'src/errors/guess.ts': `export { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';`,
   }),
-  fault('a ticket that knows sockets', 'tier-ticket', {
-    'src/websocket/socket.ts': `export const socket = 1;`,
-    'src/ticket/push.service.ts': `export { socket } from '../websocket/socket.js';`,
+  fault('a ticket that knows sockets', 'tier', {
+    'src/websocket/socket/socket.ts': `export const socket = 1;`,
+    'src/ticket/push.service.ts': `export { socket } from '../websocket/socket/socket.js';`,
   }),
-  fault('authentication that knows chat', 'tier-auth', {
-    'src/chat/greeting.ts': `export const greeting = 'hello';`,
-    'src/auth/greeter.service.ts': `export { greeting } from '../chat/greeting.js';`,
+  fault('tickets that know sessions, beside them', 'tier', {
+    'src/ticket/owner.service.ts': `export { SessionService } from '../session/session.service.js';`,
   }),
-  fault('sockets that know the health room', 'tier-websocket', {
+  fault('authentication that knows chat', 'tier', {
+    'src/auth/greeter.service.ts': `export { CHAT } from '../chat/chat.module.js';`,
+  }),
+  fault('authentication that knows the old ways', 'tier', {
+    'src/auth/legacy/old-token.ts': `export { AuthController } from '../auth.controller.js';`,
+    'src/auth/token-form.ts': `export { AuthController } from './legacy/old-token.js';`,
+  }),
+  fault('sockets that know chat', 'tier', {
+    'src/websocket/socket/talk.ts': `export { CHAT } from '../../chat/chat.module.js';`,
+  }),
+  fault('sockets that know the health room', 'tier', {
     'src/health/beat.ts': `export const beat = 1;`,
-    'src/websocket/pulse.ts': `export { beat } from '../health/beat.js';`,
+    'src/websocket/socket/pulse.ts': `export { beat } from '../../health/beat.js';`,
   }),
-  fault('chat that knows the root', 'tier-chat', { 'src/chat/root.ts': `import '../app.module.js';` }),
-  fault('a data source that takes more than entities', 'data-source-entities', {
-    'src/database/data-source.ts': `${CLEAN['src/database/data-source.ts'] ?? ''}
-      export { AuthController } from '../auth/auth.controller.js';`,
+  fault('chat that knows the root', 'tier', { 'src/chat/root.ts': `import '../app.module.js';` }),
+  fault('a database that knows a row', 'tier', {
+    'src/database/rows.ts': `export { UserEntity } from '../auth/user.entity.js';`,
+  }),
+  fault('a wing that knows the one above it', 'wing', {
+    'src/chat/history/latest.store.ts': `export { RunStore } from '../runs/run.store.js';`,
+  }),
+  fault('a wing that knows what puts the room together', 'wing', {
+    'src/chat/runs/all.ts': `export { CHAT } from '../chat.module.js';`,
+  }),
+  fault('wings of one level that know each other', 'wing', {
+    'src/responder/ollama/line.ts': `export const line = 1;`,
+    'src/responder/builtin/copy.ts': `export { line } from '../ollama/line.js';`,
+  }),
+  fault(
+    'three folders in a circle',
+    'no-folder-circle',
+    {
+      'src/errors/text.ts': `export const text = 'text';`,
+      'src/config/keyword.ts': `export { text } from '../errors/text.js';`,
+      'src/observability/level.ts': `export { text } from '../config/keyword.js';`,
+      'src/errors/codes.ts': `export { text } from '../observability/level.js';`,
+    },
+    'src/errors',
+  ),
+  fault('a list of entities that holds more', 'entity-list-lists', {
+    'src/entities.ts': `${CLEAN['src/entities.ts'] ?? ''}
+      export { AuthController } from './auth/auth.controller.js';`,
   }),
   fault('a room without a tier', 'room-without-tier', {
     'src/utils/strings.ts': `export { readConfig } from '../config/config.js';`,
+  }),
+  fault('a wing without a place', 'wing-without-place', {
+    'src/chat/helpers/strings.ts': `export { RunStore } from '../runs/run.store.js';`,
   }),
   fault('a protocol that imports the server', 'protocol-imports-nothing', {
     'protocol/extra.ts': `export type { UserContext } from '../src/identity/user-context.js';`,
@@ -140,16 +178,6 @@ export const FAULTS: readonly Fault[] = [
   }),
   fault('a store that calls a service', 'store-below-service', {
     'src/session/upward.store.ts': `export { SessionService } from './session.service.js';`,
-  }),
-  fault('a ticket that reads sessions', 'ticket-session-auth', {
-    'src/ticket/reader.service.ts': `export { SessionService } from '../session/session.service.js';`,
-  }),
-  fault('a session that knows authentication', 'session-ticket-auth', {
-    'src/session/verify.service.ts': `export { UnifiedAuthenticationService } from '../auth/unified-authentication.service.js';`,
-  }),
-  fault('sockets that know chat', 'websocket-knows-no-chat', {
-    'src/chat/topic.ts': `export const topic = 'x';`,
-    'src/websocket/topic.ts': `export { topic } from '../chat/topic.js';`,
   }),
 
   // 6. One home for each fact.
