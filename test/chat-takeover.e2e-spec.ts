@@ -25,6 +25,21 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.stop());
 
+/** Asks until `writer` is the node that writes: a sweep of another node may take a run first. */
+async function askWriter(writer: TestNode, chat: Chat, content: string): Promise<AcceptedMessage> {
+  for (let tries = 0; tries < 10; tries++) {
+    const accepted = await ask(chat, content);
+    const taken = 'SELECT node FROM runs WHERE id = $1 AND node IS NOT NULL';
+    const row = await eventually(
+      async () => (await cluster.sql<{ node: string }>(taken, [accepted.run_id]))[0],
+      'a node that takes the run',
+    );
+    if (row.node === writer.name) return accepted;
+    await chat.socket.send('run.cancel', { run_id: accepted.run_id });
+  }
+  throw new Error(`${writer.name} took none of ten runs`);
+}
+
 describe('when the node that writes dies', () => {
   // One death for all of them: each costs a start of a node and a lease.
   let doomed: TestNode;
@@ -60,7 +75,7 @@ describe('when the node that writes dies', () => {
     content: string,
     frames: number,
   ): Promise<Writing> {
-    const run = await ask(asking, content);
+    const run = await askWriter(doomed, asking, content);
     if (frames === 0) await watcher.next('tool.result');
     for (let frame = 0; frame < frames; frame++) await watcher.next('message.delta');
     return { chat: { ...asking, node: cluster.node }, watcher, run };
@@ -95,7 +110,7 @@ describe('of the nodes that write', () => {
     const frozen = await cluster.addNode();
     const chat = await aChat(frozen, alice);
     const watcher = await watch(chat, cluster.node);
-    const { run_id } = await ask(chat, 'count to 100');
+    const { run_id } = await askWriter(frozen, chat, 'count to 100');
     for (let frames = 0; frames < 5; frames++) await watcher.next('message.delta');
     frozen.signal('SIGSTOP');
     await watcher.next('run.takeover');
@@ -103,7 +118,7 @@ describe('of the nodes that write', () => {
     const end = await endOf(watcher, run_id);
     let length = 0;
     for (const frame of watcher.frames) {
-      if (frame.type !== 'message.delta') continue;
+      if (frame.type !== 'message.delta' || frame.data.run_id !== run_id) continue;
       expect(frame.data.offset).toBe(length);
       length += frame.data.text.length;
     }
@@ -160,7 +175,7 @@ describe('when the node that writes is stopped', () => {
     const leaving = await cluster.addNode();
     const chat = await aChat(leaving, alice);
     const watcher = await watch(chat, cluster.node);
-    const { run_id } = await ask(chat, 'count to 70');
+    const { run_id } = await askWriter(leaving, chat, 'count to 70');
     await watcher.next('message.delta');
     const exit = leaving.stop();
     const takeover = await watcher.next('run.takeover', () => true, 3000);
