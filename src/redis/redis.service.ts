@@ -80,6 +80,11 @@ export class RedisService implements OnApplicationShutdown {
     return this.subscriptions;
   }
 
+  /** Calls `listener` when the connection of the subscriptions is lost: from now on messages are missed. */
+  onListeningLost(listener: () => void): void {
+    this.subscriptions.on('close', listener);
+  }
+
   /**
    * Calls `listener` whenever the subscriptions are there again after they were away, during which nothing reached us.
    * @param listener gets the time since when that was so, in milliseconds since the epoch

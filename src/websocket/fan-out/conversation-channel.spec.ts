@@ -105,6 +105,32 @@ describe('ConversationChannel', () => {
     expect(sent).toEqual([5, 6, 7, 8]);
   });
 
+  it('holds back what comes after the connection was lost until what was missed has been read', async () => {
+    watch(5);
+    say(6);
+    channel.hold();
+    log = [event(7)];
+    say(8);
+    expect(sent).toEqual([6]);
+    await channel.recover(1000);
+    expect(sent).toEqual([6, 7, 8]);
+  });
+
+  it('goes on holding back when the connection is lost once more while it reads', async () => {
+    watch(5);
+    say(6);
+    channel.hold();
+    log = [event(7)];
+    const recovered = channel.recover(1000);
+    channel.hold();
+    await recovered;
+    say(9);
+    expect(sent).toEqual([6, 7]);
+    log = [event(8)];
+    await channel.recover(1000);
+    expect(sent).toEqual([6, 7, 8, 9]);
+  });
+
   it('asks by the time where no event has told how far it is', async () => {
     watch();
     log = [event(3), notice];

@@ -23,8 +23,10 @@ export class ConversationChannel {
   private readonly subscriptions = new Map<AuthenticatedSocket, Subscription>();
   private readonly feed = new ConversationFeed();
   private gapTimer: NodeJS.Timeout | undefined;
-  /** Frames that came while what was missed before them is read. */
+  /** Frames that wait until what was missed before them has been read. */
   private arrived: SharedFrame[] | undefined;
+  private isRecovering = false;
+  private isLost = false;
 
   constructor(
     private readonly conversationId: string,
@@ -64,20 +66,32 @@ export class ConversationChannel {
   }
 
   /**
-   * The connection to Redis was away: reads from the log what was said meanwhile.
+   * The connection to Redis is lost. What comes once it is there again waits for `recover`: a piece of text in front of
+   * what was missed would leave a hole in the text that the sockets hold.
+   */
+  hold(): void {
+    this.isLost = true;
+    this.arrived ??= [];
+  }
+
+  /**
+   * The connection to Redis was lost: reads from the log what was said meanwhile.
    * @param sinceMs when it was last known to be there, in milliseconds since the epoch
    */
   async recover(sinceMs: number): Promise<void> {
-    if (this.arrived !== undefined) return;
-    this.arrived = [];
+    if (this.isRecovering) return;
+    this.isRecovering = true;
+    this.isLost = false;
+    const arrived = (this.arrived ??= []);
     const { lastSeq } = this.feed;
     try {
       await this.read(
         lastSeq === undefined ? { sinceMs } : { fromSeq: lastSeq + 1, toSeq: lastSeq + MAX_WAITING_FRAMES },
       );
     } finally {
-      const { arrived } = this;
-      this.arrived = undefined;
+      this.isRecovering = false;
+      // Lost once more while it read: the next recovery lets go of what comes.
+      this.arrived = this.isLost ? [] : undefined;
       for (const frame of arrived) this.accept(frame);
     }
   }

@@ -42,6 +42,9 @@ export class FanOutService implements OnModuleInit {
       const channelName = name.toString();
       if (channelName.startsWith(prefix)) this.receive(channelName.slice(prefix.length), message);
     });
+    this.redis.onListeningLost(() => {
+      for (const channel of this.channels.values()) channel.hold();
+    });
     this.redis.onListeningAgain((sinceMs) =>
       background(this.recover(sinceMs), this.logger, 'fanout.recover_failed'),
     );
