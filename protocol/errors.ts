@@ -35,6 +35,7 @@ export const ERRORS = {
   credentials_invalid: row(401, 'E-mail or password is wrong', 'none'),
   refresh_reused: row(401, 'Refresh token used before', 'none'),
   registration_closed: row(403, 'Registration is closed', 'none'),
+  email_taken: row(409, 'E-mail address has an account already', 'none'),
   multiple_credentials: row(400, 'More than one credential', 'none'),
   auth_method_disabled: row(403, 'Authentication method is switched off', 'none'),
   ticket_missing: row(403, 'WebSocket ticket missing', 'new_ticket'),

@@ -39,7 +39,7 @@ async function start(config: Config, logger: AppLogger): Promise<NestFastifyAppl
   );
   configureHttp(app, config);
   app.useWebSocketAdapter(app.get(UpgradeAdapter));
-  await serveWebPage(app, logger);
+  await serveWebPage(app, config, logger);
   serveApiDocs(app);
   await app.listen(config.port, config.host);
   const { port } = app.getHttpServer().address() as { port: number };

@@ -2,16 +2,35 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Config } from './config/config.js';
 import type { AppLogger } from './observability/logger.js';
 
 /** Where the build puts the page: beside the compiled server. */
 const WEB_ROOT = fileURLToPath(new URL('../web', import.meta.url));
 
-const PAGE_POLICY =
-  "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
+/** The page loads and reaches nothing but its own server: an injected script has nowhere to send what it finds. */
+function pagePolicy(publicUrl: string): string {
+  const sockets = new URL(publicUrl).origin.replace(/^http/, 'ws');
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    `connect-src 'self' ${sockets}`,
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+}
 
 /** Serves the chat page. Each file is a route of its own, so that no other address is swallowed. */
-export async function serveWebPage(app: NestFastifyApplication, logger: AppLogger): Promise<void> {
+export async function serveWebPage(
+  app: NestFastifyApplication,
+  { publicUrl }: Config,
+  logger: AppLogger,
+): Promise<void> {
+  const policy = pagePolicy(publicUrl);
   if (!existsSync(join(WEB_ROOT, 'index.html'))) {
     logger.warn('web.not_built', { detail: 'the chat page is missing: npm run build makes it' });
     return;
@@ -24,7 +43,7 @@ export async function serveWebPage(app: NestFastifyApplication, logger: AppLogge
     setHeaders: (reply, path) => {
       const isHashed = path.includes('/assets/');
       reply.header('cache-control', isHashed ? 'public, max-age=31536000, immutable' : 'no-cache');
-      if (path.endsWith('.html')) reply.header('content-security-policy', PAGE_POLICY);
+      if (path.endsWith('.html')) reply.header('content-security-policy', policy);
     },
   });
 }

@@ -9,7 +9,7 @@ export const SIGN_IN_OPERATIONS: Operations = {
     summary: 'Make an account',
     description: 'While the operator has set `REGISTRATION=open`.',
     answers: { 201: { description: 'The account is there: sign in next', schema: newUser } },
-    failures: ['registration_closed', { code: 'validation_failed', status: 409 }],
+    failures: ['registration_closed', 'email_taken'],
   },
   'POST /auth/login': {
     tag: 'Sign-in',

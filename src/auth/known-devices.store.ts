@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { clientNetwork } from '../identity/client-network.js';
 import { redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
 
@@ -48,7 +49,7 @@ export function accountDigest(account: string): string {
 }
 
 export function deviceDigest(account: string, { address, userAgent }: Device): string {
-  return digestOf([account, address, userAgent]);
+  return digestOf([account, clientNetwork(address), userAgent]);
 }
 
 function keyOf(account: string): string {

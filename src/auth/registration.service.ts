@@ -33,8 +33,7 @@ export class RegistrationService {
   ) {}
 
   /**
-   * @throws {AppError} `registration_closed`; `validation_failed` for a common password or an e-mail address that is
-   * taken; `rate_limited` by network address and by e-mail address.
+   * @throws {AppError} `registration_closed`; `validation_failed` for a common password; `email_taken`; `rate_limited` by network address and by e-mail address.
    */
   async register(registration: Registration): Promise<User> {
     const { email, password, displayName, address, onLimit } = registration;
@@ -50,7 +49,7 @@ export class RegistrationService {
       passwordHash: await this.hash(password, address),
     };
     if (!(await this.users.create(user))) {
-      throw new AppError('validation_failed', { detail: '"email" has an account already', status: 409 });
+      throw new AppError('email_taken', { detail: 'this address has an account: sign in' });
     }
     return toUser(user);
   }

@@ -6,7 +6,7 @@ import {
   HealthIndicatorService,
 } from '@nestjs/terminus';
 import type { FastifyReply } from 'fastify';
-import { ResponderInfo } from '../identity/responder-info.js';
+import { Responder } from '../responder/contract/responder.js';
 import { Public, Unlimited } from '../identity/public.decorator.js';
 import { ConnectionRegistry } from '../websocket/connections/connection.registry.js';
 import { UpgradeGateService } from '../websocket/upgrade/upgrade-gate.service.js';
@@ -21,7 +21,7 @@ export class HealthController {
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
     private readonly probe: DependencyProbeService,
-    private readonly responder: ResponderInfo,
+    private readonly responder: Responder,
     private readonly registry: ConnectionRegistry,
     private readonly gate: UpgradeGateService,
   ) {}

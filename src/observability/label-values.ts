@@ -89,9 +89,12 @@ const SERVER_FRAMES: Record<ServerFrameType, true> = {
 /** Types of the frames that leave. `other` is one that a node of a later build has published. */
 export const SENT_FRAME_TYPES: readonly string[] = [...Object.keys(SERVER_FRAMES), 'other'];
 
-/** Limits whose refusals are reported by themselves; those of a credential are reported with the decision about it. */
+/** Every limit that may refuse something. */
 export const LIMIT_LABELS = [
   'requests',
+  'upgrades',
+  'logins',
+  'failed_logins',
   'messages',
   'registrations',
   'registrations_of_email',

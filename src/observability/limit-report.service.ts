@@ -11,9 +11,14 @@ export class LimitReportService {
     private readonly refusals: RefusalLogService,
   ) {}
 
+  /** Counts a refusal that is logged with the decision that it belongs to. */
+  counted(limit: LimitLabel): void {
+    this.metrics.rateLimited.labels(limit).inc();
+  }
+
   /** @param subject whose limit it is: an address, a user id or a digest */
   refused(limit: LimitLabel, subject: string): void {
-    this.metrics.rateLimited.labels(limit).inc();
+    this.counted(limit);
     this.refusals.write('warn', 'limit.reached', limit, subject, { reason: 'rate_limited', limit, subject });
   }
 }

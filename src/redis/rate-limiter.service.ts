@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
+import { clientNetwork } from '../identity/client-network.js';
 import { LimitReportService } from '../observability/limit-report.service.js';
 import { redisKeys } from './redis-keys.js';
 import { RedisService } from './redis.service.js';
@@ -61,7 +62,8 @@ export class RateLimiterService {
   /** True for a subject that this node knows to be over its limit. Asks nobody. */
   isBlocked(name: LimitName, subject: string): boolean {
     const limiter: RateLimiterRedis & Partial<InMemoryBlock> = this.limiters[name];
-    return (limiter.getInMemoryBlockMsBeforeExpire?.(limiter.getKey(subject)) ?? 0) > 0;
+    const key = limiter.getKey(countedFor(name, subject));
+    return (limiter.getInMemoryBlockMsBeforeExpire?.(key) ?? 0) > 0;
   }
 
   /**
@@ -78,7 +80,7 @@ export class RateLimiterService {
   /** Refuses a subject that has used up its limit, without counting. @throws {AppError} as `take` */
   async require(name: LimitName, subject: string): Promise<void> {
     const limiter = this.limiters[name];
-    const state = await this.redis.run(() => limiter.get(subject));
+    const state = await this.redis.run(() => limiter.get(countedFor(name, subject)));
     if (state !== null && state.consumedPoints >= limiter.points)
       throw this.refusal(name, subject, state.msBeforeNext);
   }
@@ -89,7 +91,7 @@ export class RateLimiterService {
     subject: string,
   ): Promise<{ isOver: boolean; remaining: number; resetMs: number }> {
     try {
-      const state = await this.redis.run(() => this.limiters[name].consume(subject));
+      const state = await this.redis.run(() => this.limiters[name].consume(countedFor(name, subject)));
       return { isOver: false, remaining: state.remainingPoints, resetMs: state.msBeforeNext };
     } catch (error) {
       if (error instanceof RateLimiterRes) return { isOver: true, remaining: 0, resetMs: error.msBeforeNext };
@@ -100,7 +102,8 @@ export class RateLimiterService {
   private refusal(name: LimitName, subject: string, leftMs: number): AppError {
     const limit = this.limiters[name].points;
     const resetMs = Math.max(1, leftMs);
-    if (!isReportedElsewhere(name)) this.report.refused(name, subject);
+    if (isLoggedElsewhere(name)) this.report.counted(name);
+    else this.report.refused(name, subject);
     return new AppError('rate_limited', {
       detail: `more than ${limit} ${name.replaceAll('_', ' ')} in ${WINDOW_SECONDS} s`,
       retryAfterMs: resetMs,
@@ -119,8 +122,20 @@ export class RateLimiterService {
   }
 }
 
-/** Whoever decides about a password or an upgrade reports each refusal, this one as well. */
-function isReportedElsewhere(name: LimitName): name is 'upgrades' | 'logins' | 'failed_logins' {
+/** Limits of addresses; all others are those of users and accounts. */
+const ADDRESS_LIMITS: ReadonlySet<LimitName> = new Set([
+  'requests',
+  'upgrades',
+  'failed_logins',
+  'registrations',
+]);
+
+function countedFor(name: LimitName, subject: string): string {
+  return ADDRESS_LIMITS.has(name) ? clientNetwork(subject) : subject;
+}
+
+/** The decision about a password or an upgrade is logged with its reason, and this is one. */
+function isLoggedElsewhere(name: LimitName): name is 'upgrades' | 'logins' | 'failed_logins' {
   return name === 'upgrades' || name === 'logins' || name === 'failed_logins';
 }
 

@@ -1,6 +1,5 @@
 import { Global, Module } from '@nestjs/common';
 import { Config } from '../config/config.js';
-import { ResponderInfo } from '../identity/responder-info.js';
 import { BuiltinResponder } from './builtin/builtin.responder.js';
 import { OllamaResponder } from './ollama/ollama.responder.js';
 import { Responder } from './contract/responder.js';
@@ -23,8 +22,7 @@ import { ToolBox } from './contract/tools.js';
         }
       },
     },
-    { provide: ResponderInfo, useExisting: Responder },
   ],
-  exports: [Responder, ResponderInfo, ToolBox],
+  exports: [Responder, ToolBox],
 })
 export class ResponderModule {}

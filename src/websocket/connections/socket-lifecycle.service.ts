@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { RawData, WebSocket } from 'ws';
 import { LIMITS, SUBPROTOCOL } from '../../../protocol/messages.js';
 import { Config } from '../../config/config.js';
-import { ResponderInfo } from '../../identity/responder-info.js';
+import { Responder } from '../../responder/contract/responder.js';
 import { toUser } from '../../identity/user-context.js';
 import { AppLogger } from '../../observability/logger.js';
 import { MetricsService } from '../../observability/metrics.service.js';
@@ -29,7 +29,7 @@ export class SocketLifecycleService implements SocketHolder {
 
   constructor(
     private readonly config: Config,
-    private readonly responder: ResponderInfo,
+    private readonly responder: Responder,
     private readonly registry: ConnectionRegistry,
     private readonly heartbeat: HeartbeatService,
     dispatcher: FrameDispatcherService,
