@@ -206,6 +206,33 @@ describe('a route', () => {
     }
   });
 
+  it('lets pages of allowed origins send a token, JSON and the name of their program', async () => {
+    const { headers } = await request('OPTIONS', `${node.url}/websocket/ticket`, {
+      headers: {
+        origin: TEST_ORIGIN,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,content-type,x-client-name',
+      },
+    });
+    const allowed = headers.get('access-control-allow-headers')?.split(/, */);
+    expect(allowed).toEqual(['authorization', 'content-type', 'x-client-name']);
+  });
+
+  it('is the page, which may load and reach nothing but its own server', async () => {
+    const { headers } = await request<string>('GET', `${node.url}/`, { expect: 200 });
+    const policy = new Map(
+      (headers.get('content-security-policy') ?? '').split('; ').map((directive) => {
+        const [name = '', ...sources] = directive.split(' ');
+        return [name, sources.join(' ')] as const;
+      }),
+    );
+    for (const nothing of ['default-src', 'object-src', 'base-uri', 'frame-ancestors'])
+      expect([nothing, policy.get(nothing)]).toEqual([nothing, "'none'"]);
+    for (const own of ['script-src', 'style-src', 'form-action'])
+      expect([own, policy.get(own)]).toEqual([own, "'self'"]);
+    expect(policy.get('connect-src')).toBe(`'self' ${node.url.replace(/^http/, 'ws')}`);
+  });
+
   it('answers 429 with Retry-After to an address that asks too often, but for its health', async () => {
     const strict = await cluster.addNode({
       TRUST_PROXY: '1',
