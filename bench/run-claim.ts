@@ -63,14 +63,14 @@ async function measureClaims(folder: BenchFolder): Promise<boolean> {
   const config = loadConfig({ ...settings, REDIS_URL: redisUrl, LOG_LEVEL: 'silent' });
   await migrate(databaseUrl);
   const database = new DatabaseService(config, new AppLogger(config), new MetricsService(), []);
-  const claims = new RunClaimStore(database);
+  const claims = new RunClaimStore(database, config);
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   const ratios: number[] = [];
   for (const queued of QUEUES) {
     await fill(client, queued);
     const peerMs = await cost(client, () => client.query(PEER, [config.nodeName, PLACES]));
-    const claimMs = await cost(client, () => claims.claimQueued(config.nodeName, PLACES));
+    const claimMs = await cost(client, () => claims.claimQueued(PLACES));
     ratios.push(claimMs / peerMs);
     say(
       `${USERS} users with ${String(queued).padStart(3)} queued runs each: a claim ${claimMs.toFixed(1)} ms, ` +

@@ -87,7 +87,7 @@ export interface Message {
   role: MessageRole;
   content: string;
   status: MessageStatus;
-  /** Place in the conversation's log: the `seq` of the event that created it. */
+  /** Of the event that created it. */
   seq: number;
   run_id?: string;
   parent_id?: string;

@@ -16,7 +16,7 @@ interface Subscription {
   phase: 'live' | 'asking' | 'asked' | 'stale';
 }
 
-/** What the client has seen of each conversation it listens to; the place to resume from. */
+/** What the client has seen of each conversation it listens to, and so where to resume. */
 export class Subscriptions {
   private readonly entries = new Map<string, Subscription>();
 

@@ -1,6 +1,7 @@
 import { UseFilters, UseGuards } from '@nestjs/common';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { WsAuthGuard } from '../auth/ws-auth.guard.js';
+import type { AcceptedMessage } from '../../protocol/resources.js';
 import { AppError } from '../errors/app-error.js';
 import { WsErrorFilter } from '../errors/ws-error.filter.js';
 import { RateLimiterService } from '../redis/rate-limiter.service.js';
@@ -11,6 +12,7 @@ import type { FrameRequest } from '../websocket/frames/frame-request.js';
 import { CatchUpService } from './catch-up/catch-up.service.js';
 import { ChatService } from './chat.service.js';
 import { RunCancelService } from './runs/run-cancel.service.js';
+import type { RunRequest } from './runs/acceptance.store.js';
 
 /**
  * The frames about conversations. A handler that answers with more than one frame sends them itself, the answer first.
@@ -60,35 +62,18 @@ export class ChatGateway {
 
   @UseGuards(WsAuthGuard)
   @SubscribeMessage('message.send')
-  async send(@MessageBody() { socket, frame }: FrameRequest<'message.send'>): Promise<undefined> {
-    const { conversation_id: conversationId, client_message_id: clientMessageId, content } = frame.data;
-    requireOwnPath(socket, conversationId);
-    const { userId } = socket.user;
-    await this.limiter.take('messages', userId);
-    const { parent_id: parentId, on_busy: onBusy = 'queue' } = frame.data;
-    const request = { userId, conversationId, clientMessageId, content, parentId, onBusy };
-    await this.catchUp.whileWatching(socket, conversationId, () =>
-      this.chat.send(request, (accepted) => {
-        const data = { client_message_id: clientMessageId, ...accepted };
-        socket.sendFrame({ type: 'message.accepted', conversation_id: conversationId, data }, frame.id);
-      }),
+  send(@MessageBody() request: FrameRequest<'message.send'>): Promise<undefined> {
+    const { content, parent_id: parentId, on_busy: onBusy = 'queue' } = request.frame.data;
+    return this.accept(request, (common, tell) =>
+      this.chat.send({ ...common, content, parentId, onBusy }, tell),
     );
   }
 
   @UseGuards(WsAuthGuard)
   @SubscribeMessage('message.regenerate')
-  async regenerate(@MessageBody() { socket, frame }: FrameRequest<'message.regenerate'>): Promise<undefined> {
-    const { conversation_id: conversationId, client_message_id: clientMessageId } = frame.data;
-    requireOwnPath(socket, conversationId);
-    const { userId } = socket.user;
-    await this.limiter.take('messages', userId);
-    const request = { userId, conversationId, clientMessageId, messageId: frame.data.message_id };
-    await this.catchUp.whileWatching(socket, conversationId, () =>
-      this.chat.regenerate(request, (accepted) => {
-        const data = { client_message_id: clientMessageId, ...accepted };
-        socket.sendFrame({ type: 'message.accepted', conversation_id: conversationId, data }, frame.id);
-      }),
-    );
+  regenerate(@MessageBody() request: FrameRequest<'message.regenerate'>): Promise<undefined> {
+    const { message_id: messageId } = request.frame.data;
+    return this.accept(request, (common, tell) => this.chat.regenerate({ ...common, messageId }, tell));
   }
 
   @UseGuards(WsAuthGuard)
@@ -98,6 +83,24 @@ export class ChatGateway {
     const name = 'run_id' in data ? { runId: data.run_id } : { clientMessageId: data.client_message_id };
     const { run, end } = await this.cancels.cancel(socket.user.userId, name, socket.conversationId);
     return { type: 'run.cancelled', conversation_id: run.conversationId, data: end };
+  }
+
+  /** Has a run queued by `take`, and tells the socket, which watches the conversation from before that on. */
+  private async accept(
+    { socket, frame }: FrameRequest<'message.send' | 'message.regenerate'>,
+    take: (common: RunRequest, tell: (accepted: AcceptedMessage) => void) => Promise<AcceptedMessage>,
+  ): Promise<undefined> {
+    const { conversation_id: conversationId, client_message_id: clientMessageId } = frame.data;
+    requireOwnPath(socket, conversationId);
+    const { userId } = socket.user;
+    await this.limiter.take('messages', userId);
+    const tell = (accepted: AcceptedMessage): void => {
+      const data = { client_message_id: clientMessageId, ...accepted };
+      socket.sendFrame({ type: 'message.accepted', conversation_id: conversationId, data }, frame.id);
+    };
+    await this.catchUp.whileWatching(socket, conversationId, () =>
+      take({ userId, conversationId, clientMessageId }, tell),
+    );
   }
 }
 

@@ -6,8 +6,10 @@ import { AcceptanceStore } from './runs/acceptance.store.js';
 import { ResponderService } from '../responder/responder.service.js';
 import { AnswerService } from './answers/answer.service.js';
 import { CatchUpService } from './catch-up/catch-up.service.js';
+import { ChatController } from './chat.controller.js';
 import { ChatGateway } from './chat.gateway.js';
 import { ChatService } from './chat.service.js';
+import { ConversationRemovalService } from './conversation-removal.service.js';
 import { ConversationController } from './history/conversation.controller.js';
 import { ConversationService } from './history/conversation.service.js';
 import { ConversationStore } from './history/conversation.store.js';
@@ -16,6 +18,8 @@ import { EventStore } from './history/event.store.js';
 import { MessageStore } from './history/message.store.js';
 import { ReplayService } from './catch-up/replay.service.js';
 import { ResponderModule } from '../responder/responder.module.js';
+import { RunAnnouncementService } from './runs/run-announcement.service.js';
+import { RunAnnouncementStore } from './runs/run-announcement.store.js';
 import { RunCancelService } from './runs/run-cancel.service.js';
 import { RunCheckpointStore } from './answers/run-checkpoint.store.js';
 import { RunClaimStore } from './runs/run-claim.store.js';
@@ -24,7 +28,9 @@ import { RunLeaseService } from './runs/run-lease.service.js';
 import { RunSignalService } from './runs/run-signal.service.js';
 import { RunToolService } from './answers/run-tool.service.js';
 import { RunExecutorService } from './answers/run-executor.service.js';
+import { RunHandOverService } from './answers/run-hand-over.service.js';
 import { RunJournalService } from './runs/run-journal.service.js';
+import { RunReportService } from './runs/run-report.service.js';
 import { RunStore } from './runs/run.store.js';
 import { RunSweeperService } from './answers/run-sweeper.service.js';
 import { RunWorkerService } from './answers/run-worker.service.js';
@@ -33,17 +39,19 @@ import { RunWorkerService } from './answers/run-worker.service.js';
 @Global()
 @Module({
   imports: [AuthModule, WebSocketModule, ResponderModule],
-  controllers: [ConversationController],
+  controllers: [ConversationController, ChatController],
   providers: [
     AcceptanceStore,
     ConversationStore,
     EventStore,
     MessageStore,
+    RunAnnouncementStore,
     RunCheckpointStore,
     RunClaimStore,
     RunEventStore,
     RunStore,
     ConversationService,
+    ConversationRemovalService,
     { provide: ConversationAccess, useExisting: ConversationService },
     ChatService,
     ChatGateway,
@@ -52,10 +60,13 @@ import { RunWorkerService } from './answers/run-worker.service.js';
     AnswerService,
     ResponderService,
     DeltaStreamService,
+    RunAnnouncementService,
     RunCancelService,
     RunExecutorService,
+    RunHandOverService,
     RunJournalService,
     RunLeaseService,
+    RunReportService,
     RunSignalService,
     RunSweeperService,
     RunToolService,

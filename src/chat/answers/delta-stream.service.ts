@@ -6,6 +6,7 @@ import { AppLogger } from '../../observability/logger.js';
 import { MetricsService } from '../../observability/metrics.service.js';
 import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { DeltaStream } from './delta-stream.js';
+import { type Delta, DeltaWriter } from './delta-writer.js';
 import { RunCheckpointStore } from './run-checkpoint.store.js';
 import { type RunLease, RunStopped } from '../runs/run-lease.js';
 import type { ClaimedRun } from '../runs/run.store.js';
@@ -13,7 +14,7 @@ import type { ClaimedRun } from '../runs/run.store.js';
 /** Between two tries to reach Redis. */
 const RETRY_MS = 200;
 
-/** Opens the stream of an answer where an earlier attempt has left it. */
+/** Makes the stream of an answer, where an earlier attempt has left it. What was sent of one is in `delta-stream.ts`. */
 @Injectable()
 export class DeltaStreamService {
   constructor(
@@ -25,17 +26,26 @@ export class DeltaStreamService {
 
   /** @throws {RunStopped} when the lease ends before the earlier text could be read */
   async open(run: ClaimedRun, messageId: string, lease: RunLease): Promise<DeltaStream> {
-    const startedMs = performance.now();
     const written = run.attempt === 1 ? '' : await this.readWritten(run.id, lease);
-    const target = { runId: run.id, messageId, conversationId: run.conversationId };
     const checkpoint = this.checkpoints.open(run.id, written);
-    return new DeltaStream(target, written, lease, checkpoint, this.fanOut, () => {
-      this.metrics.firstDelta.observe((performance.now() - startedMs) / 1000);
-    });
+    return new DeltaStream(new DeltaWriter(written), lease, checkpoint, this.publisherOf(run, messageId));
   }
 
   close(stream: DeltaStream): void {
     background(stream.close(), this.logger, 'run.checkpoint_kept');
+  }
+
+  private publisherOf(run: ClaimedRun, messageId: string): (delta: Delta) => void {
+    const { id: runId, attempt, conversationId } = run;
+    const startedMs = performance.now();
+    let isFirst = true;
+    return (delta) => {
+      if (isFirst) this.metrics.firstDelta.observe((performance.now() - startedMs) / 1000);
+      isFirst = false;
+      const data = { run_id: runId, message_id: messageId, ...delta };
+      const frame = { type: 'message.delta' as const, conversation_id: conversationId, data };
+      this.fanOut.publish(frame, { runId, attempt });
+    };
   }
 
   /** Waits for Redis: to go on without the earlier text would contradict what clients hold. */

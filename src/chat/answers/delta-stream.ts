@@ -1,40 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
-import { type Delta, delayToNextFrame, DeltaWriter } from './delta-writer.js';
+import { type Delta, delayToNextFrame, type DeltaWriter } from './delta-writer.js';
 import type { RunCheckpoint } from './run-checkpoint.store.js';
 import type { RunLease } from '../runs/run-lease.js';
 
 /** Between two tries to reach Redis. */
 const RETRY_MS = 250;
 
-interface Target {
-  runId: string;
-  messageId: string;
-  conversationId: string;
-}
-
 /**
  * Sends the text of one answer while it is written. A piece is stored in the checkpoint before it is published, so
- * nobody ever holds text that a node which takes over would not continue from. While Redis is away, pieces wait.
+ * nobody ever holds text that a node which takes over would not continue from. While Redis is down, pieces wait.
+ * Holds the state of one stream; `DeltaStreamService` makes them.
  */
 export class DeltaStream {
-  private readonly writer: DeltaWriter;
   private loop: Promise<void> | undefined;
   private lastSentMs = Number.NEGATIVE_INFINITY;
   private isFlushing = false;
   private hasFailed = false;
 
   constructor(
-    private readonly target: Target,
-    written: string,
+    private readonly writer: DeltaWriter,
     private readonly lease: RunLease,
     private readonly checkpoint: RunCheckpoint,
-    private readonly fanOut: FanOutService,
-    /** Called when the first piece is published. */
-    private onFirst: (() => void) | undefined,
-  ) {
-    this.writer = new DeltaWriter(written);
-  }
+    /** Brings a piece to everybody who watches. */
+    private readonly tell: (delta: Delta) => void,
+  ) {}
 
   get text(): string {
     return this.writer.text;
@@ -110,12 +99,7 @@ export class DeltaStream {
 
   private publish(delta: Delta): void {
     this.lastSentMs = performance.now();
-    this.onFirst?.();
-    this.onFirst = undefined;
     this.writer.markSent(delta);
-    const { conversationId, runId, messageId } = this.target;
-    const data = { run_id: runId, message_id: messageId, ...delta };
-    const { attempt } = this.lease;
-    this.fanOut.publish({ type: 'message.delta', conversation_id: conversationId, data }, { runId, attempt });
+    this.tell(delta);
   }
 }

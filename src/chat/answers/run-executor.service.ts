@@ -2,14 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { RunEnd } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
-import { newTraceId, toAppError, toProblem } from '../../errors/problem.js';
-import { AppLogger } from '../../observability/logger.js';
-import { MetricsService } from '../../observability/metrics.service.js';
 import { AnswerService } from './answer.service.js';
 import { DeltaStreamService } from './delta-stream.service.js';
 import type { DeltaStream } from './delta-stream.js';
-import { RunLeaseService } from '../runs/run-lease.service.js';
-import { RunJournalService, STATUSES } from '../runs/run-journal.service.js';
+import { RunJournalService } from '../runs/run-journal.service.js';
+import { RunReportService } from '../runs/run-report.service.js';
 import { type RunLease, RunStopped } from '../runs/run-lease.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 
@@ -27,9 +24,7 @@ export class RunExecutorService {
     private readonly journal: RunJournalService,
     private readonly streams: DeltaStreamService,
     private readonly answers: AnswerService,
-    private readonly leases: RunLeaseService,
-    private readonly logger: AppLogger,
-    private readonly metrics: MetricsService,
+    private readonly report: RunReportService,
   ) {}
 
   /**
@@ -41,7 +36,7 @@ export class RunExecutorService {
     if (refusal !== undefined && run.messageId === undefined) {
       const nothing = { messageId: undefined, text: '' };
       const isAwaited = await this.store(lease, () => this.journal.end(run, nothing, refusal));
-      this.ended(run, refusal, 0);
+      this.report.ended(run, refusal.finish_reason, 0);
       return isAwaited;
     }
     const messageId = run.messageId ?? (await this.journal.start(run));
@@ -52,7 +47,7 @@ export class RunExecutorService {
     const answer = { messageId, text: stream.text };
     const publishRest = (): void => stream.publishRest();
     const isAwaited = await this.store(lease, () => this.journal.end(run, answer, outcome, publishRest));
-    this.ended(run, outcome, answer.text.length);
+    this.report.ended(run, outcome.finish_reason, answer.text.length);
     this.streams.close(stream);
     return isAwaited;
   }
@@ -77,17 +72,7 @@ export class RunExecutorService {
   }
 
   private failure(run: ClaimedRun, thrown: unknown): Outcome {
-    const error = toAppError(thrown);
-    const problem = toProblem(error, `/conversations/${run.conversationId}`, newTraceId());
-    const cause = thrown instanceof AppError ? thrown.cause : thrown;
-    this.logger.error('run.failed', {
-      ...idsOf(run),
-      code: error.code,
-      trace_id: problem.trace_id,
-      detail: error.detail,
-      cause: cause instanceof Error ? cause.message : undefined,
-    });
-    return { finish_reason: 'error', problem };
+    return { finish_reason: 'error', problem: this.report.failed(run, thrown) };
   }
 
   /** Tries for as long as no other node may write. */
@@ -101,14 +86,4 @@ export class RunExecutorService {
       }
     }
   }
-
-  private ended(run: ClaimedRun, { finish_reason }: Outcome, length: number): void {
-    this.leases.confirmAnnounced(run.id);
-    this.metrics.runs.labels(STATUSES[finish_reason].status).inc();
-    this.logger.info('run.ended', { ...idsOf(run), finish_reason, length });
-  }
-}
-
-function idsOf({ id, conversationId, userId, attempt }: ClaimedRun): Record<string, unknown> {
-  return { run_id: id, conversation_id: conversationId, user_id: userId, attempt };
 }

@@ -1,6 +1,6 @@
 import { isUuid } from '../../../protocol/messages.js';
 
-/** Where a page of conversations ended: the last one's place in the order. */
+/** Where a page of conversations ended: where the last one stands in the order. */
 export interface ConversationCursor {
   createdAt: string;
   id: string;

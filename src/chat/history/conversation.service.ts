@@ -4,12 +4,10 @@ import type { Conversation, MessagePage } from '../../../protocol/resources.js';
 import { AppError } from '../../errors/app-error.js';
 import { ConversationAccess } from '../../identity/conversation-access.js';
 import { AppLogger } from '../../observability/logger.js';
-import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { decodeCursor, encodeCursor } from './conversation-cursor.js';
 import { ConversationStore } from './conversation.store.js';
 import { EventStore } from './event.store.js';
 import { type MessageRange, MessageStore } from './message.store.js';
-import { RunCancelService } from '../runs/run-cancel.service.js';
 
 const DEFAULT_TITLE = 'New conversation';
 
@@ -20,8 +18,6 @@ export class ConversationService extends ConversationAccess {
     private readonly conversations: ConversationStore,
     private readonly messages: MessageStore,
     private readonly log: EventStore,
-    private readonly cancels: RunCancelService,
-    private readonly fanOut: FanOutService,
     private readonly logger: AppLogger,
   ) {
     super();
@@ -64,12 +60,11 @@ export class ConversationService extends ConversationAccess {
     return required(await this.conversations.rename(userId, id, title));
   }
 
-  /** Deletes it, stops what is written in it and closes its sockets. @throws {AppError} `conversation_not_found` */
-  async remove(userId: string, id: string): Promise<void> {
+  /** Deletes it. Returns the runs that were writing. @throws {AppError} `conversation_not_found` */
+  async remove(userId: string, id: string): Promise<string[]> {
     const runIds = required(await this.conversations.remove(userId, id));
-    for (const runId of runIds) this.cancels.tell(runId);
-    this.fanOut.closeConversation(id);
     this.logger.info('conversation.deleted', { conversation_id: id, user_id: userId });
+    return runIds;
   }
 
   /** One page of messages, oldest first. @throws {AppError} `conversation_not_found` */

@@ -16,19 +16,20 @@ import {
   requireMessage,
 } from './acceptance-check.store.js';
 
-export interface SendRequest {
+/** Who asks for a run, where, and under which name. */
+export interface RunRequest {
   userId: string;
   conversationId: string;
   clientMessageId: string;
+}
+
+export interface SendRequest extends RunRequest {
   content: string;
   parentId?: string | undefined;
   onBusy: OnBusy;
 }
 
-export interface RegenerateRequest {
-  userId: string;
-  conversationId: string;
-  clientMessageId: string;
+export interface RegenerateRequest extends RunRequest {
   /** An answer, or its question. */
   messageId: string;
 }

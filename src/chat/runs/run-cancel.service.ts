@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { RunEnd } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
-import { AppLogger } from '../../observability/logger.js';
-import { MetricsService } from '../../observability/metrics.service.js';
 import { RunLeaseService } from './run-lease.service.js';
+import { RunReportService } from './run-report.service.js';
 import { RunSignalService } from './run-signal.service.js';
 import { RunJournalService } from './run-journal.service.js';
 import { type KnownRun, RunStore } from './run.store.js';
@@ -23,8 +22,7 @@ export class RunCancelService {
     private readonly journal: RunJournalService,
     private readonly leases: RunLeaseService,
     private readonly signals: RunSignalService,
-    private readonly logger: AppLogger,
-    private readonly metrics: MetricsService,
+    private readonly report: RunReportService,
   ) {}
 
   /**
@@ -89,19 +87,14 @@ export class RunCancelService {
     if (run.status === 'queued') {
       const outcome = await this.journal.cancelQueued(run);
       if (outcome !== undefined) {
-        this.leases.confirmAnnounced(run.id);
-        this.metrics.runs.labels('cancelled').inc();
+        this.report.cancelledUnstarted();
         return { ...run, status: 'cancelled', outcome };
       }
     }
     // It runs, or has begun to while we looked.
     await this.runs.requestCancel(run.id);
     this.tell(run.id);
-    this.logger.info('run.cancel_requested', {
-      run_id: run.id,
-      conversation_id: run.conversationId,
-      user_id: run.userId,
-    });
+    this.report.cancelRequested(run);
     return run;
   }
 

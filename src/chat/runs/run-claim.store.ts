@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Config } from '../../config/config.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { isUniqueViolation } from '../../database/unique-violation.js';
 import { type ClaimedRun, LEASE } from './run.store.js';
@@ -70,16 +71,19 @@ const FIRST_OF_USER = `
 /** Who gets to write which run. The clock of leases is that of Postgres alone. */
 @Injectable()
 export class RunClaimStore {
-  constructor(private readonly database: DatabaseService) {}
+  constructor(
+    private readonly database: DatabaseService,
+    private readonly config: Config,
+  ) {}
 
   /**
    * Takes queued runs of conversations in which nothing is written. Those of users for whom fewer are written go first,
    * then the older ones, so that nobody waits behind another user's queue.
    */
-  async claimQueued(node: string, limit: number): Promise<ClaimedRun[]> {
+  async claimQueued(limit: number): Promise<ClaimedRun[]> {
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       try {
-        return await this.claimFirst(node, limit);
+        return await this.claimFirst(limit);
       } catch (error) {
         // Another node has given away a place that was free when we looked. Now it is seen to be taken.
         if (!isUniqueViolation(error)) throw error;
@@ -89,7 +93,7 @@ export class RunClaimStore {
   }
 
   /** Takes over runs whose node has been silent for longer than its lease. */
-  async claimAbandoned(node: string, limit: number): Promise<ClaimedRun[]> {
+  async claimAbandoned(limit: number): Promise<ClaimedRun[]> {
     const rows = await this.query(
       `WITH abandoned AS (
          SELECT id, node FROM runs WHERE status = 'running' AND lease_until < now()
@@ -98,12 +102,12 @@ export class RunClaimStore {
          UPDATE runs SET attempt = runs.attempt + 1, node = $1, lease_until = now() + ${LEASE}
          FROM abandoned WHERE runs.id = abandoned.id RETURNING ${CLAIMED}, abandoned.node AS from_node
        ) SELECT * FROM claimed`,
-      [node, limit],
+      [this.config.nodeName, limit],
     );
     return rows.map(toClaimedRun);
   }
 
-  private async claimFirst(node: string, limit: number): Promise<ClaimedRun[]> {
+  private async claimFirst(limit: number): Promise<ClaimedRun[]> {
     const rows = await this.query(
       `WITH RECURSIVE waiting AS (${WAITING_USERS}), free AS (${FREE_PLACES}), next AS (
          SELECT runs.id, free.places[first.turn] AS place
@@ -115,7 +119,7 @@ export class RunClaimStore {
            lease_until = now() + ${LEASE}
          FROM next WHERE runs.id = next.id RETURNING ${CLAIMED}
        ) SELECT *, NULL AS from_node FROM claimed`,
-      [node, limit],
+      [this.config.nodeName, limit],
     );
     return rows.map(toClaimedRun);
   }

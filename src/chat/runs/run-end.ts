@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { RunEnd } from '../../../protocol/messages.js';
+import type { RunOutcome } from './run-event.store.js';
+
+/** What becomes of run and answer, by why it ended. */
+export const STATUSES: Record<RunEnd['finish_reason'], Pick<RunOutcome, 'status' | 'messageStatus'>> = {
+  stop: { status: 'completed', messageStatus: 'complete' },
+  length: { status: 'completed', messageStatus: 'complete' },
+  cancelled: { status: 'cancelled', messageStatus: 'cancelled' },
+  error: { status: 'failed', messageStatus: 'failed' },
+};
 
 /** What the last event of a run says, with the proof of the whole text. */
 export function runEnd(

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DurableEvent, DurableEventData, DurableEventType, RunEnd } from '../../../protocol/messages.js';
 import type { MessageStatus } from '../../../protocol/resources.js';
 import { DatabaseService } from '../../database/database.service.js';
-import { ANNOUNCEMENT_LEASE } from './run.store.js';
+import { ANNOUNCEMENT_LEASE } from './run-announcement.store.js';
 import type { RunStatus } from './run.entity.js';
 
 /** Names the attempt that writes. A write whose attempt is over changes nothing. */
@@ -39,6 +39,11 @@ export interface RunOutcome {
 const INSERT_ANSWER =
   'INSERT INTO messages (id, conversation_id, user_id, role, content, status, seq, run_id, parent_id, created_at)';
 
+const INSERT_ENDED_ANSWER = `${INSERT_ANSWER}
+  SELECT $7, $1, run.user_id, 'assistant', $10, $9, numbered.before + 1, $2, run.question_id, $6 FROM run, numbered`;
+const END_ANSWER =
+  'UPDATE messages SET content = $10, status = $9 FROM run WHERE messages.id = run.message_id';
+
 /**
  * What runs add to the log. Each method is one statement and so one transaction, and answers `undefined` when the
  * attempt is over. All lock the conversation before the run, as whoever accepts a question does: no two of them can
@@ -66,42 +71,24 @@ export class RunEventStore {
     return this.write(fence, entry, statements, [messageId]);
   }
 
-  /** The answer ends with its whole text. */
-  end(fence: Fence, outcome: RunOutcome, entry: LogEntry): Promise<Stored | undefined> {
-    const { status, messageStatus, content, end } = outcome;
-    const statements = {
-      run: endRun('running'),
-      message: 'UPDATE messages SET content = $10, status = $9 FROM run WHERE messages.id = run.message_id',
-    };
-    return this.write(fence, entry, statements, [
-      end.message_id,
-      status,
-      messageStatus,
-      content,
-      JSON.stringify(end),
-    ]);
-  }
-
-  /** A run ends before its answer began: the answer is made, empty, so that the end has something to stand at. */
-  endUnstarted(
+  /**
+   * The answer ends with its whole text.
+   * @param unstarted where the run ends before its answer began, in which state: then the answer is made, so that the end
+   * has something to stand at
+   */
+  end(
     fence: Fence,
-    from: 'queued' | 'running',
     outcome: RunOutcome,
     entry: LogEntry,
+    unstarted?: 'queued' | 'running',
   ): Promise<Stored | undefined> {
     const { status, messageStatus, content, end } = outcome;
     const statements = {
-      run: endRun(from),
-      message: `${INSERT_ANSWER}
-        SELECT $7, $1, run.user_id, 'assistant', $10, $9, numbered.before + 1, $2, run.question_id, $6 FROM run, numbered`,
+      run: endRun(unstarted ?? 'running'),
+      message: unstarted === undefined ? END_ANSWER : INSERT_ENDED_ANSWER,
     };
-    return this.write(fence, entry, statements, [
-      end.message_id,
-      status,
-      messageStatus,
-      content,
-      JSON.stringify(end),
-    ]);
+    const values = [end.message_id, status, messageStatus, content, JSON.stringify(end)];
+    return this.write(fence, entry, statements, values);
   }
 
   private async write(
@@ -122,10 +109,10 @@ export class RunEventStore {
            RETURNING last_seq - cardinality($4::text[]) AS before
          ), stored AS (
            INSERT INTO events (conversation_id, seq, type, data, ts)
-           SELECT $1, numbered.before + place, type, CASE type
-               WHEN 'message.created' THEN jsonb_set(data, '{message,seq}', to_jsonb(numbered.before + place))
+           SELECT $1, numbered.before + ordinal, type, CASE type
+               WHEN 'message.created' THEN jsonb_set(data, '{message,seq}', to_jsonb(numbered.before + ordinal))
                ELSE data END, $6
-           FROM numbered, unnest($4::text[], $5::jsonb[]) WITH ORDINALITY AS given (type, data, place)
+           FROM numbered, unnest($4::text[], $5::jsonb[]) WITH ORDINALITY AS given (type, data, ordinal)
          )${message === undefined ? '' : `, message AS (${message})`}
          SELECT before, EXISTS (
            SELECT 1 FROM runs WHERE runs.user_id = conversation.user_id AND runs.status = 'queued'
@@ -169,8 +156,8 @@ function numbered(
 ): DurableEvent[] {
   return events.map((event, index) => {
     const seq = before + index + 1;
-    const place = { conversation_id: conversationId, seq, ts };
-    if (event.type !== 'message.created') return { ...event, ...place };
-    return { ...event, ...place, data: { message: { ...event.data.message, seq } } };
+    const entry = { conversation_id: conversationId, seq, ts };
+    if (event.type !== 'message.created') return { ...event, ...entry };
+    return { ...event, ...entry, data: { message: { ...event.data.message, seq } } };
   });
 }

@@ -4,22 +4,14 @@ import type { DurableEvent, RunEnd } from '../../../protocol/messages.js';
 import type { Message } from '../../../protocol/resources.js';
 import { Config } from '../../config/config.js';
 import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
-import { EventStore } from '../history/event.store.js';
 import { Responder, type ToolCall, type ToolOutcome } from '../../responder/contract/responder.js';
 import { type Fence, type NewEvent, RunEventStore, type RunOutcome, type Stored } from './run-event.store.js';
-import { runEnd } from './run-end.js';
+import { RunAnnouncementService } from './run-announcement.service.js';
+import { runEnd, STATUSES } from './run-end.js';
 import { RunStopped } from './run-lease.js';
 import type { ClaimedRun } from './run.store.js';
 
 type Outcome = Pick<RunEnd, 'finish_reason' | 'usage' | 'problem'>;
-
-/** What becomes of run and answer, by why it ended. */
-export const STATUSES: Record<RunEnd['finish_reason'], Pick<RunOutcome, 'status' | 'messageStatus'>> = {
-  stop: { status: 'completed', messageStatus: 'complete' },
-  length: { status: 'completed', messageStatus: 'complete' },
-  cancelled: { status: 'cancelled', messageStatus: 'cancelled' },
-  error: { status: 'failed', messageStatus: 'failed' },
-};
 
 /**
  * What happens to a run, stored first and published after the commit.
@@ -29,7 +21,7 @@ export const STATUSES: Record<RunEnd['finish_reason'], Pick<RunOutcome, 'status'
 export class RunJournalService {
   constructor(
     private readonly store: RunEventStore,
-    private readonly events: EventStore,
+    private readonly announcements: RunAnnouncementService,
     private readonly fanOut: FanOutService,
     private readonly responder: Responder,
     private readonly config: Config,
@@ -103,9 +95,10 @@ export class RunJournalService {
             events: [endEvent(end)],
           });
     // Nothing stored may mean that an earlier try was, and that its answer got lost on the way.
-    const events = stored?.events ?? (await this.events.endOf(run.id, run.attempt));
+    const events = stored?.events ?? (await this.announcements.endOf(run.id, run.attempt));
     beforePublish?.();
     this.publish(events);
+    this.announcements.confirm(run.id);
     return stored?.isAwaited ?? true;
   }
 
@@ -115,6 +108,7 @@ export class RunJournalService {
     const stored = await this.storeUnstarted(run, 'queued', '', end);
     if (stored === undefined) return undefined;
     this.publish(stored.events);
+    this.announcements.confirm(run.id);
     return end;
   }
 
@@ -127,7 +121,7 @@ export class RunJournalService {
     const outcome = outcomeOf(end, text);
     const message = { ...emptyAnswer(run, end.message_id), status: outcome.messageStatus };
     const events: NewEvent[] = [{ type: 'message.created', data: { message } }, endEvent(end)];
-    return this.store.endUnstarted(run, from, outcome, { at: message.created_at, events });
+    return this.store.end(run, outcome, { at: message.created_at, events }, from);
   }
 
   private async append(run: ClaimedRun, event: NewEvent): Promise<void> {

@@ -2,26 +2,29 @@ import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nest
 import { AppError } from '../../errors/app-error.js';
 import { AppLogger } from '../../observability/logger.js';
 import { RepeatingTask } from '../../observability/repeating-task.js';
-import { RedisService } from '../../redis/redis.service.js';
 import { RunLease } from './run-lease.js';
+import { RunSignalService } from './run-signal.service.js';
 import { type ClaimedRun, RunStore } from './run.store.js';
 
 const RENEW_INTERVAL_MS = 700;
 const RETRY_INTERVAL_MS = 100;
 
-/** Renews the leases of this node, all in one statement, and tells each what became of it. */
+/**
+ * Makes the leases of this node, renews all of them in one statement, and tells each what became of it. What one of them
+ * is at this moment is in `run-lease.ts`.
+ */
 @Injectable()
 export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
   private readonly held = new Map<string, RunLease>();
-  private announced: string[] = [];
   private readonly task: RepeatingTask;
 
   constructor(
     private readonly runs: RunStore,
-    private readonly redis: RedisService,
+    signals: RunSignalService,
     private readonly logger: AppLogger,
   ) {
     this.task = new RepeatingTask(() => this.tick(), logger, 'run.renew_failed', RENEW_INTERVAL_MS);
+    signals.whenCancelled((runId) => this.cancel(runId));
   }
 
   onModuleInit(): void {
@@ -48,11 +51,6 @@ export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
     this.held.get(runId)?.stop('cancelled');
   }
 
-  /** The end of this run was published; noted in Postgres with the next renewal. */
-  confirmAnnounced(runId: string): void {
-    this.announced.push(runId);
-  }
-
   /** Stops all runs of this node and lets other nodes take them at once. */
   async handOver(): Promise<void> {
     const leases = [...this.held.values()];
@@ -64,10 +62,9 @@ export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
   private async tick(): Promise<number> {
     try {
       await this.renew();
-      await this.noteAnnounced();
       return RENEW_INTERVAL_MS;
     } catch (error) {
-      // While Postgres is away its breaker tells of it; leases that run out meanwhile stop their runs.
+      // While Postgres is down its breaker tells of it; leases that run out meanwhile stop their runs.
       if (!(error instanceof AppError)) throw error;
       this.stopExpired();
       return RETRY_INTERVAL_MS;
@@ -88,14 +85,6 @@ export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
         if (state.isCancelRequested) lease.stop('cancelled');
       }
     }
-  }
-
-  /** Without Redis nobody can say what reached the other nodes: then their sweep publishes it again. */
-  private async noteAnnounced(): Promise<void> {
-    const ids = this.announced;
-    if (ids.length === 0) return;
-    this.announced = [];
-    if (this.redis.isUp) await this.runs.confirmAnnounced(ids);
   }
 
   private stopExpired(): void {

@@ -10,7 +10,10 @@ export class RunStopped extends Error {
   }
 }
 
-/** The right of this node to write one run, for as long as it is renewed. */
+/**
+ * The right of this node to write one run, for as long as it is renewed. Holds the state of one lease; `RunLeaseService`
+ * makes and renews them.
+ */
 export class RunLease {
   readonly id: string;
   readonly attempt: number;

@@ -31,9 +31,6 @@ export interface KnownRun {
 export const LEASE_MS = 2000;
 export const LEASE = `interval '${LEASE_MS} milliseconds'`;
 
-/** Longest that a node has to tell others of the end of a run, before others tell it for it. */
-export const ANNOUNCEMENT_LEASE = "interval '2 seconds'";
-
 /** Who writes which run, and what became of it. */
 @Injectable()
 export class RunStore {
@@ -62,11 +59,6 @@ export class RunStore {
        WHERE runs.id = held.id AND runs.attempt = held.attempt AND runs.status = 'running'`,
       [held.map(({ id }) => id), held.map(({ attempt }) => attempt)],
     );
-  }
-
-  /** Notes that the ends of these runs were published. */
-  async confirmAnnounced(ids: readonly string[]): Promise<void> {
-    await this.query(`UPDATE runs SET announce_after = NULL WHERE id = ANY($1::uuid[])`, [ids]);
   }
 
   async find(

@@ -39,7 +39,7 @@ export function planAnswer(conversationId: string, turns: readonly Turn[]): Answ
   return { body: aboutConversation(turns, question) ?? topic?.answer ?? sayNothingFound(question) };
 }
 
-/** The same for the same question at the same place, so that a run that is repeated makes the same call. */
+/** The same for the same question after the same turns, so that a run that is repeated makes the same call. */
 function toolCallId(...parts: (string | number)[]): string {
   const digest = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
   return `call_${digest.slice(0, 24)}`;

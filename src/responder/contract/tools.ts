@@ -153,7 +153,7 @@ function isoTime(now: Date, timezone: string): string {
 }
 
 interface Match {
-  /** Place in the conversation, from 1. */
+  /** Which message of the conversation it is, from 1. */
   position: number;
   role: Turn['role'];
   excerpt: string;

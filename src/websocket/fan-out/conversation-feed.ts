@@ -85,7 +85,7 @@ export class ConversationFeed {
 function inOrder(frames: readonly SharedFrame[]): SharedFrame[] {
   let seq = 0;
   return frames
-    .map((frame) => ({ frame, place: (seq = frame.seq ?? seq) }))
-    .sort((a, b) => a.place - b.place)
+    .map((frame) => ({ frame, behind: (seq = frame.seq ?? seq) }))
+    .sort((a, b) => a.behind - b.behind)
     .map(({ frame }) => frame);
 }

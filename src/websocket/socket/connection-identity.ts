@@ -1,4 +1,4 @@
-/** A place among the connections of a user, on all nodes together. */
+/** One of the connections of a user, on all nodes together. */
 export interface ConnectionIdentity {
   userId: string;
   sessionId: string;

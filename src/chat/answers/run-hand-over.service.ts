@@ -1,0 +1,47 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Config } from '../../config/config.js';
+import { DrainService } from '../../websocket/drain/drain.service.js';
+import { RunLeaseService } from '../runs/run-lease.service.js';
+import { RunReportService } from '../runs/run-report.service.js';
+import { RunWorkerService } from './run-worker.service.js';
+
+/** Kept of the drain window for handing over what did not end in it. */
+const HAND_OVER_MS = 500;
+
+/** Empties a node that stops: lets answers end within the drain window, and gives other nodes what does not. */
+@Injectable()
+export class RunHandOverService implements OnModuleInit {
+  constructor(
+    private readonly worker: RunWorkerService,
+    private readonly leases: RunLeaseService,
+    private readonly drain: DrainService,
+    private readonly config: Config,
+    private readonly report: RunReportService,
+  ) {}
+
+  onModuleInit(): void {
+    this.drain.alongside(() => this.leave());
+  }
+
+  private async leave(): Promise<void> {
+    const limit = new AbortController();
+    const windowMs = Math.max(0, this.config.drainSeconds * 1000 - HAND_OVER_MS);
+    await this.worker.takeNoMore();
+    await Promise.race([this.worker.allEnded(), waitFor(windowMs, limit.signal)]);
+    limit.abort();
+    try {
+      await this.leases.handOver();
+    } catch (error) {
+      // Without Postgres the leases run out by themselves, which takes a little longer.
+      this.report.handOverFailed(error);
+    }
+    await this.worker.allEnded();
+  }
+}
+
+async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+}

@@ -1,0 +1,17 @@
+import type { DurableEvent, DurableEventType } from '../../../protocol/messages.js';
+
+/** An event as the log holds it. */
+export interface EventRow {
+  conversation_id: string;
+  seq: string;
+  type: DurableEventType;
+  data: Record<string, unknown>;
+  ts: Date;
+}
+
+export const EVENT_COLUMNS = 'events.conversation_id, events.seq, events.type, events.data, events.ts';
+
+export function toEvent(row: EventRow): DurableEvent {
+  // The shape of `data` was decided by whoever stored this type.
+  return { ...row, seq: Number(row.seq), ts: row.ts.toISOString() } as unknown as DurableEvent;
+}
