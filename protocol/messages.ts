@@ -75,14 +75,30 @@ export interface RunEnd {
   sha256: string;
   usage?: { prompt_tokens?: number; completion_tokens?: number };
   problem?: Problem;
+  truncated?: true;
 }
 
-/** `data` of the events that are stored, numbered by `seq` and replayed. */
+/**
+ * `data` of the events that are stored, numbered by `seq` and replayed. One that does not fit into a frame is sent in part,
+ * with `truncated`; over HTTP it is whole.
+ */
 export interface DurableEventData {
   'message.created': { message: Message };
   'run.started': { run_id: string; message_id: string; responder: string; model?: string };
-  'tool.call': { run_id: string; tool_call_id: string; name: string; arguments: Record<string, unknown> };
-  'tool.result': { run_id: string; tool_call_id: string; output?: unknown; error?: string };
+  'tool.call': {
+    run_id: string;
+    tool_call_id: string;
+    name: string;
+    arguments: Record<string, unknown>;
+    truncated?: true;
+  };
+  'tool.result': {
+    run_id: string;
+    tool_call_id: string;
+    output?: unknown;
+    error?: string;
+    truncated?: true;
+  };
   'run.takeover': {
     run_id: string;
     message_id: string;
@@ -109,6 +125,10 @@ export type DurableEvent = {
   };
 }[DurableEventType];
 
+export type RunProgressState = 'queued' | 'waiting' | 'thinking' | 'tool';
+/** `slow_consumer` stands before close 4508; `reload` asks to load the conversation over HTTP. */
+export type NoticeCode = 'slow_consumer' | 'reload';
+
 /** `data` of the frames that a server sends beside the durable events. */
 export interface ServerFrameData extends DurableEventData {
   ready: {
@@ -127,7 +147,8 @@ export interface ServerFrameData extends DurableEventData {
     server_time: string;
   };
   subscribed: { conversation_id: string; last_seq: number };
-  unsubscribed: { conversation_id: string };
+  /** `reason` where nobody has asked for it. */
+  unsubscribed: { conversation_id: string; reason?: 'conversation_not_found' };
   resumed: {
     conversation_id: string;
     recovered: boolean;
@@ -143,7 +164,16 @@ export interface ServerFrameData extends DurableEventData {
   pong: { t?: number | string; server_time: string };
   'session.revoked': { reason: string };
   'server.draining': { handoff_ticket: string; url: string; connect_after_ms: number; deadline_ms: number };
-  notice: { code: string; detail: string };
+  'run.progress': {
+    run_id: string;
+    state: RunProgressState;
+    /** While queued: how many runs of the user begin before it, and one. */
+    position?: number;
+    /** Since the question was accepted. */
+    elapsed_ms: number;
+    thinking?: { offset: number; text: string };
+  };
+  notice: { code: NoticeCode; detail: string };
   error: Problem;
 }
 

@@ -93,6 +93,8 @@ export interface Message {
   parent_id?: string;
   client_message_id?: string;
   created_at: string;
+  /** In frames only: `content` is the beginning, since the whole does not fit. Over HTTP it is whole. */
+  truncated?: true;
 }
 
 /** `GET /conversations/{id}/messages`, oldest first. */

@@ -145,6 +145,7 @@ export const message = component<Message>()(
     parent_id: id.optional(),
     client_message_id: z.string().optional(),
     created_at: time,
+    truncated: z.literal(true).optional().describe('In frames only: `content` is the beginning'),
   }),
 );
 

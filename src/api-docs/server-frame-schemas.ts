@@ -16,6 +16,8 @@ export interface ServerFrameRow {
   data: z.ZodType;
 }
 
+const truncated = z.literal(true).optional().describe('A part of the event: it is whole over HTTP');
+
 const runEnd = z.object({
   run_id: id,
   message_id: id,
@@ -27,6 +29,7 @@ const runEnd = z.object({
     .describe('Of the UTF-8 of the whole text'),
   usage: z.object({ prompt_tokens: count.optional(), completion_tokens: count.optional() }).optional(),
   problem: problem.optional(),
+  truncated,
 });
 component<RunEnd>()('RunEnd', 'How an answer ended, and what proves that a client holds all of it.', runEnd);
 
@@ -46,6 +49,7 @@ export const DURABLE_FRAMES: Record<DurableEventType, ServerFrameRow> = {
       tool_call_id: z.string(),
       name: z.string(),
       arguments: z.record(z.string(), z.unknown()),
+      truncated,
     }),
   ),
   'tool.result': frame(
@@ -56,6 +60,7 @@ export const DURABLE_FRAMES: Record<DurableEventType, ServerFrameRow> = {
       tool_call_id: z.string(),
       output: z.unknown().optional(),
       error: z.string().optional(),
+      truncated,
     }),
   ),
   'run.takeover': frame(
@@ -101,7 +106,11 @@ export const LIVE_FRAMES: Record<Exclude<ServerFrameType, DurableEventType>, Ser
     'From now on the events of this conversation arrive.',
     z.object({ conversation_id: id, last_seq: seq }),
   ),
-  unsubscribed: frame('unsubscribed', 'They no longer do.', z.object({ conversation_id: id })),
+  unsubscribed: frame(
+    'unsubscribed',
+    'They no longer do; with a `reason` where nobody has asked for it.',
+    z.object({ conversation_id: id, reason: z.literal('conversation_not_found').optional() }),
+  ),
   resumed: frame(
     'resumed',
     'How a cursor was handled: the missed events follow, unless `recovered` is false.',
@@ -125,8 +134,19 @@ export const LIVE_FRAMES: Record<Exclude<ServerFrameType, DurableEventType>, Ser
   ),
   'message.snapshot': frame(
     'message.snapshot',
-    'The whole message so far, for who comes late.',
+    'The message so far, for who comes late; where it does not fit, its beginning, with the rest in deltas.',
     z.object({ run_id: id, message_id: id, text: z.string(), status: z.string() }),
+  ),
+  'run.progress': frame(
+    'run.progress',
+    'What happens while no text comes.',
+    z.object({
+      run_id: id,
+      state: z.enum(['queued', 'waiting', 'thinking', 'tool']),
+      position: z.int().min(1).optional(),
+      elapsed_ms: count,
+      thinking: z.object({ offset: count, text: z.string() }).optional(),
+    }),
   ),
   'auth.refreshed': frame('auth.refreshed', 'The socket was renewed.', z.object({ expires_at: time })),
   'auth.expiring': frame(
@@ -157,7 +177,7 @@ export const LIVE_FRAMES: Record<Exclude<ServerFrameType, DurableEventType>, Ser
   notice: frame(
     'notice',
     'Something worth knowing; nothing has to be done.',
-    z.object({ code: z.string(), detail: z.string() }),
+    z.object({ code: z.enum(['slow_consumer', 'reload']), detail: z.string() }),
   ),
   error: { meaning: 'A frame, or the socket, has a problem.', data: problem },
 };

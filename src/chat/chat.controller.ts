@@ -39,6 +39,7 @@ export class ChatController {
       conversationId: id,
       clientMessageId: body.client_message_id,
       content: body.content,
+      parentId: body.parent_id,
       onBusy: body.on_busy,
     });
   }

@@ -71,6 +71,7 @@ const SERVER_FRAMES: Record<ServerFrameType, true> = {
   'message.delta': true,
   'message.snapshot': true,
   'run.started': true,
+  'run.progress': true,
   'run.takeover': true,
   'run.completed': true,
   'run.failed': true,

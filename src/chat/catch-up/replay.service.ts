@@ -5,7 +5,7 @@ import type { Missed } from '../../websocket/fan-out/conversation-channel.js';
 import type { FrameReply } from '../../websocket/socket/frame-reply.js';
 import { EventStore } from '../history/event.store.js';
 import { MessageStore } from '../history/message.store.js';
-import { roomToSend } from './paced-sending.js';
+import { roomToSend, sendPaced } from './paced-sending.js';
 import { RunCheckpointStore } from '../answers/run-checkpoint.store.js';
 import { RunStore } from '../runs/run.store.js';
 
@@ -71,15 +71,14 @@ export class ReplayService {
     partials: readonly PartialMessage[],
   ): Promise<void> {
     const running = await this.inProgress(conversationId);
-    if (running !== undefined) socket.sendFrame(running.frame);
+    if (running !== undefined) await sendPaced(socket, running.frame);
     const ended = partials.map(({ message_id }) => message_id).filter((id) => id !== running?.messageId);
     if (ended.length === 0) return;
     for (const { id, run_id = '', content, status } of await this.messages.endedAnswers(
       conversationId,
       ended,
     )) {
-      await roomToSend(socket);
-      socket.sendFrame(toSnapshot(conversationId, run_id, id, content, status));
+      await sendPaced(socket, toSnapshot(conversationId, run_id, id, content, status));
     }
   }
 

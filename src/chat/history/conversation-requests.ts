@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { clientMessageIdFault, contentFault, LIMITS, unstorable } from '../../../protocol/messages.js';
+import {
+  clientMessageIdFault,
+  contentFault,
+  isUuid,
+  LIMITS,
+  unstorable,
+} from '../../../protocol/messages.js';
 
 /** What HTTP requests about conversations may hold. Fields that are not here are left out, never stored. */
 
@@ -57,6 +63,7 @@ export const newMessageSchema = z
   .object({
     client_message_id: text(clientMessageIdFault, LIMITS.maxClientMessageIdLength),
     content: text(contentFault, LIMITS.maxContentLength),
+    parent_id: z.string().refine(isUuid, 'must be a UUID').toLowerCase().optional(),
     on_busy: z.enum(['queue', 'reject', 'interrupt']).default('queue'),
   })
   .meta({ id: 'NewMessage' });

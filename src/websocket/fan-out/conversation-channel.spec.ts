@@ -10,7 +10,7 @@ import type { FrameReply } from '../socket/frame-reply.js';
 const ID = 'c1';
 const event = (seq: number) =>
   ({ type: 'run.started', conversation_id: ID, seq, ts: '', data: {} }) as unknown as FrameReply;
-const notice = { type: 'notice', data: { code: 'x', detail: '' } } satisfies FrameReply;
+const notice = { type: 'notice', data: { code: 'reload', detail: '' } } satisfies FrameReply;
 
 describe('ConversationChannel', () => {
   let channel: ConversationChannel;

@@ -1,6 +1,7 @@
 import { background } from '../../observability/background.js';
 import type { AppLogger } from '../../observability/logger.js';
-import { frameJson, type AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { frameJson } from '../socket/frame-json.js';
 import { ConversationFeed } from './conversation-feed.js';
 import { parseFeedMessage, toFeedMessage } from './feed-message.js';
 import type { SharedFrame } from '../socket/shared-frame.js';
@@ -60,9 +61,10 @@ export class ConversationChannel {
 
   /** Takes a message as it came through Redis. */
   receive(message: Buffer): void {
-    const frame = parseFeedMessage(message);
-    if (this.arrived === undefined) this.accept(frame);
-    else if (this.arrived.length < MAX_WAITING_FRAMES) this.arrived.push(frame);
+    for (const frame of parseFeedMessage(message)) {
+      if (this.arrived === undefined) this.accept(frame);
+      else if (this.arrived.length < MAX_WAITING_FRAMES) this.arrived.push(frame);
+    }
   }
 
   /**
@@ -134,8 +136,8 @@ export class ConversationChannel {
   private async read(missed: Missed): Promise<void> {
     const frames = await this.readMissed(this.conversationId, missed);
     for (const frame of frames) {
-      const message = toFeedMessage(frame.seq, frameJson(frame));
-      this.deliver(this.feed.accept(parseFeedMessage(Buffer.from(message))));
+      const message = Buffer.from(toFeedMessage(frame.seq, frameJson(frame)));
+      for (const shared of parseFeedMessage(message)) this.deliver(this.feed.accept(shared));
     }
     this.logger.info('fanout.read', {
       conversation_id: this.conversationId,

@@ -2,10 +2,17 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ConversationFeed } from './conversation-feed.js';
 import { parseFeedMessage, toFeedMessage } from './feed-message.js';
+import { payloadOf } from '../socket/frame-encoding.js';
 import { SharedFrame } from '../socket/shared-frame.js';
 
 const frame = (seq: number | undefined) => new SharedFrame(seq, Buffer.from(`event ${seq ?? '-'}`));
 const seqs = (frames: { seq: number | undefined }[]) => frames.map(({ seq }) => seq);
+
+function parseOne(message: string): SharedFrame {
+  const frames = parseFeedMessage(Buffer.from(message));
+  expect(frames).toHaveLength(1);
+  return frames[0]!;
+}
 
 describe('ConversationFeed', () => {
   it('passes on what comes in order at once', () => {
@@ -47,11 +54,11 @@ describe('ConversationFeed', () => {
   it('passes on no text of an attempt at a run that another one has taken over', () => {
     const feed = new ConversationFeed();
     const piece = (runId: string, attempt: number) =>
-      parseFeedMessage(Buffer.from(toFeedMessage(undefined, '{"type":"message.delta"}', { runId, attempt })));
+      parseOne(toFeedMessage(undefined, '{"type":"message.delta"}', { runId, attempt }));
     const takeover = { type: 'run.takeover', data: { run_id: 'a', attempt: 2 } };
     const pass = (of: SharedFrame) => feed.accept(of).length === 1;
     expect(pass(piece('a', 1))).toBe(true);
-    expect(pass(parseFeedMessage(Buffer.from(toFeedMessage(7, JSON.stringify(takeover)))))).toBe(true);
+    expect(pass(parseOne(toFeedMessage(7, JSON.stringify(takeover))))).toBe(true);
     expect(pass(piece('a', 1))).toBe(false);
     for (const [runId, attempt] of [
       ['a', 2],
@@ -96,20 +103,39 @@ describe('ConversationFeed', () => {
 
 describe('a message of the feed', () => {
   it.each([undefined, 1, 42])('keeps the seq %s and the frame', (seq) => {
-    const parsed = parseFeedMessage(Buffer.from(toFeedMessage(seq, '{"type":"x"}')));
+    const parsed = parseOne(toFeedMessage(seq, '{"type":"x"}'));
     expect(parsed.seq).toBe(seq);
     expect(parsed.bytes.subarray(2).toString()).toBe('{"type":"x"}');
     expect(parsed.type).toBe('x');
+  });
+
+  it('is several frames where its text does not fit into one', () => {
+    const text = '€'.repeat(50_000);
+    const data = { run_id: 'r', message_id: 'm', offset: 7, text };
+    const json = JSON.stringify({ type: 'message.delta', conversation_id: 'c', ts: 't', data });
+    const writtenBy = { runId: 'r', attempt: 2 };
+    const frames = parseFeedMessage(Buffer.from(toFeedMessage(undefined, json, writtenBy)));
+    expect(frames.map((part) => part.delta!.data.text).join('')).toBe(text);
+    for (const part of frames) {
+      expect(payloadOf(part.bytes).length).toBeLessThanOrEqual(65_536);
+      expect(part.writtenBy).toEqual(writtenBy);
+      expect(part.delta).toMatchObject({ conversation_id: 'c', ts: 't' });
+    }
+    expect(frames.map((part) => part.delta!.data.offset)).toEqual(
+      frames.map(
+        (_, index) => 7 + frames.slice(0, index).reduce((sum, { delta }) => sum + delta!.data.text.length, 0),
+      ),
+    );
   });
 
   it('tells its delta, if it is one', () => {
     const delta = {
       type: 'message.delta',
       conversation_id: 'c1',
-      data: { offset: 0, text: 'x'.repeat(70_000) },
+      data: { offset: 0, text: 'x'.repeat(60_000) },
     };
     const read = (seq: number | undefined, value: object) =>
-      parseFeedMessage(Buffer.from(toFeedMessage(seq, JSON.stringify(value))));
+      parseOne(toFeedMessage(seq, JSON.stringify(value)));
     const frame = read(undefined, delta);
     expect(frame.delta).toEqual(delta);
     expect(frame.delta).toBe(frame.delta);

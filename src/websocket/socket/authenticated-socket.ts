@@ -4,10 +4,9 @@ import { CLOSE_CODES, type CloseName, closeReason } from '../../../protocol/clos
 import type { AppError } from '../../errors/app-error.js';
 import { newTraceId, toProblem } from '../../errors/problem.js';
 import type { UserContext } from '../../identity/user-context.js';
-import { timestamp } from './clock.js';
 import type { SharedFrame } from './shared-frame.js';
 import { DeltaBacklog } from './delta-backlog.js';
-import { encodeTextFrame } from './frame-encoding.js';
+import { encodeReply } from './frame-fitting.js';
 import type { FrameReply } from './frame-reply.js';
 import { flushSoon } from './flush-queue.js';
 import type { ConnectionIdentity } from './connection-identity.js';
@@ -114,7 +113,7 @@ export class AuthenticatedSocket extends WebSocket {
 
   /** @param re the `id` of the client's frame that this answers. */
   sendFrame(reply: FrameReply, re?: string): void {
-    this.sendEncoded(reply.type, encodeTextFrame(JSON.stringify(withTime(reply, re))));
+    for (const { type, bytes } of encodeReply(reply, re)) this.sendEncoded(type, bytes);
   }
 
   /** Answers with an `error` frame; an error that ends the session ends the socket as well. */
@@ -131,14 +130,7 @@ export class AuthenticatedSocket extends WebSocket {
 
   /** @param text stands beside `data`, for clients that know another word than the title. */
   sendProblem(error: AppError, text: string, re?: string): void {
-    const frame: Record<string, unknown> = {
-      type: 'error',
-      ts: new Date().toISOString(),
-      data: toProblem(error, '/ws', newTraceId()),
-      error: text,
-    };
-    if (re !== undefined) frame.re = re;
-    this.sendEncoded('error', encodeTextFrame(JSON.stringify(frame)));
+    this.sendFrame({ type: 'error', data: toProblem(error, '/ws', newTraceId()), error: text }, re);
   }
 
   /** Sends a frame of a conversation. While the network takes nothing, deltas wait and become one. */
@@ -240,19 +232,4 @@ export class AuthenticatedSocket extends WebSocket {
     this.sentClose ??= { code: CLOSE_CODES[name], reason: closeReason(name, detail) };
     super.close(this.sentClose.code, this.sentClose.reason);
   }
-}
-
-function withTime(reply: FrameReply, re: string | undefined): Record<string, unknown> {
-  const frame: Record<string, unknown> = { type: reply.type };
-  if (re !== undefined) frame.re = re;
-  if (reply.conversation_id !== undefined) frame.conversation_id = reply.conversation_id;
-  if (reply.seq !== undefined) frame.seq = reply.seq;
-  frame.ts = reply.ts ?? timestamp();
-  frame.data = reply.data;
-  return frame;
-}
-
-/** The JSON of a broadcast frame, in the order of members that all frames have. */
-export function frameJson(reply: FrameReply): string {
-  return JSON.stringify(withTime(reply, undefined));
 }

@@ -8,5 +8,7 @@ export type FrameReply = {
     conversation_id?: string;
     seq?: number;
     ts?: string;
+    /** Beside the data of an `error`, for clients that show one line. */
+    error?: string;
   };
 }[ServerFrameType];

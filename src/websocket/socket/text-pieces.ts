@@ -1,0 +1,38 @@
+/** Cuts text for frames. Bytes are those of the text inside a JSON string, in UTF-8 and without the quotes. */
+
+/** The longest that one character can become: `\u0000` for a control character or half a surrogate pair. */
+const ESCAPE_BYTES = 6;
+/** Control characters that JSON writes with one letter: \b \t \n \f \r. */
+const SHORT_ESCAPES = new Set([0x08, 0x09, 0x0a, 0x0c, 0x0d]);
+
+/**
+ * Where a piece that begins at `start` has to end, so that it has at most `maxBytes`: an offset in UTF-16 code units,
+ * never between the halves of a surrogate pair. A piece has one character at least, however little fits.
+ */
+export function endOfPiece(text: string, start: number, maxBytes: number): number {
+  // No character of two code units has more bytes than two escapes: short rests need no look at each of them.
+  if ((text.length - start) * ESCAPE_BYTES <= maxBytes) return text.length;
+  let bytes = 0;
+  let index = start;
+  while (index < text.length) {
+    const code = text.codePointAt(index)!;
+    bytes += bytesInJson(code);
+    if (bytes > maxBytes && index > start) return index;
+    index += code > 0xffff ? 2 : 1;
+  }
+  return index;
+}
+
+/** The beginning of a text, whole if it has at most `maxBytes`. */
+export function beginningOf(text: string, maxBytes: number): string {
+  return text.slice(0, endOfPiece(text, 0, maxBytes));
+}
+
+function bytesInJson(code: number): number {
+  if (code < 0x20) return SHORT_ESCAPES.has(code) ? 2 : ESCAPE_BYTES;
+  if (code === 0x22 || code === 0x5c) return 2;
+  if (code < 0x80) return 1;
+  if (code < 0x800) return 2;
+  if (code >= 0xd800 && code <= 0xdfff) return ESCAPE_BYTES;
+  return code < 0x10000 ? 3 : 4;
+}
