@@ -276,7 +276,7 @@ test('close ends the socket with 1000 and hears nothing more', async () => {
   const frames: string[] = [];
   client.on('frame', (frame) => frames.push(frame.type));
   client.close();
-  server.socket.deliver('notice', { code: 'late', detail: '' });
+  server.socket.deliver('notice', { code: 'reload', detail: '' });
   server.socket.end(CLOSE_CODES.internal);
   expect(server.socket.closedWith).toEqual({ code: CLOSE_CODES.normal });
   expect(frames).toEqual([]);

@@ -11,6 +11,7 @@ import { Handoff } from './handoff.js';
 import { HttpClient } from './http.js';
 import { Link, type LinkEnd, type LinkHandlers, type Ready } from './link.js';
 import type { OutgoingMessage } from './outbox.js';
+import { postMessage } from './post-message.js';
 import { randomId } from './random-id.js';
 import { dialUrl, explainRefusal, mintTicket } from './ticket.js';
 
@@ -37,6 +38,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
     this.backoff = new Backoff(options.maxAttempts ?? 20, options.random);
     this.exchange = new Exchange(
       {
+        post: (message) => postMessage(this.http, message),
         frame: (frame) => this.emit('frame', frame),
         stale: (conversationId) => this.emit('stale', conversationId),
         error: (error) => this.emit('error', error),

@@ -160,3 +160,56 @@ test('shows an own message as pending until the conversation has it', async () =
   server.socket.deliver('message.created', { message }, { conversation_id: CONVERSATION, seq: 1 });
   expect(feed.state).toMatchObject({ pending: [], messages: [{ content: 'Hi' }] });
 });
+
+test('reads over HTTP what came in part', async () => {
+  feed.open();
+  await settle();
+  const whole = { ...answer, role: 'user' as const, content: 'Why is it so?', status: 'complete' as const };
+  const event = {
+    type: 'message.created',
+    conversation_id: CONVERSATION,
+    seq: 1,
+    ts: '',
+    data: { message: whole },
+  };
+  server.answers.set(`GET ${path}/events`, () => ({ status: 200, body: { events: [event], last_seq: 1 } }));
+  const message = { ...whole, content: 'Why', truncated: true as const };
+  server.socket.deliver('message.created', { message }, { conversation_id: CONVERSATION, seq: 1 });
+  expect(feed.state.messages).toMatchObject([{ content: 'Why' }]);
+  await settle();
+  expect(feed.state.messages).toMatchObject([{ content: 'Why is it so?' }]);
+});
+
+test('says that the conversation was deleted', async () => {
+  feed.open();
+  await settle();
+  const data = { conversation_id: CONVERSATION, reason: 'conversation_not_found' as const };
+  server.socket.deliver('unsubscribed', data, { conversation_id: CONVERSATION });
+  expect(feed.state).toMatchObject({
+    phase: 'failed',
+    error: { code: 'conversation_not_found', retry: 'none' },
+  });
+});
+
+test('tells which runs wait, until they start', async () => {
+  feed.open();
+  await settle();
+  const progress = (position: number) =>
+    server.socket.deliver(
+      'run.progress',
+      { run_id: RUN, state: 'queued', position, elapsed_ms: 10 },
+      { conversation_id: CONVERSATION },
+    );
+  progress(2);
+  progress(1);
+  expect([...feed.state.queued]).toEqual([[RUN, 1]]);
+  const rest = { conversation_id: CONVERSATION, seq: 1 };
+  server.socket.deliver('message.created', { message: answer }, rest);
+  server.socket.deliver(
+    'run.started',
+    { run_id: RUN, message_id: ANSWER, responder: 'x' },
+    { ...rest, seq: 2 },
+  );
+  progress(1);
+  expect([...feed.state.queued]).toEqual([]);
+});

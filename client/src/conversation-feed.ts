@@ -4,7 +4,7 @@ import { Backoff } from './backoff.js';
 import type { ChatClient } from './chat-client.js';
 import { isWholeText } from './digest.js';
 import { Emitter } from './emitter.js';
-import { toApiError, type ApiError } from './errors.js';
+import { goneError, toApiError, type ApiError } from './errors.js';
 import { PendingMessages, type PendingMessage } from './pending-messages.js';
 import { Transcript, type TranscriptMessage } from './transcript.js';
 
@@ -19,6 +19,8 @@ export interface FeedState {
   readonly hasEarlier: boolean;
   /** The run that writes at the moment. */
   readonly runId?: string;
+  /** Runs that wait, by id: the place of each among those of this user, from 1. */
+  readonly queued: ReadonlyMap<string, number>;
   readonly error?: ApiError;
 }
 
@@ -32,6 +34,7 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
   private readonly transcript = new Transcript();
   private readonly pending: PendingMessages;
   private readonly holes = new Set<string>();
+  private readonly queued = new Map<string, number>();
   private stopListening: (() => void)[] = [];
   private phase: FeedState['phase'] = 'loading';
   private error: ApiError | undefined;
@@ -94,6 +97,7 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
       const { events } = await this.api.events(this.id, first - 1, EVENTS_PAGE);
       if (!this.isOpen) return;
       this.transcript.clear();
+      this.queued.clear();
       this.transcript.put(page.messages);
       for (const event of events) this.transcript.recall(event);
       this.title = title;
@@ -137,10 +141,34 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
   private receive(frame: ServerFrame): void {
     if (frame.conversation_id !== this.id) return;
     const outcome = this.transcript.apply(frame);
+    if (isTruncated(frame)) void this.readWhole(frame.seq);
+    if (frame.type === 'unsubscribed' && frame.data.reason !== undefined) this.fail(goneError());
+    this.noteQueue(frame);
     if (frame.type === 'message.snapshot') this.holes.delete(frame.data.message_id);
     if (outcome?.kind === 'hole') this.fill(outcome.messageId);
     if (outcome?.kind === 'ended') void this.verify(outcome.messageId, outcome.end);
     this.publish();
+  }
+
+  /** An event that did not fit into a frame. */
+  private async readWhole(seq: number): Promise<void> {
+    try {
+      const { events } = await this.api.events(this.id, seq - 1, 1);
+      for (const event of events) this.transcript.apply(event);
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+    this.publish();
+  }
+
+  /** A run that waits is told of until it starts or ends. What comes after that about its wait is old. */
+  private noteQueue(frame: ServerFrame): void {
+    if (frame.type === 'run.progress') {
+      const { run_id: runId, state, position = 1 } = frame.data;
+      if (state === 'queued' && !this.transcript.hasRun(runId)) this.queued.set(runId, position);
+    } else if ('run_id' in frame.data) {
+      this.queued.delete(frame.data.run_id);
+    }
   }
 
   private fill(messageId: string): void {
@@ -192,8 +220,15 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
       messages,
       pending: this.pending.unseen(messages),
       hasEarlier: this.hasEarlier,
+      queued: new Map(this.queued),
       ...(runId !== undefined && { runId }),
       ...(this.error && { error: this.error }),
     };
   }
+}
+
+function isTruncated(frame: ServerFrame): frame is ServerFrame & { seq: number } {
+  if (frame.seq === undefined) return false;
+  const part = frame.type === 'message.created' ? frame.data.message : frame.data;
+  return 'truncated' in part && part.truncated === true;
 }

@@ -1,4 +1,4 @@
-import type { Problem, Retry } from '../../protocol/errors.js';
+import { ERRORS, type Problem, type Retry } from '../../protocol/errors.js';
 
 /** Who has to act: `auth` sign in again, `connection` the network, `server` the operator, `request` whoever asked. */
 export type ErrorKind = 'auth' | 'connection' | 'server' | 'request';
@@ -65,6 +65,12 @@ export function statusError(status: number): ApiError {
 
 export function networkError(message: string, cause?: unknown): ApiError {
   return new ApiError({ kind: 'connection', code: 'network', message, retry: 'backoff', cause });
+}
+
+/** The conversation was deleted while it was watched. */
+export function goneError(): ApiError {
+  const { status, title: message, retry } = ERRORS.conversation_not_found;
+  return new ApiError({ kind: 'request', code: 'conversation_not_found', message, retry, status });
 }
 
 export function isProblem(value: unknown): value is Problem {

@@ -72,6 +72,37 @@ test('says how much it holds of an answer that may have ended meanwhile', async 
   expect(partials()).toEqual([[{ ...cursor, seq: 5 }]]);
 });
 
+test('holds nothing of an answer whose whole text came in several frames after its end', async () => {
+  const text = { run_id: RUN, message_id: ANSWER };
+  const rest = { conversation_id: CONVERSATION };
+  client.subscribe(CONVERSATION, 4);
+  server.socket.deliver('message.snapshot', { ...text, text: 'one', status: 'streaming' }, rest);
+  await reconnect();
+  const partials = [{ message_id: ANSWER, offset: 3 }];
+  expect(server.socket.sentOf('resume').at(-1)?.data).toMatchObject({ cursors: [{ partials }] });
+  server.socket.deliver('message.snapshot', { ...text, text: 'one', status: 'complete' }, rest);
+  server.socket.deliver('message.delta', { ...text, offset: 3, text: ' two' }, rest);
+  await reconnect();
+  expect(server.socket.sentOf('resume').at(-1)?.data).toEqual({
+    cursors: [{ conversation_id: CONVERSATION, seq: 4 }],
+  });
+});
+
+test('sends a message that does not fit into a frame over HTTP, under the same id', async () => {
+  const message = { conversation_id: CONVERSATION, client_message_id: 'm1', content: '€'.repeat(30_000) };
+  const accepted = { message_id: 'q', seq: 5, run_id: RUN, duplicate: false };
+  server.answers.set(`POST /conversations/${CONVERSATION}/messages`, () => ({ status: 202, body: accepted }));
+  expect(await client.sendMessage(message)).toEqual(accepted);
+  expect(server.socket.sentOf('message.send')).toEqual([]);
+});
+
+test('listens no more to a conversation that was deleted', async () => {
+  client.subscribe(CONVERSATION, 4);
+  server.socket.deliver('unsubscribed', { conversation_id: CONVERSATION, reason: 'conversation_not_found' });
+  await reconnect();
+  expect(server.socket.sentOf('resume')).toEqual([]);
+});
+
 test('drops events that it has seen', () => {
   const seen: (number | undefined)[] = [];
   client.on('frame', (frame) => seen.push(frame.seq));

@@ -13,6 +13,8 @@ import { Requests } from './requests.js';
 import { Subscriptions } from './subscriptions.js';
 
 export interface ExchangeHandlers {
+  /** Sends a message over HTTP: one that is too long for a frame. */
+  post(message: OutgoingMessage): Promise<AcceptedMessage>;
   frame(frame: ServerFrame): void;
   stale(conversationId: string): void;
   error(error: ApiError): void;
@@ -27,13 +29,15 @@ export class Exchange {
   private readonly partials = new PartialMessages();
   private readonly requests: Requests;
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
-  private readonly outbox = new Outbox((message) => this.link?.send('message.send', message));
+  private readonly outbox: Outbox;
 
   constructor(
     private readonly handlers: ExchangeHandlers,
     requestTimeoutMs: number,
   ) {
     this.requests = new Requests(requestTimeoutMs);
+    const transmit = (message: OutgoingMessage) => this.link?.send('message.send', message);
+    this.outbox = new Outbox(transmit, (message) => handlers.post(message));
   }
 
   /**
@@ -81,8 +85,7 @@ export class Exchange {
   }
 
   unsubscribe(conversationId: string): void {
-    this.partials.forget(conversationId);
-    if (!this.subscriptions.remove(conversationId)) return;
+    if (!this.forget(conversationId)) return;
     if (this.link !== undefined) {
       this.background(this.request('unsubscribe', { conversation_id: conversationId }));
     }
@@ -101,6 +104,8 @@ export class Exchange {
     const isAnswer = this.settle(frame);
     if (frame.type === 'error' && !isAnswer) this.handlers.error(problemError(frame.data));
     if (frame.type === 'resumed') this.resumed(frame.data);
+    if (frame.type === 'unsubscribed' && frame.data.reason !== undefined)
+      this.forget(frame.data.conversation_id);
     const verdict = this.subscriptions.accept(frame);
     if (verdict === 'fresh') {
       this.partials.note(frame);
@@ -110,6 +115,12 @@ export class Exchange {
     // Asked for once, then loaded over HTTP: what the server does not have cannot be had by asking again.
     if (verdict === 'gap') this.resume(frame.conversation_id);
     if (verdict === 'lost') this.miss(frame.conversation_id);
+  }
+
+  /** @returns false when it was not subscribed. */
+  private forget(conversationId: string): boolean {
+    this.partials.forget(conversationId);
+    return this.subscriptions.remove(conversationId);
   }
 
   private resumed({ conversation_id: id, recovered }: ServerFrameData['resumed']): void {

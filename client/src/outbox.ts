@@ -1,6 +1,6 @@
-import type { ClientFrameData, ServerFrame } from '../../protocol/messages.js';
+import { type ClientFrameData, LIMITS, type ServerFrame } from '../../protocol/messages.js';
 import type { AcceptedMessage } from '../../protocol/resources.js';
-import { problemError, type ApiError } from './errors.js';
+import { problemError, toApiError, type ApiError } from './errors.js';
 
 export type OutgoingMessage = ClientFrameData['message.send'];
 
@@ -8,6 +8,8 @@ interface Entry {
   message: OutgoingMessage;
   frameId: string | undefined;
   refusals: number;
+  /** Under way over HTTP. */
+  isPosted: boolean;
   timer: ReturnType<typeof setTimeout> | undefined;
   resolve(accepted: AcceptedMessage): void;
   reject(error: ApiError): void;
@@ -16,8 +18,13 @@ interface Entry {
 /** Sends a message as a frame and gives the frame's id, or `undefined` while no socket is open. */
 type Transmit = (message: OutgoingMessage) => string | undefined;
 
+/** Sends a message on another way, for what does not fit into a frame. */
+type Post = (message: OutgoingMessage) => Promise<AcceptedMessage>;
+
 const MAX_REFUSALS = 5;
 const RESEND_MS = 1_000;
+/** Kept of a frame for its type and id. */
+const ENVELOPE_BYTES = 256;
 
 /**
  * Messages without an acknowledgement. Sending one twice is safe: the server knows it by its `client_message_id`, so
@@ -26,11 +33,22 @@ const RESEND_MS = 1_000;
 export class Outbox {
   private readonly entries = new Map<string, Entry>();
 
-  constructor(private readonly transmit: Transmit) {}
+  constructor(
+    private readonly transmit: Transmit,
+    private readonly post: Post,
+  ) {}
 
   add(message: OutgoingMessage): Promise<AcceptedMessage> {
     return new Promise((resolve, reject) => {
-      const entry: Entry = { message, frameId: undefined, refusals: 0, timer: undefined, resolve, reject };
+      const entry: Entry = {
+        message,
+        frameId: undefined,
+        refusals: 0,
+        isPosted: false,
+        timer: undefined,
+        resolve,
+        reject,
+      };
       this.entries.set(message.client_message_id, entry);
       this.send(entry);
     });
@@ -67,7 +85,21 @@ export class Outbox {
   private send(entry: Entry): void {
     clearTimeout(entry.timer);
     entry.timer = undefined;
-    entry.frameId = this.transmit(entry.message);
+    if (fitsIntoFrame(entry.message)) entry.frameId = this.transmit(entry.message);
+    else if (!entry.isPosted) void this.sendByPost(entry);
+  }
+
+  private async sendByPost(entry: Entry): Promise<void> {
+    entry.isPosted = true;
+    try {
+      const accepted = await this.post(entry.message);
+      this.remove(entry);
+      entry.resolve(accepted);
+    } catch (thrown) {
+      entry.isPosted = false;
+      // Its sender has given it up meanwhile.
+      if (this.entries.get(entry.message.client_message_id) === entry) this.refuse(entry, toApiError(thrown));
+    }
   }
 
   private refuse(entry: Entry, error: ApiError): void {
@@ -87,4 +119,9 @@ export class Outbox {
     clearTimeout(entry.timer);
     this.entries.delete(entry.message.client_message_id);
   }
+}
+
+function fitsIntoFrame(message: OutgoingMessage): boolean {
+  const bytes = new TextEncoder().encode(JSON.stringify(message)).length;
+  return bytes + ENVELOPE_BYTES <= LIMITS.maxFrameBytes;
 }

@@ -12,6 +12,8 @@ interface Entry {
  */
 export class PartialMessages {
   private readonly entries = new Map<string, Entry>();
+  /** What ended last in a conversation: the rest of a long text still comes as deltas behind its snapshot. */
+  private readonly ended = new Map<string, string>();
 
   of(conversationId: string): PartialMessage[] {
     const own = [...this.entries].filter(([, entry]) => entry.conversationId === conversationId);
@@ -24,22 +26,34 @@ export class PartialMessages {
   note(frame: ServerFrame): void {
     const { conversation_id: conversationId } = frame;
     if (conversationId === undefined) return;
-    if (frame.type === 'message.created' && frame.data.message.status === 'streaming') {
-      this.entries.set(frame.data.message.id, { conversationId, offset: 0 });
+    if (frame.type === 'message.created') {
+      if (frame.data.message.status === 'streaming') this.set(conversationId, frame.data.message.id, 0);
     } else if (frame.type === 'message.delta') {
-      const { message_id: id, offset, text } = frame.data;
-      this.entries.set(id, { conversationId, offset: offset + text.length });
+      this.set(conversationId, frame.data.message_id, frame.data.offset + frame.data.text.length);
+    } else if (frame.type === 'message.snapshot' && frame.data.status === 'streaming') {
+      this.set(conversationId, frame.data.message_id, frame.data.text.length);
     } else if (
+      frame.type === 'message.snapshot' ||
       frame.type === 'run.completed' ||
       frame.type === 'run.failed' ||
       frame.type === 'run.cancelled'
     ) {
-      this.entries.delete(frame.data.message_id);
+      this.end(conversationId, frame.data.message_id);
     }
   }
 
   forget(conversationId: string): void {
     for (const [id, entry] of this.entries)
       if (entry.conversationId === conversationId) this.entries.delete(id);
+    this.ended.delete(conversationId);
+  }
+
+  private set(conversationId: string, id: string, offset: number): void {
+    if (this.ended.get(conversationId) !== id) this.entries.set(id, { conversationId, offset });
+  }
+
+  private end(conversationId: string, id: string): void {
+    this.entries.delete(id);
+    this.ended.set(conversationId, id);
   }
 }

@@ -103,3 +103,24 @@ test('orders by seq, whatever came first', () => {
   transcript.put([{ ...answer, id: 'question', role: 'user', seq: 1, status: 'complete' }]);
   expect(transcript.messages.map((message) => message.seq)).toEqual([1, 2]);
 });
+
+test('puts the rest of a long snapshot behind its beginning, also where the message has ended', () => {
+  for (const status of ['streaming', 'complete']) {
+    transcript.apply(frame('message.snapshot', { text: 'Hello', status }));
+    delta(5, ' wor');
+    delta(9, 'ld');
+    expect(transcript.find(ANSWER)).toMatchObject({ content: 'Hello world', status });
+  }
+});
+
+test('shows a message and a tool whole once they were told whole', () => {
+  const question = { ...answer, id: 'q', role: 'user', status: 'complete', seq: 1 };
+  transcript.apply(frame('message.created', { message: { ...question, content: 'Wh', truncated: true } }));
+  expect(transcript.find('q')).toMatchObject({ content: 'Wh', truncated: true });
+  transcript.apply(frame('message.created', { message: { ...question, content: 'Why?' } }));
+  expect(transcript.find('q')?.content).toBe('Why?');
+  expect(transcript.find('q')).not.toHaveProperty('truncated');
+  transcript.apply(frame('tool.call', { tool_call_id: 't', name: 'n', arguments: {}, truncated: true }));
+  transcript.apply(frame('tool.call', { tool_call_id: 't', name: 'n', arguments: { a: 1 } }));
+  expect(transcript.find(ANSWER)?.tools).toEqual([{ id: 't', name: 'n', arguments: { a: 1 } }]);
+});

@@ -30,6 +30,8 @@ export type Outcome = { kind: 'hole'; messageId: string } | { kind: 'ended'; mes
 /** The messages of one conversation, oldest first. Every change makes new objects, so that views can compare. */
 export class Transcript {
   private list: readonly TranscriptMessage[] = [];
+  /** An ended message of which a snapshot has come: more of its text may follow in deltas, until its last event. */
+  private begun: string | undefined;
 
   get messages(): readonly TranscriptMessage[] {
     return this.list;
@@ -37,6 +39,11 @@ export class Transcript {
 
   find(id: string): TranscriptMessage | undefined {
     return this.list.find((message) => message.id === id);
+  }
+
+  /** Whether the answer of a run has begun. */
+  hasRun(runId: string): boolean {
+    return this.ofRun(runId) !== undefined;
   }
 
   clear(): void {
@@ -51,7 +58,8 @@ export class Transcript {
         this.list = [...this.list, { ...message, tools: [], takeovers: [] }];
       } else {
         const isBehind = message.status === 'streaming' && known.content.length > message.content.length;
-        this.update(known.id, isBehind ? {} : message);
+        const { truncated: _, ...whole } = known;
+        this.replace(known.id, isBehind ? known : { ...whole, ...message });
       }
     }
     this.list = this.list.toSorted((a, b) => a.seq - b.seq);
@@ -88,26 +96,30 @@ export class Transcript {
   }
 
   private announce(message: Message): void {
-    // The event tells the message as it was born, which is older than what is known.
-    if (this.find(message.id) === undefined) this.put([message]);
+    // The event tells the message as it was born, which is older than what is known, unless that was only a part.
+    const known = this.find(message.id);
+    if (known === undefined || known.truncated === true) this.put([message]);
   }
 
   private replaceText(snapshot: ServerFrameData['message.snapshot']): void {
     // A snapshot that was taken before the end may come after it; what has ended does not begin again.
     if (this.find(snapshot.message_id)?.status !== 'streaming') return;
+    this.begun = snapshot.status === 'streaming' ? undefined : snapshot.message_id;
     this.update(snapshot.message_id, { content: snapshot.text, status: statusOf(snapshot.status) });
   }
 
   private append(delta: ServerFrameData['message.delta']): Outcome | undefined {
     const message = this.find(delta.message_id);
-    // An ended message is whole: a delta that comes after it was overtaken on its way.
-    if (message === undefined || message.status !== 'streaming') return undefined;
+    if (message === undefined) return undefined;
+    // An ended message is whole, but for one whose snapshot was too long for a frame: a delta was overtaken on its way.
+    if (message.status !== 'streaming' && message.id !== this.begun) return undefined;
     if (delta.offset > message.content.length) return { kind: 'hole', messageId: message.id };
     this.update(message.id, { content: message.content.slice(0, delta.offset) + delta.text });
     return undefined;
   }
 
   private end(end: RunEnd, status: MessageStatus): Outcome | undefined {
+    this.begun = undefined;
     if (this.find(end.message_id) === undefined) return undefined;
     this.update(end.message_id, { status, ...(end.problem && { problem: end.problem }) });
     return { kind: 'ended', messageId: end.message_id, end };
@@ -115,9 +127,12 @@ export class Transcript {
 
   private beginTool(call: DurableEventData['tool.call']): void {
     const message = this.ofRun(call.run_id);
-    if (message === undefined || message.tools.some((tool) => tool.id === call.tool_call_id)) return;
-    const tool = { id: call.tool_call_id, name: call.name, arguments: call.arguments };
-    this.update(message.id, { tools: [...message.tools, tool] });
+    if (message === undefined) return;
+    const known = message.tools.find((tool) => tool.id === call.tool_call_id);
+    const tool: ToolUse = { ...known, id: call.tool_call_id, name: call.name, arguments: call.arguments };
+    // Told again where the first telling was only a part.
+    const others = message.tools.map((other) => (other === known ? tool : other));
+    this.update(message.id, { tools: known === undefined ? [...others, tool] : others });
   }
 
   private endTool(result: DurableEventData['tool.result']): void {
@@ -142,7 +157,12 @@ export class Transcript {
   }
 
   private update(id: string, change: Partial<TranscriptMessage>): void {
-    this.list = this.list.map((message) => (message.id === id ? { ...message, ...change } : message));
+    const known = this.find(id);
+    if (known !== undefined) this.replace(id, { ...known, ...change });
+  }
+
+  private replace(id: string, by: TranscriptMessage): void {
+    this.list = this.list.map((message) => (message.id === id ? by : message));
   }
 }
 
