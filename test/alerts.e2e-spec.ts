@@ -156,9 +156,9 @@ describe('the runbooks', () => {
     expect(names.filter((name) => !list.includes(`[${name}](${name}.md)`))).toEqual([]);
   });
 
-  it.each(pages)('%s says what it means, what to do and when it is over', (page) => {
+  it.each(pages)('%s says what it means, what to do and when it is resolved', (page) => {
     const text = read(`docs/runbooks/${page}`);
-    for (const part of ['**Means.**', '**Users see.**', '## Check', '## Do', '## Over when']) {
+    for (const part of ['**Means.**', '**Users see.**', '## Check', '## Do', '## Resolved when']) {
       expect(text).toContain(part);
     }
     expect(unknowns(text)).toEqual([]);
