@@ -16,7 +16,6 @@ export const CLOSE_CODES = {
   rebalance: 4101,
   handoff_done: 4103,
   bad_frame: 4400,
-  unauthenticated: 4401,
   forbidden: 4403,
   conversation_not_found: 4404,
   replaced: 4409,

@@ -25,9 +25,9 @@ function row(status: number, title: string, retry: Retry, close?: CloseName): Er
 }
 
 export const ERRORS = {
-  token_missing: row(401, 'Access token missing', 'none', 'unauthenticated'),
-  token_malformed: row(401, 'Access token malformed', 'none', 'unauthenticated'),
-  token_invalid: row(401, 'Access token invalid', 'none', 'unauthenticated'),
+  token_missing: row(401, 'Access token missing', 'none'),
+  token_malformed: row(401, 'Access token malformed', 'none'),
+  token_invalid: row(401, 'Access token invalid', 'none'),
   token_expired: row(401, 'Access token expired', 'none', 'auth_expired'),
   session_revoked: row(401, 'Session revoked', 'none', 'session_revoked'),
   session_expired: row(401, 'Session expired', 'none', 'session_revoked'),
@@ -79,6 +79,17 @@ export type ErrorCode = keyof typeof ERRORS;
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERRORS, value);
 }
+
+/** Why an access token, or the session and the user that it names, is refused. */
+export const TOKEN_CODES = [
+  'token_missing',
+  'token_malformed',
+  'token_invalid',
+  'token_expired',
+  'session_revoked',
+  'session_expired',
+  'user_disabled',
+] as const satisfies readonly ErrorCode[];
 
 /**
  * The only codes that a refused upgrade shows to whoever dialled. The exact cause is in the ticket's receipt, for its

@@ -93,11 +93,7 @@ function closeName(code: number | undefined): CloseName | undefined {
   return entry?.[0] as CloseName | undefined;
 }
 
-const AUTH_CLOSES: ReadonlySet<number> = new Set([
-  CLOSE_CODES.unauthenticated,
-  CLOSE_CODES.forbidden,
-  CLOSE_CODES.session_revoked,
-]);
+const AUTH_CLOSES: ReadonlySet<number> = new Set([CLOSE_CODES.forbidden, CLOSE_CODES.session_revoked]);
 
 const CLOSE_TEXTS: Partial<Record<CloseName, string>> = {
   normal: 'The server closed the connection',
@@ -108,7 +104,6 @@ const CLOSE_TEXTS: Partial<Record<CloseName, string>> = {
   rebalance: 'The server asked to connect again',
   handoff_done: 'A newer connection took over',
   bad_frame: 'The server could not understand this client',
-  unauthenticated: 'The connection was not signed in',
   forbidden: 'You may not use this connection any more',
   conversation_not_found: 'The conversation was deleted',
   replaced: 'This window was replaced by a newer connection',

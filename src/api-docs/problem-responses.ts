@@ -1,19 +1,8 @@
-import { type ErrorCode, ERRORS } from '../../protocol/errors.js';
+import { type ErrorCode, ERRORS, TOKEN_CODES } from '../../protocol/errors.js';
 import type { Failure } from './operation.js';
 import { problem } from './resource-schemas.js';
 import type { RouteMarks } from './route-marks.js';
 import { type JsonSchema, reference } from './schema-registry.js';
-
-/** What a token can be refused for, on every route that needs one. */
-const TOKEN_FAILURES: readonly Failure[] = [
-  'token_missing',
-  'token_malformed',
-  'token_invalid',
-  'token_expired',
-  'session_revoked',
-  'session_expired',
-  'user_disabled',
-];
 
 export const RATE_LIMIT_HEADERS = ['RateLimit', 'RateLimit-Policy'];
 
@@ -36,7 +25,7 @@ export interface Circumstances extends RouteMarks {
 /** Failures that follow from what kind of route this is. */
 export function commonFailures({ isPublic, isLimited, hasBody, hasParameters }: Circumstances): Failure[] {
   return [
-    ...(isPublic ? [] : TOKEN_FAILURES),
+    ...(isPublic ? [] : TOKEN_CODES),
     ...(isLimited ? (['rate_limited', 'dependency_unavailable'] as const) : []),
     ...(hasBody || hasParameters ? (['validation_failed'] as const) : []),
     ...(hasBody ? (['payload_too_large', { code: 'validation_failed', status: 415 }] as const) : []),

@@ -1,3 +1,4 @@
+import { TOKEN_CODES } from '../../protocol/errors.js';
 import { type Operations, UUID_PARAMETER } from './operation.js';
 import { me, newUser, ownSessions, signIn } from './resource-schemas.js';
 
@@ -38,15 +39,7 @@ export const SIGN_IN_OPERATIONS: Operations = {
     description:
       'While `legacy_token_formats` is on. The answer says with `Deprecation` and `Sunset` until when. Limited as a sign-in.',
     answers: { 200: { description: 'The session is open', schema: signIn, headers: NEVER_STORED } },
-    failures: [
-      'auth_method_disabled',
-      'token_malformed',
-      'token_invalid',
-      'token_expired',
-      'session_revoked',
-      'session_expired',
-      'user_disabled',
-    ],
+    failures: ['auth_method_disabled', ...TOKEN_CODES.filter((code) => code !== 'token_missing')],
   },
   'POST /auth/logout': {
     tag: 'Sign-in',

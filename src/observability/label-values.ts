@@ -1,5 +1,5 @@
 import { CLOSE_CODES, REPORTED_CODES } from '../../protocol/close-codes.js';
-import type { ErrorCode } from '../../protocol/errors.js';
+import { type ErrorCode, TOKEN_CODES } from '../../protocol/errors.js';
 import type { ServerFrameType } from '../../protocol/messages.js';
 
 /**
@@ -21,13 +21,7 @@ export type TicketEvent = (typeof TICKET_EVENTS)[number];
 
 /** Why a credential or an upgrade is refused. */
 export const REFUSAL_REASONS = [
-  'token_missing',
-  'token_malformed',
-  'token_invalid',
-  'token_expired',
-  'session_revoked',
-  'session_expired',
-  'user_disabled',
+  ...TOKEN_CODES,
   'credentials_invalid',
   'refresh_reused',
   'multiple_credentials',
@@ -54,6 +48,11 @@ export const REFUSAL_REASONS = [
   'not_found',
   'internal',
 ] as const satisfies readonly ErrorCode[];
+
+/** The label of a refused upgrade. What none of its checks can say is our own fault. */
+export function upgradeReason(code: ErrorCode): (typeof REFUSAL_REASONS)[number] {
+  return REFUSAL_REASONS.find((reason) => reason === code) ?? 'internal';
+}
 
 /** Close codes that are labels of their own; a client may send any other. */
 export const KNOWN_CLOSE_CODES: ReadonlySet<number> = new Set([
