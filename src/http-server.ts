@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from './config/config.js';
 import { AppError } from './errors/app-error.js';
 import { HttpErrorFilter } from './errors/http-error.filter.js';
-import { newTraceId, problemHeaders, toProblem } from './errors/problem.js';
-import { AppLogger } from './observability/logger.js';
+import { problemHeaders, toProblem } from './errors/problem.js';
+import type { AppLogger } from './observability/logger.js';
+import { RefusalLogService } from './observability/refusal-log.service.js';
 import { resolveAlias } from './websocket/upgrade/path-alias.js';
 
 /** A message of 32,000 characters, all of them escaped, with room to spare. */
@@ -25,7 +26,9 @@ const SECURITY_HEADERS = {
 const HSTS = { 'strict-transport-security': 'max-age=31536000; includeSubDomains' };
 
 export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAdapter {
-  const errors = new HttpErrorFilter(logger);
+  // Before Nest starts there is none to inject: this one tells of what never reaches a route.
+  const refusals = new RefusalLogService(logger);
+  const errors = new HttpErrorFilter(refusals);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     trustProxy: toFastifyTrust(config.trustProxy),
@@ -34,7 +37,7 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
     rewriteUrl: (request: IncomingMessage) => resolveAlias(request.url ?? '/'),
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       errors.answer(error, request, reply),
-    clientErrorHandler: refuseMalformedRequest,
+    clientErrorHandler: (error, socket) => refuseMalformedRequest(error, socket, errors),
   });
   const fastify = adapter.getInstance();
   // JSON only: a text body is what another site can make a browser send without asking first.
@@ -43,6 +46,10 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
   const headers = config.publicUrl.startsWith('https:') ? { ...SECURITY_HEADERS, ...HSTS } : SECURITY_HEADERS;
   fastify.addHook('onRequest', (_request, reply, done) => {
     reply.headers(headers);
+    done();
+  });
+  fastify.addHook('onClose', (_fastify, done) => {
+    refusals.onModuleDestroy();
     done();
   });
   return adapter;
@@ -58,7 +65,7 @@ export function configureHttp(app: NestFastifyApplication, config: Config): void
       },
     }),
   );
-  app.useGlobalFilters(new HttpErrorFilter(app.get(AppLogger)));
+  app.useGlobalFilters(new HttpErrorFilter(app.get(RefusalLogService)));
   app.enableCors({
     origin: [...config.allowedOrigins],
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
@@ -78,7 +85,11 @@ function acceptEmptyJson(fastify: FastifyInstance): void {
 }
 
 /** What Node's parser refused never became a request: it is answered here, as completely as any other. */
-function refuseMalformedRequest(error: Error & { code?: string }, socket: Duplex): void {
+function refuseMalformedRequest(
+  error: Error & { code?: string },
+  socket: Socket,
+  errors: HttpErrorFilter,
+): void {
   if (!socket.writable) return;
   const status =
     error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
@@ -86,7 +97,7 @@ function refuseMalformedRequest(error: Error & { code?: string }, socket: Duplex
     detail: 'The request is not HTTP that can be read',
     status,
   });
-  const body = JSON.stringify(toProblem(refusal, '/', newTraceId()));
+  const body = JSON.stringify(toProblem(refusal, '/', errors.logMalformed(refusal, socket.remoteAddress)));
   let head = `HTTP/1.1 ${status} Bad Request\r\n`;
   for (const [name, value] of Object.entries(problemHeaders(refusal))) head += `${name}: ${value}\r\n`;
   socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);

@@ -41,6 +41,7 @@ export class AuthReportService {
     this.failureRate.refused(path, error.code);
     const fields = { path, reason: error.code, detail: error.detail, user_id: userId, address };
     const event = isFault(error.code) ? 'auth.failed' : 'auth.refused';
-    this.refusals.write(severityOf(error.code), event, `${path} ${error.code}`, address ?? userId, fields);
+    const cause = `${path} ${error.code}`;
+    error.traceId = this.refusals.write(severityOf(error.code), event, cause, address ?? userId, fields);
   }
 }

@@ -58,8 +58,9 @@ export class RegistrationService {
     try {
       return await hashPassword(password);
     } catch (error) {
-      if (toAppError(error).code === 'rate_limited') this.report.refused('hashes', address);
-      throw error;
+      const refusal = toAppError(error);
+      if (refusal.code === 'rate_limited') refusal.traceId = this.report.refused('hashes', address);
+      throw refusal;
     }
   }
 }

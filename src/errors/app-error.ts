@@ -10,6 +10,8 @@ export interface AppErrorOptions {
   status?: number;
   /** Headers for an HTTP answer, such as the state of a limit. */
   headers?: Readonly<Record<string, string>>;
+  /** Of the log line that tells of it, where there is one already. */
+  traceId?: string | undefined;
 }
 
 /** An expected failure, named by its code. What HTTP, the upgrade and frames say about it comes from `protocol/errors.ts`. */
@@ -19,6 +21,8 @@ export class AppError extends Error {
   readonly retryAfterMs: number;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Of the log line that tells of it; set by whoever logs it, and sent by whoever answers. */
+  traceId: string | undefined;
 
   constructor(
     readonly code: ErrorCode,
@@ -34,6 +38,7 @@ export class AppError extends Error {
     this.retryAfterMs = options.retryAfterMs ?? (row.retry === 'after' ? 1000 : 0);
     this.status = options.status ?? row.status;
     this.headers = options.headers ?? {};
+    this.traceId = options.traceId;
   }
 
   get row(): ErrorRow {

@@ -1,13 +1,17 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AppLogger } from '../observability/logger.js';
-import { newTraceId, problemHeaders, toAppError, toProblem } from './problem.js';
+import { RefusalLogService } from '../observability/refusal-log.service.js';
+import type { AppError } from './app-error.js';
+import { problemHeaders, toAppError, toProblem } from './problem.js';
+
+/** Of a path that a stranger chose, this much stands in the log. */
+const MAX_LOGGED_PATH = 200;
 
 /** Every error of an HTTP route, of ours, of Nest's or of Fastify's, as one problem object. */
 @Catch()
 @Injectable()
 export class HttpErrorFilter implements ExceptionFilter {
-  constructor(private readonly logger: AppLogger) {}
+  constructor(private readonly refusals: RefusalLogService) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -17,15 +21,35 @@ export class HttpErrorFilter implements ExceptionFilter {
   answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const error = toAppError(thrown);
     const path = request.url.split('?', 1)[0] ?? '/';
-    const problem = toProblem(error, path, newTraceId());
-    if (error.code === 'internal') {
-      this.logger.critical('request.broken', {
-        method: request.method,
-        path,
-        trace_id: problem.trace_id,
-        error: thrown instanceof Error ? thrown.stack : String(thrown),
+    const problem = toProblem(error, path, this.log(error, thrown, request.method, path, request.ip));
+    void reply.status(error.status).headers(problemHeaders(error)).send(JSON.stringify(problem));
+  }
+
+  /** What is no request yet has neither method nor path. @returns the trace id of the line */
+  logMalformed(error: AppError, address: string | undefined): string {
+    return this.log(error, error, '', '', address);
+  }
+
+  private log(
+    error: AppError,
+    thrown: unknown,
+    method: string,
+    path: string,
+    address: string | undefined,
+  ): string {
+    const { code, status, detail } = error;
+    const fields = { reason: code, status, method, path: path.slice(0, MAX_LOGGED_PATH), address };
+    if (code === 'internal') {
+      const stack = thrown instanceof Error ? thrown.stack : String(thrown);
+      return this.refusals.write('critical', 'request.broken', String(stack).slice(0, 200), address, {
+        ...fields,
+        error: stack,
       });
     }
-    void reply.status(error.status).headers(problemHeaders(error)).send(JSON.stringify(problem));
+    // Whoever refused it may have logged it, with more to say.
+    return (
+      error.traceId ??
+      this.refusals.write('warn', 'request.refused', `${status} ${code}`, address, { ...fields, detail })
+    );
   }
 }

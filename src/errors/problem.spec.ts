@@ -1,7 +1,7 @@
 import { BadRequestException, HttpException, NotFoundException } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import { AppError } from './app-error.js';
-import { newTraceId, problemHeaders, toAppError, toProblem } from './problem.js';
+import { problemHeaders, toAppError, toProblem } from './problem.js';
 
 describe('a problem', () => {
   it('says what the table of errors says, and what this error adds', () => {
@@ -29,8 +29,6 @@ describe('a problem', () => {
     expect(problemHeaders(new AppError('draining'))['retry-after']).toBe('1');
     expect(problemHeaders(new AppError('ticket_rejected'))['retry-after']).toBeUndefined();
   });
-
-  it('has a trace id in the form of W3C', () => expect(newTraceId()).toMatch(/^[0-9a-f]{32}$/));
 });
 
 describe('toAppError', () => {

@@ -1,16 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { HttpException } from '@nestjs/common';
 import type { Problem } from '../../protocol/errors.js';
 import { AppError } from './app-error.js';
 
 /** Media type of RFC 9457. */
 export const PROBLEM_JSON = 'application/problem+json; charset=utf-8';
-
-/** 32 lower-case hex digits, the shape of a W3C trace id. */
-export function newTraceId(): string {
-  // Node makes UUIDs many at a time; random bytes cost a system call each.
-  return randomUUID().replaceAll('-', '');
-}
 
 /**
  * The problem object of an error.

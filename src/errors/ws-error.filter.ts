@@ -1,5 +1,5 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Injectable } from '@nestjs/common';
-import { AppLogger } from '../observability/logger.js';
+import { RefusalLogService } from '../observability/refusal-log.service.js';
 import type { AppError } from './app-error.js';
 import { toAppError } from './problem.js';
 
@@ -13,16 +13,24 @@ interface FailedFrame {
 @Catch()
 @Injectable()
 export class WsErrorFilter implements ExceptionFilter {
-  constructor(private readonly logger: AppLogger) {}
+  constructor(private readonly refusals: RefusalLogService) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
     const { socket, frame } = host.switchToWs().getData<FailedFrame>();
     const error = toAppError(thrown);
     if (error.code === 'internal') {
-      this.logger.critical('frame.broken', {
-        type: frame.type,
-        error: thrown instanceof Error ? thrown.stack : String(thrown),
-      });
+      const stack = thrown instanceof Error ? thrown.stack : String(thrown);
+      error.traceId = this.refusals.write(
+        'critical',
+        'frame.broken',
+        String(stack).slice(0, 200),
+        frame.type,
+        {
+          reason: error.code,
+          type: frame.type,
+          error: stack,
+        },
+      );
     }
     socket.sendError(error, frame.id);
   }

@@ -16,9 +16,16 @@ export class LimitReportService {
     this.metrics.rateLimited.labels(limit).inc();
   }
 
-  /** @param subject whose limit it is: an address, a user id or a digest */
-  refused(limit: LimitLabel, subject: string): void {
+  /**
+   * @param subject whose limit it is: an address, a user id or a digest
+   * @returns the trace id of the log line
+   */
+  refused(limit: LimitLabel, subject: string): string {
     this.counted(limit);
-    this.refusals.write('warn', 'limit.reached', limit, subject, { reason: 'rate_limited', limit, subject });
+    return this.refusals.write('warn', 'limit.reached', limit, subject, {
+      reason: 'rate_limited',
+      limit,
+      subject,
+    });
   }
 }

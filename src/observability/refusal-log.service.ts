@@ -1,5 +1,6 @@
-import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { AppLogger, type LogFields } from './logger.js';
+import { newTraceId } from './trace-id.js';
 
 const WINDOW_MS = 10_000;
 const SWEEP_INTERVAL_MS = 1000;
@@ -11,6 +12,8 @@ interface Line {
   severity: Severity;
   event: string;
   fields: LogFields;
+  /** Under which the log speaks of every refusal of the cause, until the next one that is written at once. */
+  traceId: string;
   writtenAtMs: number;
   /** Since the last line. */
   swallowed: number;
@@ -18,20 +21,16 @@ interface Line {
 
 /**
  * Log lines that strangers can cause as fast as they like. The first of a cause is written at once, the rest as one line
- * every ten seconds; `count` says how many a line stands for, and the counts add up to all of them.
+ * every ten seconds; `count` says how many a line stands for, and the counts add up to all of them. What one line stands for
+ * has one trace id, which is in the log before any answer carries it.
  */
 @Injectable()
-export class RefusalLogService implements OnModuleInit, OnModuleDestroy {
+export class RefusalLogService implements OnModuleDestroy {
   /** By cause, the one written longest ago first. */
   private readonly lines = new Map<string, Line>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly logger: AppLogger) {}
-
-  onModuleInit(): void {
-    this.timer = setInterval(() => this.sweep(), SWEEP_INTERVAL_MS);
-    this.timer.unref();
-  }
 
   onModuleDestroy(): void {
     clearInterval(this.timer);
@@ -39,18 +38,30 @@ export class RefusalLogService implements OnModuleInit, OnModuleDestroy {
     this.lines.clear();
   }
 
-  /** @param who an address, or a user where there is none: lines of one `event`, `reason` and `who` are one cause. */
-  write(severity: Severity, event: string, reason: string, who: string | undefined, fields: LogFields): void {
+  /**
+   * @param who an address, or a user where there is none: lines of one `event`, `reason` and `who` are one cause.
+   * @returns the trace id under which the log speaks of it.
+   */
+  write(
+    severity: Severity,
+    event: string,
+    reason: string,
+    who: string | undefined,
+    fields: LogFields,
+  ): string {
     const cause = `${event} ${reason} ${who ?? ''}`;
     const now = Date.now();
     const known = this.lines.get(cause);
     if (known !== undefined && now - known.writtenAtMs < WINDOW_MS) {
       known.swallowed += 1;
       known.fields = fields;
-      return;
+      return known.traceId;
     }
-    this.logger[severity](event, { ...fields, count: (known?.swallowed ?? 0) + 1 });
-    this.remember(cause, { severity, event, fields, writtenAtMs: now, swallowed: 0 });
+    const traceId = newTraceId();
+    this.logger[severity](event, { ...fields, trace_id: traceId, count: (known?.swallowed ?? 0) + 1 });
+    this.remember(cause, { severity, event, fields, traceId, writtenAtMs: now, swallowed: 0 });
+    this.timer ??= setInterval(() => this.sweep(), SWEEP_INTERVAL_MS).unref();
+    return traceId;
   }
 
   private remember(cause: string, line: Line): void {
@@ -75,7 +86,7 @@ export class RefusalLogService implements OnModuleInit, OnModuleDestroy {
     }
   }
 
-  private writeSwallowed({ severity, event, fields, swallowed }: Line): void {
-    if (swallowed > 0) this.logger[severity](event, { ...fields, count: swallowed });
+  private writeSwallowed({ severity, event, fields, traceId, swallowed }: Line): void {
+    if (swallowed > 0) this.logger[severity](event, { ...fields, trace_id: traceId, count: swallowed });
   }
 }

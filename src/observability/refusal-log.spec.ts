@@ -11,7 +11,6 @@ describe('RefusalLogService', () => {
     lines = [];
     const stream = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
     refusals = new RefusalLogService(new AppLogger({ logLevel: 'info', nodeName: 'n1' }, stream));
-    refusals.onModuleInit();
   });
 
   afterEach(() => {
@@ -35,6 +34,20 @@ describe('RefusalLogService', () => {
     ]);
     jest.advanceTimersByTime(30_000);
     expect(counts().map(([, count]) => count)).toEqual([1, 499, 3]);
+  });
+
+  it('gives what a line stands for the trace id of that line, which is written already', () => {
+    const write = (who: string) => refusals.write('warn', 'auth.refused', 'token_invalid', who, {});
+    const written = () => lines.map((line) => line.trace_id);
+    const [first, second] = [write('a'), write('a')];
+    expect(first).toMatch(/^[0-9a-f]{32}$/);
+    expect([second, written()]).toEqual([first, [first]]);
+    expect(write('b')).not.toBe(first);
+    jest.advanceTimersByTime(11_000);
+    expect(written().filter((id) => id === first)).toHaveLength(2);
+    expect(write('a')).toBe(first);
+    jest.advanceTimersByTime(30_000);
+    expect(write('a')).not.toBe(first);
   });
 
   it('keeps causes and addresses apart', () => {

@@ -103,8 +103,8 @@ export class RateLimiterService {
     const limit = this.limiters[name].points;
     const resetMs = Math.max(1, leftMs);
     if (isLoggedElsewhere(name)) this.report.counted(name);
-    else this.report.refused(name, subject);
     return new AppError('rate_limited', {
+      traceId: isLoggedElsewhere(name) ? undefined : this.report.refused(name, subject),
       detail: `more than ${limit} ${name.replaceAll('_', ' ')} in ${WINDOW_SECONDS} s`,
       retryAfterMs: resetMs,
       headers: rateLimitHeaders({ name, limit, remaining: 0, resetMs }),

@@ -2,9 +2,10 @@ import { Injectable } from '@nestjs/common';
 import type { Problem } from '../../../protocol/errors.js';
 import type { RunEnd } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
-import { newTraceId, toAppError, toProblem } from '../../errors/problem.js';
+import { toAppError, toProblem } from '../../errors/problem.js';
 import { AppLogger } from '../../observability/logger.js';
 import { MetricsService } from '../../observability/metrics.service.js';
+import { newTraceId } from '../../observability/trace-id.js';
 import { STATUSES } from './run-end.js';
 import type { ClaimedRun, KnownRun } from './run.store.js';
 
