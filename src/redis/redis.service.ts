@@ -4,9 +4,11 @@ import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
 import { MetricsService } from '../observability/metrics.service.js';
+import { RefusalLogService } from '../observability/refusal-log.service.js';
 import { Dependency } from '../resilience/dependency.js';
 import { CommandCluster } from './command-cluster.js';
 import { commandClient, connectionsOf, type RedisClient, subscriberClient } from './redis-client.js';
+import { adviceFor, readRefusedReply } from './refused-reply.js';
 
 /**
  * The connections to Redis: to one server, to the master that sentinels name, or to a cluster. Commands of one event-loop
@@ -29,6 +31,7 @@ export class RedisService implements OnApplicationShutdown {
     config: Config,
     private readonly logger: AppLogger,
     private readonly metrics: MetricsService,
+    private readonly refusals: RefusalLogService,
   ) {
     this.dependency = new Dependency(
       'redis',
@@ -47,10 +50,17 @@ export class RedisService implements OnApplicationShutdown {
     this.watchSilence();
   }
 
-  /** Runs commands under the breaker. @throws {AppError} `dependency_unavailable` */
-  run<T>(call: (redis: RedisClient) => Promise<T>): Promise<T> {
+  /**
+   * Runs commands under the breaker.
+   * @throws {AppError} `dependency_unavailable`, also when Redis is up and refuses the command: no caller can do without it.
+   */
+  async run<T>(call: (redis: RedisClient) => Promise<T>): Promise<T> {
     this.corkForThisTurn();
-    return this.dependency.run(() => call(this.commands));
+    try {
+      return await this.dependency.run(() => call(this.commands));
+    } catch (error) {
+      throw error instanceof ReplyError ? this.refused(error as Error) : error;
+    }
   }
 
   /**
@@ -121,6 +131,13 @@ export class RedisService implements OnApplicationShutdown {
     this.subscriptions.disconnect();
   }
 
+  /** One user's broken key must not open the breaker for all: the reply is logged, and counts as no silence. */
+  private refused(error: Error): AppError {
+    const { kind, fields } = readRefusedReply(error);
+    const traceId = this.refusals.write('critical', 'redis.refused', kind, fields.command, fields);
+    return new AppError('dependency_unavailable', { detail: 'redis is unavailable', cause: error, traceId });
+  }
+
   private corkForThisTurn(): void {
     if (this.isCorked) return;
     this.isCorked = true;
@@ -150,15 +167,21 @@ export class RedisService implements OnApplicationShutdown {
   private watch(client: RedisClient, connection: string): void {
     const { logger, metrics } = this;
     let wasUp: boolean | undefined;
+    let given: string | undefined;
     client.on('ready', () => {
+      given = undefined;
       if (connection === 'commands') metrics.redisUp.set(1);
       if (wasUp === false) logger.info('redis.connected', { connection });
       wasUp = true;
     });
-    // ioredis reports every failed attempt to reconnect; the first one is news, the others are not.
+    // ioredis reports every failed attempt to reconnect; the first one is news, and so is one that a setting would mend.
     client.on('error', (error: Error) => {
       if (connection === 'commands') metrics.redisUp.set(0);
-      if (wasUp !== false) logger.critical('redis.lost', { connection, error: reasonOf(error) });
+      const reason = reasonOf(error);
+      const mend = adviceFor(reason);
+      if (wasUp !== false || (mend.advice !== undefined && mend.advice !== given))
+        logger.critical('redis.lost', { connection, error: reason, ...mend });
+      given = mend.advice ?? given;
       wasUp = false;
     });
     client.on('close', () => {
@@ -178,7 +201,7 @@ function reasonOf(error: Error & { lastNodeError?: Error }): string {
 
 function isRedisFault(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof AppError) return false;
-  // A reply that says "error" came from a Redis that is up, unless it says that it cannot serve now.
+  // A reply that says "error" came from a Redis that is up, unless it says that it cannot serve now: see `refused`.
   return (
     !(error instanceof ReplyError) ||
     /^(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|OOM|MISCONF)/.test(error.message)

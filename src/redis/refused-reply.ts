@@ -1,0 +1,53 @@
+/** A reply may repeat what was sent: this much of it, and of a key, stands in the log. */
+const MAX_LOGGED = 200;
+
+/** What is wrong with the set-up of a Redis that answers a command of ours with an error, and which setting mends it. */
+const ADVICE: Readonly<Record<string, string>> = {
+  NOPERM:
+    'the user of REDIS_URL lacks an ACL permission: grant it the command, key or channel of the reply (ACL SETUSER)',
+  NOAUTH: 'REDIS_URL lacks the password that this Redis asks for',
+  WRONGPASS: 'the user name or password in REDIS_URL is not one of this Redis',
+  WRONGTYPE: 'another program writes our keys: give this one a database or a Redis of its own in REDIS_URL',
+};
+const UNKNOWN_ADVICE =
+  'the Redis of REDIS_URL does not do what this server needs: see its version and configuration';
+
+export interface RefusedReply {
+  /** First word of the reply, or the one that a script passed on. */
+  kind: string;
+  fields: { setting: 'REDIS_URL'; advice: string; command: string; key: string; reply: string };
+}
+
+/** As the client makes it of an error reply. */
+interface RedisReplyError extends Error {
+  command?: { name: string; args: unknown[] };
+}
+
+/** What mends a connection that Redis does not let in; nothing for one that is merely lost. */
+export function adviceFor(message: string): { setting?: 'REDIS_URL'; advice?: string } {
+  const advice = ADVICE[kindIn(message) ?? ''];
+  return advice === undefined ? {} : { setting: 'REDIS_URL', advice };
+}
+
+/** Reads an error that Redis has answered. Keys hold no secret: a ticket stands there as its digest. */
+export function readRefusedReply(error: RedisReplyError): RefusedReply {
+  const { message, command } = error;
+  const kind = kindIn(message) ?? /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
+  const { name = 'unknown', args = [] } = command ?? {};
+  // EVAL and EVALSHA name the script and the number of keys first.
+  const key = /^eval/i.test(name) ? args[2] : args[0];
+  return {
+    kind,
+    fields: {
+      setting: 'REDIS_URL',
+      advice: ADVICE[kind] ?? UNKNOWN_ADVICE,
+      command: name,
+      key: typeof key === 'string' ? key.slice(0, MAX_LOGGED) : '',
+      reply: message.slice(0, MAX_LOGGED),
+    },
+  };
+}
+
+function kindIn(message: string): string | undefined {
+  return Object.keys(ADVICE).find((word) => message.includes(word));
+}
