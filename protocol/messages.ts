@@ -236,6 +236,12 @@ export function parseClientFrame(text: string): ParsedFrame {
   }
 }
 
+/** The `id` that a text frame carries, usable or not, for the `re` of an answer to it. */
+export function frameIdOf(text: string): string | undefined {
+  const parsed = parseClientFrame(text);
+  return parsed.ok ? parsed.frame.id : parsed.fault.id;
+}
+
 const DATA_PARSERS: { [T in ClientFrameType]: (data: Fields) => ClientFrameData[T] } = {
   subscribe: (data) => ({
     conversation_id: uuid(data, 'conversation_id'),

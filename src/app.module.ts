@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AdminModule } from './admin/admin.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
+import { LegacyModule } from './auth/legacy/legacy.module.js';
 import { ChatModule } from './chat/chat.module.js';
 import { ConfigModule } from './config/config.module.js';
 import type { Config } from './config/config.js';
@@ -29,6 +30,7 @@ export class AppModule {
         AuthModule,
         WebSocketModule,
         ChatModule,
+        LegacyModule,
         AdminModule,
         HealthModule,
       ],

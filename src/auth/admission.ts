@@ -2,12 +2,16 @@ import type { UserContext } from '../identity/user-context.js';
 import type { TicketClaims } from '../ticket/ticket-claims.js';
 import type { ConsumedTicket } from '../ticket/ticket.service.js';
 
-/** A socket that may open. Its ticket, if it came with one, is used up; `settle` says which socket. */
+/** A socket that may open. Its ticket, if it came with one, is used up; `settle` records which socket that was. */
 export interface Admission {
   user: UserContext;
   conversationId: string | undefined;
   ticket?: ConsumedTicket;
+  /** What the answer to the handshake says beside its own headers. */
+  answerHeaders?: Readonly<Record<string, string>>;
 }
 
-/** Takes a place among the connections of a user. */
-export type TakePlace = (claims: Pick<TicketClaims, 'user_id' | 'session_id' | 'client_id'>) => Promise<void>;
+/** Enters a connection among those of its user. @throws {AppError} `connection_limit`, `dependency_unavailable` */
+export type EnterConnection = (
+  claims: Pick<TicketClaims, 'user_id' | 'session_id' | 'client_id'>,
+) => Promise<void>;

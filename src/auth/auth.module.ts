@@ -10,7 +10,6 @@ import { AddressLimitService } from './address-limit.service.js';
 import { AuthController } from './auth.controller.js';
 import { AuthPathService } from './auth-path.service.js';
 import { AuthReportService } from './auth-report.service.js';
-import { ExchangeController } from './exchange.controller.js';
 import { HttpAuthGuard } from './http-auth.guard.js';
 import { KnownDevicesStore } from './known-devices.store.js';
 import { LoginLimitService } from './login-limit.service.js';
@@ -30,7 +29,7 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     SessionModule,
     TicketModule,
   ],
-  controllers: [AuthController, ExchangeController, SessionController],
+  controllers: [AuthController, SessionController],
   providers: [
     AccountService,
     AddressLimitService,
@@ -46,11 +45,17 @@ import { WsAuthGuard } from './ws-auth.guard.js';
     UnifiedAuthenticationService,
     UpgradeRulesService,
     WsAuthGuard,
-    // The one line that registers the old ways in: without it and the folder, tickets are the only way.
-    ...(await import('./legacy/legacy-credentials.service.js')).LEGACY_PROVIDERS,
     { provide: APP_GUARD, useClass: HttpAuthGuard },
   ],
-  exports: [AccountService, AuthPathService, UnifiedAuthenticationService, WsAuthGuard, SessionModule],
+  exports: [
+    AccountService,
+    AuthPathService,
+    LoginLimitService,
+    SignInService,
+    UnifiedAuthenticationService,
+    WsAuthGuard,
+    SessionModule,
+  ],
 })
 export class AuthModule {}
 

@@ -1,4 +1,4 @@
-import { Injectable, Optional } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import type { User } from '../../protocol/resources.js';
 import { AppError } from '../errors/app-error.js';
@@ -6,17 +6,16 @@ import { toAppError } from '../errors/problem.js';
 import type { AuthMethod, UserContext } from '../identity/user-context.js';
 import type { SessionRecord } from '../session/session-record.js';
 import { type OpenedSession, SessionService } from '../session/session.service.js';
-import { type ConsumedTicket, TicketService } from '../ticket/ticket.service.js';
+import type { ConsumedTicket } from '../ticket/ticket.service.js';
 import { type AccessTokenClaims, requireClaims } from './access-token.js';
-import type { Admission, TakePlace } from './admission.js';
+import type { Admission, EnterConnection } from './admission.js';
 import type { AuthPath } from './auth-path.service.js';
 import { AuthReportService } from './auth-report.service.js';
-import { type OtherCredential, OtherCredentials } from './other-credentials.js';
+import type { LegacyCredential, LegacyWays } from './legacy-ways.js';
 import { type PasswordAttempt, PasswordService } from './password.service.js';
 import {
   bearerToken,
   findTicket,
-  placeOf,
   requireBindings,
   requireRenewal,
   type UpgradeRequest,
@@ -40,16 +39,20 @@ interface Attempt {
 @Injectable()
 export class UnifiedAuthenticationService {
   private readonly verified = new VerifiedTokens();
+  private legacy: LegacyWays | undefined;
 
   constructor(
     private readonly jwt: JwtService,
     private readonly sessions: SessionService,
-    private readonly tickets: TicketService,
     private readonly passwords: PasswordService,
     private readonly rules: UpgradeRulesService,
     private readonly report: AuthReportService,
-    @Optional() readonly others?: OtherCredentials,
   ) {}
+
+  /** Asks the old ways, too, from now on. Each is behind its flag. */
+  admitLegacy(ways: LegacyWays): void {
+    this.legacy = ways;
+  }
 
   /**
    * Who sent an HTTP request.
@@ -73,30 +76,31 @@ export class UnifiedAuthenticationService {
     return toContext(session, claims.exp * 1000, method);
   }
 
-  /** Whether an upgrade has no credential yet, and may send it with its first frame: see `authenticateFirstMessage`. */
-  awaitsFirstMessage(request: UpgradeRequest): boolean {
-    return this.others?.awaitsFirstMessage(request) === true && this.rules.isOriginAllowed(request);
-  }
-
   /**
    * Whether an upgrade may become a socket, and whose. A ticket is used up by asking.
-   * @param takePlace what the caller has to ask about this user; asked while the session is read.
+   * @param enter what the caller has to ask about this user; asked while the session is read.
    * @throws {AppError} `origin_not_allowed`, `multiple_credentials`, `auth_method_disabled`, a `ticket_…` code,
    * `session_revoked`, `session_expired`, `user_disabled`, `conversation_not_found`, `dependency_unavailable`.
    */
-  async authenticateUpgrade(request: UpgradeRequest, takePlace: TakePlace): Promise<Admission> {
+  async authenticateUpgrade(request: UpgradeRequest, enter: EnterConnection): Promise<Admission> {
     const attempt: Attempt = { address: request.address };
-    return this.decide('upgrade', attempt, async () => {
-      this.rules.requireOrigin(request);
-      const other = this.others?.find(request);
-      if (other !== undefined) return this.admitOther(other, request, takePlace);
-      const ticket = (attempt.ticket = await this.tickets.consume(findTicket(request)));
+    const path = request.firstMessage === undefined ? 'upgrade' : 'first_message';
+    return this.decide(path, attempt, async () => {
+      if (!this.rules.isOriginAllowed(request)) {
+        attempt.ticket = await this.rules.burnBeside(request);
+        throw new AppError('origin_not_allowed', {
+          detail: 'This origin is not in the list of allowed origins',
+        });
+      }
+      const credential = this.legacy?.find(request);
+      if (credential !== undefined) return this.admitOld(credential, request, enter);
+      const ticket = (attempt.ticket = await this.rules.take(findTicket(request)));
       const { claims } = ticket;
       requireBindings(claims, request);
       const [session] = await Promise.all([
         this.sessions.check(claims.user_id, claims.session_id),
         this.rules.requireOwner(claims.user_id, request.conversationId),
-        takePlace(claims),
+        enter(claims),
       ]);
       const user = toContext(session, claims.auth_expires_at, 'ticket');
       return { user, conversationId: request.conversationId, ticket };
@@ -104,40 +108,16 @@ export class UnifiedAuthenticationService {
   }
 
   /**
-   * Whether a socket that opened without a credential may go on, and as whose, after its first frame.
-   * @throws {AppError} `frame_invalid`, `token_missing`, `forbidden` for another's `user_id`, or as `authenticateUpgrade`.
-   */
-  async authenticateFirstMessage(
-    text: string,
-    request: UpgradeRequest,
-    takePlace: TakePlace,
-  ): Promise<Admission> {
-    return this.decide('first_message', { address: request.address }, async () => {
-      if (this.others === undefined) throw new AppError('auth_method_disabled');
-      const { credential, claimedUserId, conversationId } = this.others.readFirstMessage(text);
-      if (credential === undefined) throw new AppError('token_missing');
-      return this.admitOther(credential, placeOf(request, conversationId), takePlace, claimedUserId);
-    });
-  }
-
-  /**
    * A session for a token of an old format.
-   * @param countFor counts the sign-in for the account.
+   * @param open opens it, once it has verified the token with what it is given.
    * @throws {AppError} `auth_method_disabled`, or as `authenticateRequest`.
    */
   async exchange(
     token: string,
-    { headers, address }: Pick<UpgradeRequest, 'headers' | 'address'>,
-    countFor: (email: string) => Promise<unknown>,
+    address: string,
+    open: (verify: () => unknown) => Promise<OpenedSession>,
   ): Promise<OpenedSession> {
-    return this.decide('exchange', { address }, async () => {
-      if (this.others === undefined) throw new AppError('auth_method_disabled');
-      const userAgent = headers['user-agent'] ?? '';
-      const verify = () => this.readOldToken(token);
-      const opened = await this.others.exchange(token, verify, userAgent, countFor);
-      this.others.count('token_format', headers);
-      return opened;
-    });
+    return this.decide('exchange', { address }, () => open(() => this.readOldToken(token)));
   }
 
   /**
@@ -190,7 +170,7 @@ export class UnifiedAuthenticationService {
 
   /** Records which connection an admitted upgrade became. */
   async settle({ ticket }: Admission, connectionId: string): Promise<void> {
-    if (ticket !== undefined) await this.tickets.accept(ticket, connectionId);
+    if (ticket !== undefined) await this.rules.accept(ticket, connectionId);
   }
 
   /**
@@ -214,11 +194,11 @@ export class UnifiedAuthenticationService {
   ): Promise<UserContext> {
     const attempt: Attempt = { userId: user.userId };
     return this.decide('frame', attempt, async () => {
-      const ticket = (attempt.ticket = await this.tickets.consume(presented));
+      const ticket = (attempt.ticket = await this.rules.take(presented));
       const { claims } = ticket;
       requireRenewal(claims, user.sessionId, clientId);
       const session = await this.sessions.touch(claims.user_id, claims.session_id);
-      await this.tickets.accept(ticket, connectionId);
+      await this.rules.accept(ticket, connectionId);
       return toContext(session, claims.auth_expires_at, 'ticket');
     });
   }
@@ -239,35 +219,28 @@ export class UnifiedAuthenticationService {
       const refusal = toAppError(error);
       const { ticket, userId = ticket?.claims.user_id, address } = attempt;
       this.report.refusal(path, refusal, userId, address);
-      if (ticket !== undefined) await this.tickets.reject(ticket, refusal.code);
+      if (ticket !== undefined) await this.rules.reject(ticket, refusal.code);
       throw refusal;
     }
   }
 
-  private async admitOther(
-    other: OtherCredential,
+  private async admitOld(
+    credential: LegacyCredential,
     request: UpgradeRequest,
-    takePlace: TakePlace,
-    claimedUserId?: string,
+    enter: EnterConnection,
   ): Promise<Admission> {
-    if (other.needsOrigin) this.rules.requireKnownOrigin(request);
-    const user = await this.userOfOther(other);
-    const { conversationId } = request;
-    this.others?.requireAllowed(user.userId);
-    this.others?.requireSameUser(user.userId, claimedUserId);
+    const { method, value, conversationId } = credential;
+    const found = await this.legacy?.sessionOf(credential, () => this.readOldToken(value));
+    const user =
+      found === undefined
+        ? await this.validateToken(value, method)
+        : toContext(found.session, Math.min(found.expiresAtMs, found.session.absolute_expires_at), method);
+    this.legacy?.requireAllowed(user.userId, credential);
     await this.rules.requireOwner(user.userId, conversationId);
     const client_id = request.query.get('client_id') ?? undefined;
-    await takePlace({ user_id: user.userId, session_id: user.sessionId, client_id });
-    this.others?.count(other.method, request.headers);
-    return { user, conversationId };
-  }
-
-  private async userOfOther(other: OtherCredential): Promise<UserContext> {
-    const { value, method } = other;
-    const found = await this.others?.sessionOf(other, () => this.readOldToken(value));
-    if (found === undefined) return this.validateToken(value, method);
-    const { session, expiresAtMs } = found;
-    return toContext(session, Math.min(expiresAtMs, session.absolute_expires_at), method);
+    await enter({ user_id: user.userId, session_id: user.sessionId, client_id });
+    this.legacy?.count(method, request.headers);
+    return { user, conversationId, answerHeaders: this.legacy?.answerHeaders ?? {} };
   }
 
   private verify(token: string): AccessTokenClaims {

@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { isUuid } from '../../protocol/messages.js';
 import { AppError } from '../errors/app-error.js';
 import type { TicketClaims } from '../ticket/ticket-claims.js';
 
@@ -11,6 +10,8 @@ export interface UpgradeRequest {
   conversationId: string | undefined;
   /** Network address of whoever dialled, for the log. */
   address?: string;
+  /** Text of the first frame, of a socket that opened before its credential came. */
+  firstMessage?: string;
 }
 
 /** @throws {AppError} `multiple_credentials`: which of them is meant is not ours to guess, so none is looked at. */
@@ -59,18 +60,6 @@ export function requireBindings(
   }
   const clientId = query.get('client_id');
   if (clientId !== null && clientId !== claims.client_id) throw new AppError('ticket_binding_client');
-}
-
-/**
- * Where an upgrade wants to go, once its first frame has named a conversation too.
- * @throws {AppError} `conversation_not_found` for a name that is none, or another than the path's.
- */
-export function placeOf(request: UpgradeRequest, named: string | undefined): UpgradeRequest {
-  const conversationId = named?.toLowerCase() ?? request.conversationId;
-  const isUsable = conversationId === undefined || isUuid(conversationId);
-  if (!isUsable || (request.conversationId ?? conversationId) !== conversationId)
-    throw new AppError('conversation_not_found');
-  return { ...request, conversationId };
 }
 
 /** A socket is renewed by a refresh ticket of its own session, and of its own client if it names one. */

@@ -1,15 +1,19 @@
 import { Injectable } from '@nestjs/common';
+import type { ErrorCode } from '../../protocol/errors.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { ConversationAccess } from '../identity/conversation-access.js';
+import { hasTicketForm } from '../ticket/ticket.js';
+import { type ConsumedTicket, TicketService } from '../ticket/ticket.service.js';
 import type { UpgradeRequest } from './upgrade-credentials.js';
 
-/** What an upgrade must keep to, whatever credential it brings. */
+/** What an upgrade must keep to, and the ticket that it presents. What follows is for the one service to decide. */
 @Injectable()
 export class UpgradeRulesService {
   constructor(
     private readonly config: Config,
     private readonly conversations: ConversationAccess,
+    private readonly tickets: TicketService,
   ) {}
 
   /** True for a request that no browser sent, and for one from a page that may connect. */
@@ -17,24 +21,41 @@ export class UpgradeRulesService {
     return origin === undefined || this.config.allowedOrigins.has(origin);
   }
 
-  /** @throws {AppError} `origin_not_allowed` */
-  requireOrigin(request: UpgradeRequest): void {
-    if (this.isOriginAllowed(request)) return;
-    throw new AppError('origin_not_allowed', {
-      detail: 'This origin is not in the list of allowed origins',
-    });
-  }
-
-  /** Browsers send a cookie whether their page meant it or not. @throws {AppError} `origin_not_allowed` without origin */
-  requireKnownOrigin({ headers: { origin } }: UpgradeRequest): void {
-    if (origin === undefined)
-      throw new AppError('origin_not_allowed', { detail: 'a cookie needs an Origin' });
-  }
-
   /** @throws {AppError} `conversation_not_found` */
   async requireOwner(userId: string, conversationId: string | undefined): Promise<void> {
     if (conversationId === undefined) return;
     if (!(await this.conversations.isOwner(userId, conversationId)))
       throw new AppError('conversation_not_found');
+  }
+
+  /** Takes a presented ticket out of the store: it is used up. @throws {AppError} as `TicketService.consume` */
+  take(presented: string | undefined): Promise<ConsumedTicket> {
+    return this.tickets.consume(presented);
+  }
+
+  /**
+   * Takes the ticket of a refused origin, which a page that may not connect has seen. One that is good for nothing any more
+   * changes nothing about the refusal.
+   * @throws {AppError} `dependency_unavailable`
+   */
+  async burnBeside({ query }: UpgradeRequest): Promise<ConsumedTicket | undefined> {
+    const presented = query.get('ticket');
+    if (presented === null || !hasTicketForm(presented)) return undefined;
+    try {
+      return await this.tickets.consume(presented);
+    } catch (error) {
+      if (error instanceof AppError && error.code.startsWith('ticket_')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Records which connection a ticket opened or renewed. */
+  accept(ticket: ConsumedTicket, connectionId: string): Promise<void> {
+    return this.tickets.accept(ticket, connectionId);
+  }
+
+  /** Records why a ticket opened nothing. */
+  reject(ticket: ConsumedTicket, code: ErrorCode): Promise<void> {
+    return this.tickets.reject(ticket, code);
   }
 }

@@ -6,18 +6,24 @@ import { ConnectionDirectoryService } from './connections/connection-directory.s
 import { ConnectionDirectoryStore } from './connections/connection-directory.store.js';
 import { ConnectionGateway } from './frames/connection.gateway.js';
 import { ConnectionRegistry } from './connections/connection.registry.js';
+import { ConnectionReportService } from './connections/connection-report.service.js';
 import { ConnectionStore } from './connections/connection.store.js';
+import { DependencyGraceService } from './connections/dependency-grace.service.js';
 import { DrainService } from './drain/drain.service.js';
 import { FanOutService } from './fan-out/fan-out.service.js';
 import { FrameDispatcherService } from './frames/frame-dispatcher.service.js';
 import { HeartbeatService } from './connections/heartbeat.service.js';
 import { NodeRosterService } from './connections/node-roster.service.js';
 import { NodeRosterStore } from './connections/node-roster.store.js';
-import { PendingSocketService } from './upgrade/pending-socket.service.js';
+import { ReadyFrameService } from './connections/ready-frame.service.js';
+import { SessionWatchService } from './connections/session-watch.service.js';
+import { SocketDrainService } from './drain/socket-drain.service.js';
 import { SocketHandoffService } from './drain/socket-handoff.service.js';
 import { SocketLifecycleService } from './connections/socket-lifecycle.service.js';
 import { UpgradeAdapter } from './upgrade/upgrade.adapter.js';
+import { UpgradeAdmissionService } from './upgrade/upgrade-admission.service.js';
 import { UpgradeGateService } from './upgrade/upgrade-gate.service.js';
+import { UpgradeReportService } from './upgrade/upgrade-report.service.js';
 import { WebSocketPathController } from './upgrade/websocket-path.controller.js';
 
 @Module({
@@ -28,25 +34,33 @@ import { WebSocketPathController } from './upgrade/websocket-path.controller.js'
     ConnectionDirectoryStore,
     ConnectionGateway,
     ConnectionRegistry,
+    ConnectionReportService,
     ConnectionStore,
+    DependencyGraceService,
     DrainService,
     FanOutService,
     FrameDispatcherService,
     HeartbeatService,
     NodeRosterService,
     NodeRosterStore,
-    PendingSocketService,
+    ReadyFrameService,
+    SessionWatchService,
+    SocketDrainService,
     SocketHandoffService,
     SocketLifecycleService,
     UpgradeAdapter,
+    UpgradeAdmissionService,
     UpgradeGateService,
+    UpgradeReportService,
   ],
   exports: [
     ConnectionDirectoryService,
     ConnectionRegistry,
     DrainService,
     FanOutService,
+    FrameDispatcherService,
     UpgradeAdapter,
+    UpgradeAdmissionService,
     UpgradeGateService,
   ],
 })

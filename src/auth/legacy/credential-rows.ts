@@ -1,12 +1,12 @@
 import type { FlagName } from '../../config/flags.js';
 import type { LegacyMethod } from '../../identity/user-context.js';
-import type { OtherCredential } from '../other-credentials.js';
+import type { LegacyCredential } from '../legacy-ways.js';
 import type { UpgradeRequest } from '../upgrade-credentials.js';
 
 export interface CredentialRow {
   method: LegacyMethod;
   flag: FlagName;
-  kind: OtherCredential['kind'];
+  kind: LegacyCredential['kind'];
   isCookie: boolean;
   find: (request: UpgradeRequest) => string | undefined;
 }

@@ -1,25 +1,28 @@
+import { isUuid } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
-import type { FirstMessage } from '../other-credentials.js';
+import type { LegacyCredential } from '../legacy-ways.js';
+import type { UpgradeRequest } from '../upgrade-credentials.js';
 
 type Members = Record<string, unknown>;
 
 /**
  * Reads `{type: "initial" | "message", token, user_id?, conversation_id?}`.
- * @throws {AppError} `frame_invalid`
+ * @throws {AppError} `frame_invalid`, `token_missing`; `conversation_not_found` for a name that is none, or another than
+ * the path's.
  */
-export function readFirstMessage(text: string): FirstMessage {
+export function readFirstMessage(text: string, { conversationId }: UpgradeRequest): LegacyCredential {
   const frame = parseObject(text);
   if (frame === undefined || (frame.type !== 'initial' && frame.type !== 'message')) {
     throw new AppError('frame_invalid', { detail: 'expected {"type":"initial","token":…}' });
   }
-  const { token, conversation_id: conversationId } = frame;
+  const { token } = frame;
+  if (typeof token !== 'string' || token === '') throw new AppError('token_missing');
   return {
-    credential:
-      typeof token === 'string' && token !== ''
-        ? { method: 'first_message', kind: 'access_token', value: token, needsOrigin: false }
-        : undefined,
+    method: 'first_message',
+    kind: 'access_token',
+    value: token,
     claimedUserId: textOf(frame.user_id),
-    conversationId: textOf(conversationId),
+    conversationId: conversationOf(textOf(frame.conversation_id), conversationId),
   };
 }
 
@@ -28,6 +31,14 @@ export function readGreeting(text: string): { claimedUserId: string | undefined 
   const frame = parseObject(text);
   if (frame?.type !== 'message' || !isObject(frame.data) || frame.data.type !== 'initial') return undefined;
   return { claimedUserId: textOf(frame.data.user_id) };
+}
+
+function conversationOf(named: string | undefined, ofPath: string | undefined): string | undefined {
+  const conversationId = named?.toLowerCase() ?? ofPath;
+  const isUsable = conversationId === undefined || isUuid(conversationId);
+  if (!isUsable || (ofPath ?? conversationId) !== conversationId)
+    throw new AppError('conversation_not_found');
+  return conversationId;
 }
 
 function parseObject(text: string): Members | undefined {

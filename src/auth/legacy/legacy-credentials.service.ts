@@ -2,78 +2,54 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
 import type { LegacyMethod } from '../../identity/user-context.js';
-import { AuditLogService } from '../../audit/audit-log.service.js';
-import { MetricsService } from '../../observability/metrics.service.js';
 import { type OpenedSession, SessionService } from '../../session/session.service.js';
 import { FeatureFlagService } from '../../rollout/feature-flag.service.js';
-import {
-  type FirstMessage,
-  type FoundSession,
-  type OtherCredential,
-  OtherCredentials,
-} from '../other-credentials.js';
+import { type FoundSession, type LegacyCredential, LegacyWays } from '../legacy-ways.js';
 import { hasCredential, type UpgradeRequest } from '../upgrade-credentials.js';
-import { clientName } from './client-name.js';
-import { ConversionStore } from './conversion.store.js';
 import { CREDENTIAL_ROWS, type CredentialRow } from './credential-rows.js';
-import { readFirstMessage, readGreeting } from './first-message.js';
+import { readFirstMessage } from './first-message.js';
+import { LegacyReportService } from './legacy-report.service.js';
 import { OldTokenService } from './old-token.service.js';
 import { SUNSET_HEADERS } from './sunset.js';
 
 /** The old ways in, each behind its flag. It extracts and converts; whether somebody may come in it does not say. */
 @Injectable()
-export class LegacyCredentialsService extends OtherCredentials {
+export class LegacyCredentialsService extends LegacyWays {
   override readonly answerHeaders = SUNSET_HEADERS;
-  override readonly readFirstMessage: (text: string) => FirstMessage = readFirstMessage;
-  override readonly readGreeting = readGreeting;
 
   constructor(
     private readonly flags: FeatureFlagService,
     private readonly sessions: SessionService,
     private readonly oldTokens: OldTokenService,
     private readonly config: Config,
-    private readonly audit: AuditLogService,
-    private readonly metrics: MetricsService,
+    private readonly report: LegacyReportService,
   ) {
     super();
-    this.metrics.legacySunset.set(Date.parse(SUNSET_HEADERS.sunset) / 1000);
   }
 
-  override find(request: UpgradeRequest): OtherCredential | undefined {
+  override find(request: UpgradeRequest): LegacyCredential | undefined {
+    if (request.firstMessage !== undefined) return readFirstMessage(request.firstMessage, request);
     if (request.query.has('ticket')) return undefined;
     const explicit = this.present(request, (row) => !row.isCookie);
     if (explicit[0] !== undefined) {
-      if (this.flags.isEnabled(explicit[0].row.flag)) return toCredential(explicit[0]);
+      if (this.flags.isEnabled(explicit[0].row.flag)) return toCredential(explicit[0], request);
       throw new AppError('auth_method_disabled', { detail: 'expected ?ticket=' });
     }
     // A cookie comes by itself: while its flag is off it is nothing, and beside anything else it is not meant.
     const cookies = this.present(request, (row) => row.isCookie && this.flags.isEnabled(row.flag));
     if (cookies.length > 1)
       throw new AppError('multiple_credentials', { detail: 'two cookies that sign in' });
-    return cookies[0] && toCredential(cookies[0]);
+    return cookies[0] && toCredential(cookies[0], request);
   }
 
-  override awaitsFirstMessage(request: UpgradeRequest): boolean {
-    return (
-      this.flags.isEnabled('legacy_first_message') &&
-      !hasCredential(request) &&
-      this.present(request, (row) => this.flags.isEnabled(row.flag)).length === 0
-    );
-  }
-
-  override requireAllowed(userId: string): void {
-    if (!this.flags.isEnabled('ticket_required', userId)) return;
-    throw new AppError('auth_method_disabled', { detail: 'this user needs a ticket' });
-  }
-
-  override requireSameUser(userId: string, claimedUserId: string | undefined): void {
-    if (claimedUserId === undefined || claimedUserId.toLowerCase() === userId) return;
-    this.audit.critical('auth.user_id_spoofed', userId);
-    throw new AppError('forbidden', { detail: '"user_id" is not the user of the credential' });
+  override requireAllowed(userId: string, { claimedUserId }: LegacyCredential): void {
+    if (this.flags.isEnabled('ticket_required', userId))
+      throw new AppError('auth_method_disabled', { detail: 'this user needs a ticket' });
+    this.requireSameUser(userId, claimedUserId);
   }
 
   override async sessionOf(
-    { kind, value }: OtherCredential,
+    { kind, value }: LegacyCredential,
     verify: () => unknown,
   ): Promise<FoundSession | undefined> {
     if (kind === 'session_id') {
@@ -85,21 +61,46 @@ export class LegacyCredentialsService extends OtherCredentials {
     return old && this.oldTokens.sessionOf(old);
   }
 
-  override async exchange(
+  override count(method: LegacyMethod, headers: UpgradeRequest['headers']): void {
+    this.report.used(method, headers);
+  }
+
+  /** Whether an upgrade has no credential, and may send it with its first frame. */
+  awaitsFirstMessage(request: UpgradeRequest): boolean {
+    const { origin } = request.headers;
+    return (
+      this.flags.isEnabled('legacy_first_message') &&
+      (origin === undefined || this.config.allowedOrigins.has(origin)) &&
+      !hasCredential(request) &&
+      this.present(request, (row) => this.flags.isEnabled(row.flag)).length === 0
+    );
+  }
+
+  /** @throws {AppError} `forbidden`, audited, when a client says that it is somebody else. */
+  requireSameUser(userId: string, claimedUserId: string | undefined): void {
+    if (claimedUserId === undefined || claimedUserId.toLowerCase() === userId) return;
+    this.report.spoofed(userId);
+    throw new AppError('forbidden', { detail: '"user_id" is not the user of the credential' });
+  }
+
+  /**
+   * A new session for a token of an old format.
+   * @param countFor counts the sign-in for the account.
+   * @throws {AppError} `auth_method_disabled` while they are off, or as `sessionOf`.
+   */
+  async exchange(
     token: string,
     verify: () => unknown,
-    userAgent: string,
+    headers: UpgradeRequest['headers'],
     countFor: (email: string) => Promise<unknown>,
   ): Promise<OpenedSession> {
     if (!this.takesOldTokens()) throw new AppError('auth_method_disabled');
     const old = await this.oldTokens.read(token, verify());
     if (old === undefined) throw new AppError('token_invalid', { detail: 'not a token of an old format' });
     await countFor(old.user.email);
-    return this.oldTokens.exchange(old, userAgent);
-  }
-
-  override count(method: LegacyMethod | 'token_format', headers: UpgradeRequest['headers']): void {
-    this.metrics.legacyAuth.labels(method, clientName(headers)).inc();
+    const opened = await this.oldTokens.exchange(old, headers['user-agent'] ?? '');
+    this.report.used('token_format', headers);
+    return opened;
   }
 
   private present(
@@ -117,13 +118,12 @@ export class LegacyCredentialsService extends OtherCredentials {
   }
 }
 
-function toCredential({ row, value }: { row: CredentialRow; value: string }): OtherCredential {
-  return { method: row.method, kind: row.kind, value, needsOrigin: row.isCookie };
+/** Browsers send a cookie whether their page meant it or not: it counts only with an `Origin`. */
+function toCredential(
+  { row, value }: { row: CredentialRow; value: string },
+  { headers: { origin }, conversationId }: UpgradeRequest,
+): LegacyCredential {
+  if (row.isCookie && origin === undefined)
+    throw new AppError('origin_not_allowed', { detail: 'a cookie needs an Origin' });
+  return { method: row.method, kind: row.kind, value, conversationId, claimedUserId: undefined };
 }
-
-/** What `auth.module.ts` registers. */
-export const LEGACY_PROVIDERS = [
-  ConversionStore,
-  OldTokenService,
-  { provide: OtherCredentials, useClass: LegacyCredentialsService },
-];

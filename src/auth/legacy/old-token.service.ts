@@ -5,7 +5,7 @@ import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
 import { type OpenedSession, SessionService } from '../../session/session.service.js';
 import { CLOCK_TOLERANCE_SECONDS } from '../access-token.js';
-import type { FoundSession } from '../other-credentials.js';
+import type { FoundSession } from '../legacy-ways.js';
 import { toUser, type UserEntity } from '../user.entity.js';
 import { UserStore } from '../user.store.js';
 import { ConversionStore } from './conversion.store.js';

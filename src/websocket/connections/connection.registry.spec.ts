@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { AuditLogService } from '../../audit/audit-log.service.js';
 import { AppLogger } from '../../observability/logger.js';
+import { RefusalLogService } from '../../observability/refusal-log.service.js';
 import { MetricsService } from '../../observability/metrics.service.js';
 import type { EndedSession } from '../../session/session-record.js';
 import type { SessionService } from '../../session/session.service.js';
 import type { TicketService } from '../../ticket/ticket.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { ConnectionReportService } from './connection-report.service.js';
 import { ConnectionRegistry } from './connection.registry.js';
 import type { ConnectionStore } from './connection.store.js';
 import type { NodeRosterService } from './node-roster.service.js';
@@ -43,21 +45,22 @@ describe('ConnectionRegistry', () => {
       onEnded: (listener: typeof endSession) => Promise.resolve(void (endSession = listener)),
       onChanged: () => Promise.resolve(),
     } as unknown as SessionService;
-    registry = new ConnectionRegistry(
-      store,
-      { nodeId: 'n', livingNodes: undefined } as unknown as NodeRosterService,
-      sessions,
-      {} as TicketService,
-      { record: () => undefined } as unknown as AuditLogService,
-      new AppLogger({ logLevel: 'silent', nodeName: 'n1' }, { write: () => undefined }),
+    const logger = new AppLogger({ logLevel: 'silent', nodeName: 'n1' }, { write: () => undefined });
+    const report = new ConnectionReportService(
       metrics,
+      logger,
+      new RefusalLogService(logger),
+      { record: () => undefined } as unknown as AuditLogService,
+      {} as TicketService,
     );
+    const roster = { nodeId: 'n', livingNodes: undefined } as unknown as NodeRosterService;
+    registry = new ConnectionRegistry(store, roster, sessions, report);
     registry.onModuleInit();
   });
 
   const gauge = async () => (await metrics.connections.get()).values[0]?.value;
 
-  it('finds a socket from its opening to its close, and gives its place back once', async () => {
+  it('finds a socket from its opening to its close, and counts it no more once', async () => {
     const socket = aSocket('a', 's1');
     registry.opened(socket);
     expect(registry.find('a')).toBe(socket);

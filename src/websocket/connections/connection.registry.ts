@@ -1,14 +1,9 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { AppError } from '../../errors/app-error.js';
-import { AuditLogService } from '../../audit/audit-log.service.js';
-import { background } from '../../observability/background.js';
-import { KNOWN_CLOSE_CODES } from '../../observability/label-values.js';
-import { AppLogger } from '../../observability/logger.js';
-import { MetricsService } from '../../observability/metrics.service.js';
 import type { ChangedSession, EndedSession } from '../../session/session-record.js';
 import { SessionService } from '../../session/session.service.js';
-import { TicketService } from '../../ticket/ticket.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { ConnectionReportService } from './connection-report.service.js';
 import { ConnectionStore } from './connection.store.js';
 import { NodeRosterService } from './node-roster.service.js';
 import type { ConnectionIdentity } from '../socket/connection-identity.js';
@@ -28,26 +23,21 @@ export class ConnectionRegistry implements OnModuleInit {
     private readonly store: ConnectionStore,
     private readonly roster: NodeRosterService,
     private readonly sessions: SessionService,
-    private readonly tickets: TicketService,
-    private readonly audit: AuditLogService,
-    private readonly logger: AppLogger,
-    private readonly metrics: MetricsService,
+    private readonly report: ConnectionReportService,
   ) {}
 
   onModuleInit(): void {
-    background(
-      this.sessions.onEnded((ended) => this.closeSession(ended)),
-      this.logger,
+    const { report, sessions, store } = this;
+    report.follow(
+      sessions.onEnded((ended) => this.closeSession(ended)),
       'session.listen_failed',
     );
-    background(
-      this.sessions.onChanged((changed) => this.closeChanged(changed)),
-      this.logger,
+    report.follow(
+      sessions.onChanged((changed) => this.closeChanged(changed)),
       'session.listen_failed',
     );
-    background(
-      this.store.onReplaced((id) => this.endReplaced(id)),
-      this.logger,
+    report.follow(
+      store.onReplaced((id) => this.endReplaced(id)),
       'connection.listen_failed',
     );
   }
@@ -67,34 +57,34 @@ export class ConnectionRegistry implements OnModuleInit {
     this.renewedListeners.push(listener);
   }
 
-  /** This process, as places name it. */
+  /** This process, as connection identities name it. */
   get nodeId(): string {
     return this.roster.nodeId;
   }
 
   /**
-   * Takes a place for a connection that is about to open.
+   * Counts a connection that is about to open among those of its user.
    * @returns the connections of the same client, which `replace` ends once this one is open. Should it never be, their
    * next heartbeat enters them again.
    * @throws {AppError} `connection_limit` when session or user have too many on all nodes together.
    */
-  async admit(place: ConnectionIdentity): Promise<readonly string[]> {
-    const outcome = await this.store.admit(place, this.roster.livingNodes);
+  async admit(connection: ConnectionIdentity): Promise<readonly string[]> {
+    const outcome = await this.store.admit(connection, this.roster.livingNodes);
     if (outcome === 'session' || outcome === 'user') {
       throw new AppError('connection_limit', { detail: `this ${outcome} has as many connections as it may` });
     }
     return outcome;
   }
 
-  /** Ends connections, on whichever node, whose place a newer one has taken. */
+  /** Ends connections, on whichever node, that a newer one has replaced. */
   replace(connectionIds: readonly string[]): void {
     if (connectionIds.length === 0) return;
-    background(this.store.publishReplaced(connectionIds), this.logger, 'connection.replace_failed');
+    this.report.follow(this.store.publishReplaced(connectionIds), 'connection.replace_failed');
   }
 
-  /** Gives a place back that no connection took. */
-  release(place: ConnectionIdentity): Promise<void> {
-    return this.store.leave(place);
+  /** Counts a connection no more: it never opened, or is closed. */
+  release(connection: ConnectionIdentity): void {
+    this.report.follow(this.store.leave(connection), 'connection.leave_failed');
   }
 
   opened(socket: AuthenticatedSocket): void {
@@ -103,8 +93,7 @@ export class ConnectionRegistry implements OnModuleInit {
     const siblings = this.bySession.get(sessionId);
     if (siblings === undefined) this.bySession.set(sessionId, new Set([socket]));
     else siblings.add(socket);
-    this.metrics.connections.inc();
-    this.metrics.sessionsActive.set(this.bySession.size);
+    this.report.opened(this.bySession.size);
   }
 
   ready(socket: AuthenticatedSocket): void {
@@ -117,23 +106,9 @@ export class ConnectionRegistry implements OnModuleInit {
     const siblings = this.bySession.get(sessionId);
     siblings?.delete(socket);
     if (siblings?.size === 0) this.bySession.delete(sessionId);
-    this.metrics.connections.dec();
-    this.metrics.sessionsActive.set(this.bySession.size);
-    this.metrics.connectionDuration.observe((Date.now() - socket.openedAtMs) / 1000);
-    const label = KNOWN_CLOSE_CODES.has(code) ? String(code) : 'other';
-    this.metrics.closes.labels(label, socket.sentClose === undefined ? 'client' : 'server').inc();
+    this.report.closed(socket, { code, reason }, this.bySession.size);
     this.tell(this.closedListeners, socket);
-    const { ticketId, connectionId, user } = socket.identity;
-    this.audit.record('connection.closed', user.userId, { connection_id: connectionId, code, reason });
-    background(this.store.leave(socket.identity), this.logger, 'connection.leave_failed');
-    if (ticketId === undefined) return;
-    const consumed = {
-      ticket_id: ticketId,
-      at: new Date(socket.openedAtMs).toISOString(),
-      connection_id: connectionId,
-      user_id: user.userId,
-    };
-    background(this.tickets.recordClose(consumed, { code, reason }), this.logger, 'ticket.receipt_failed');
+    this.release(socket.identity);
   }
 
   /** A connection of this node. */
@@ -155,16 +130,20 @@ export class ConnectionRegistry implements OnModuleInit {
     return this.store.renew(socket.identity);
   }
 
+  /** A socket has the rights with which it was opened: with others it comes back. */
+  endRoleChanged(socket: AuthenticatedSocket): void {
+    socket.endWith('auth_expired', { cause: 'role_changed' });
+  }
+
   private closeSession({ session_id: sessionId, reason, ended_at: endedAtMs }: EndedSession): void {
     for (const socket of [...(this.bySession.get(sessionId) ?? [])]) {
       socket.endRevoked(reason);
-      this.metrics.revocationClose.observe(Math.max(0, Date.now() - endedAtMs) / 1000);
+      this.report.revoked(endedAtMs);
     }
   }
 
-  /** A socket has the rights with which it was opened: with others it comes back. */
   private closeChanged({ session_id: sessionId }: ChangedSession): void {
-    for (const socket of [...(this.bySession.get(sessionId) ?? [])]) socket.endWith('auth_expired');
+    for (const socket of [...(this.bySession.get(sessionId) ?? [])]) this.endRoleChanged(socket);
   }
 
   private endReplaced(connectionId: string): void {
@@ -175,7 +154,7 @@ export class ConnectionRegistry implements OnModuleInit {
   private tell(listeners: readonly Listener[], socket: AuthenticatedSocket): void {
     for (const listener of listeners) {
       const outcome = listener(socket);
-      if (outcome !== undefined) background(outcome, this.logger, 'connection.listener_failed');
+      if (outcome !== undefined) this.report.follow(outcome, 'connection.listener_failed');
     }
   }
 }

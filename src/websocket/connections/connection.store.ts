@@ -87,15 +87,16 @@ export class ConnectionStore {
     );
   }
 
-  async leave(place: ConnectionIdentity): Promise<void> {
-    await this.redis.run((redis) => redis.zrem(redisKeys.connectionsOfUser(place.userId), memberOf(place)));
+  async leave(connection: ConnectionIdentity): Promise<void> {
+    const key = redisKeys.connectionsOfUser(connection.userId);
+    await this.redis.run((redis) => redis.zrem(key, memberOf(connection)));
   }
 
   /** Says that a connection is still there. */
-  async renew(place: ConnectionIdentity): Promise<void> {
-    const key = redisKeys.connectionsOfUser(place.userId);
+  async renew(connection: ConnectionIdentity): Promise<void> {
+    const key = redisKeys.connectionsOfUser(connection.userId);
     await this.redis.run((redis) =>
-      Promise.all([redis.zadd(key, Date.now(), memberOf(place)), redis.pexpire(key, this.staleAfterMs)]),
+      Promise.all([redis.zadd(key, Date.now(), memberOf(connection)), redis.pexpire(key, this.staleAfterMs)]),
     );
   }
 

@@ -1,22 +1,16 @@
 import type { Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import type { RawData, WebSocket } from 'ws';
-import { LIMITS, SUBPROTOCOL } from '../../../protocol/messages.js';
-import { Config } from '../../config/config.js';
-import { Responder } from '../../responder/contract/responder.js';
-import { toUser } from '../../identity/user-context.js';
-import { AppLogger } from '../../observability/logger.js';
-import { MetricsService } from '../../observability/metrics.service.js';
-import type { AuthenticatedSocket, SocketHolder, SocketIdentity } from '../socket/authenticated-socket.js';
-import { ConnectionRegistry } from './connection.registry.js';
-import type { FrameReply } from '../socket/frame-reply.js';
+import type { AppError } from '../../errors/app-error.js';
 import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
-import { EXPIRY_WARNING_MS, HeartbeatService, PONG_TIMEOUT_MS } from './heartbeat.service.js';
+import type { AuthenticatedSocket, SocketHolder, SocketIdentity } from '../socket/authenticated-socket.js';
+import { ConnectionReportService } from './connection-report.service.js';
+import { ConnectionRegistry } from './connection.registry.js';
+import { HeartbeatService } from './heartbeat.service.js';
+import { ReadyFrameService } from './ready-frame.service.js';
 
 /** A socket with more unsent bytes may still read; one that has not read for this long does not. */
 const SLOW_CLOSE_TIMEOUT_MS = 2000;
-const RECONNECT_BASE_MS = 500;
-const RECONNECT_MAX_MS = 15_000;
 
 /**
  * The life of an open socket: `ready` first, then frames, pings and the end. The listeners are the same functions for
@@ -28,13 +22,11 @@ export class SocketLifecycleService implements SocketHolder {
   private whenEmpty: (() => void) | undefined;
 
   constructor(
-    private readonly config: Config,
-    private readonly responder: Responder,
     private readonly registry: ConnectionRegistry,
     private readonly heartbeat: HeartbeatService,
+    private readonly ready: ReadyFrameService,
+    private readonly report: ConnectionReportService,
     dispatcher: FrameDispatcherService,
-    private readonly metrics: MetricsService,
-    private readonly logger: AppLogger,
   ) {
     this.listeners = socketListeners(this, dispatcher, heartbeat);
   }
@@ -49,7 +41,7 @@ export class SocketLifecycleService implements SocketHolder {
     socket.on('close', this.listeners.close);
     this.registry.opened(socket);
     this.heartbeat.join(socket);
-    socket.sendFrame(this.readyFrame(socket));
+    socket.sendFrame(this.ready.frameFor(socket));
     socket.flush();
     this.registry.ready(socket);
   }
@@ -60,7 +52,7 @@ export class SocketLifecycleService implements SocketHolder {
   }
 
   protocolError(socket: AuthenticatedSocket, error: Error): void {
-    this.logger.info('socket.protocol_error', { connection_id: socket.connectionId, error: error.message });
+    this.report.protocolError(socket, error);
   }
 
   /** Resolves when no socket is left, or when the time is over. */
@@ -77,8 +69,7 @@ export class SocketLifecycleService implements SocketHolder {
 
   /** Called by an open socket, which is not open any more afterwards. */
   endSlow(socket: AuthenticatedSocket): void {
-    this.metrics.slowConsumers.inc();
-    this.logger.warn('socket.slow', { connection_id: socket.connectionId, unsent_bytes: socket.unsentBytes });
+    this.report.slow(socket);
     const detail = 'this connection reads too slowly: connect again, and resume from the last event';
     socket.sendFrame({ type: 'notice', data: { code: 'slow_consumer', detail } });
     socket.endWith('slow_consumer');
@@ -86,36 +77,16 @@ export class SocketLifecycleService implements SocketHolder {
   }
 
   frameSent(type: string): void {
-    this.metrics.frameSent(type);
+    this.report.frameSent(type);
   }
 
-  private readyFrame(socket: AuthenticatedSocket): FrameReply {
-    const { user, identity } = socket;
-    const data: Extract<FrameReply, { type: 'ready' }>['data'] = {
-      connection_id: identity.connectionId,
-      session_id: user.sessionId,
-      client_id: identity.clientId,
-      node: this.config.nodeName,
-      protocol: SUBPROTOCOL,
-      user: toUser(user),
-      auth: {
-        method: user.method,
-        expires_at: new Date(user.expiresAtMs).toISOString(),
-        refresh_after: new Date(user.expiresAtMs - EXPIRY_WARNING_MS).toISOString(),
-      },
-      heartbeat: { interval_ms: this.config.heartbeatSeconds * 1000, timeout_ms: PONG_TIMEOUT_MS },
-      limits: { max_frame_bytes: LIMITS.maxFrameBytes, frames_per_minute: this.listeners.framesPerMinute },
-      reconnect: { base_ms: RECONNECT_BASE_MS, max_ms: RECONNECT_MAX_MS },
-      responder: { id: this.responder.id, label: this.responder.label },
-      server_time: new Date().toISOString(),
-    };
-    if (identity.conversationId !== undefined) data.conversation_id = identity.conversationId;
-    return { type: 'ready', data };
+  /** An error frame is on its way that nobody has logged. */
+  refused(socket: AuthenticatedSocket, error: AppError): string {
+    return this.report.refused(socket, error);
   }
 }
 
 interface SocketListeners {
-  framesPerMinute: number;
   message: (this: WebSocket, data: RawData, isBinary: boolean) => void;
   ping: (this: WebSocket, data: Buffer) => void;
   pong: (this: WebSocket) => void;
@@ -130,7 +101,6 @@ function socketListeners(
   heartbeat: HeartbeatService,
 ): SocketListeners {
   return {
-    framesPerMinute: dispatcher.framesPerMinute,
     message(data, isBinary) {
       if (this.readyState !== this.OPEN) return;
       if (isBinary) (this as AuthenticatedSocket).endWith('unsupported_data');

@@ -1,18 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Config } from '../../config/config.js';
-import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
-import { ConnectionRegistry } from '../connections/connection.registry.js';
-import { type DrainPlan, drainPlan, returnAfterMs } from './drain-plan.js';
-import { PendingSocketService } from '../upgrade/pending-socket.service.js';
-import { SocketHandoffService } from './socket-handoff.service.js';
-import { SocketLifecycleService } from '../connections/socket-lifecycle.service.js';
 import { UpgradeGateService } from '../upgrade/upgrade-gate.service.js';
+import { SocketDrainService } from './socket-drain.service.js';
 
 /** Upgrades that were let in before the drain are decided within this, or not at all. */
 const UPGRADES_LIMIT_MS = 1000;
-/** A connection that was cut is gone within a turn of the event loop or two. */
-const CUT_LIMIT_MS = 200;
 
 /**
  * Empties the node within `DRAIN_SECONDS`. Runs before Nest takes anything down: until the last socket is gone and the
@@ -24,12 +16,8 @@ export class DrainService {
   private draining: Promise<void> | undefined;
 
   constructor(
-    private readonly config: Config,
     private readonly gate: UpgradeGateService,
-    private readonly pending: PendingSocketService,
-    private readonly registry: ConnectionRegistry,
-    private readonly lifecycle: SocketLifecycleService,
-    private readonly handoff: SocketHandoffService,
+    private readonly sockets: SocketDrainService,
     private readonly logger: AppLogger,
   ) {}
 
@@ -52,26 +40,7 @@ export class DrainService {
   }
 
   private async moveSockets(startMs: number): Promise<void> {
-    const plan = drainPlan(this.config.drainSeconds * 1000, this.config.ticketTtlSeconds * 1000);
     await this.gate.allDecided(UPGRADES_LIMIT_MS);
-    this.pending.endAll();
-    const sockets = [...this.registry.all()];
-    this.logger.info('drain.begun', { sockets: sockets.length, deadline_ms: plan.deadlineMs });
-    background(this.handoff.offer(sockets, plan, startMs), this.logger, 'drain.offer_failed');
-    await this.lifecycle.allClosed(startMs + plan.deadlineMs - performance.now());
-    await this.closeRest(plan);
-  }
-
-  private async closeRest({ handshakeMs }: DrainPlan): Promise<void> {
-    const rest = [...this.registry.all()];
-    if (rest.length === 0) return;
-    this.logger.info('drain.deadline', { left: rest.length });
-    for (const socket of rest) {
-      socket.endWith('service_restart', { retry_after_ms: returnAfterMs(rest.length) });
-    }
-    await this.lifecycle.allClosed(handshakeMs);
-    // They were told, and do not answer: the node does not wait for them.
-    for (const socket of this.registry.all()) socket.terminate();
-    await this.lifecycle.allClosed(CUT_LIMIT_MS);
+    await this.sockets.move(startMs);
   }
 }

@@ -1,19 +1,24 @@
 import { Injectable } from '@nestjs/common';
-import { type ClientFrame, type ClientFrameType, parseClientFrame } from '../../../protocol/messages.js';
-import { UnifiedAuthenticationService } from '../../auth/unified-authentication.service.js';
+import {
+  type ClientFrame,
+  type ClientFrameType,
+  frameIdOf,
+  parseClientFrame,
+} from '../../../protocol/messages.js';
 import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
-import { toAppError } from '../../errors/problem.js';
 import { background } from '../../observability/background.js';
 import { LimitReportService } from '../../observability/limit-report.service.js';
 import { AppLogger } from '../../observability/logger.js';
-import { RefusalLogService } from '../../observability/refusal-log.service.js';
 import { MetricsService } from '../../observability/metrics.service.js';
+import { newTraceId } from '../../observability/trace-id.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 import type { FrameRequest } from './frame-request.js';
 
 type Handler = (request: FrameRequest<ClientFrameType>) => Promise<FrameReply | undefined>;
+/** Takes a text that is no frame of the protocol. True when it did. */
+type UnusableReader = (socket: AuthenticatedSocket, text: string) => boolean;
 type Inbound = ClientFrame | { fault: AppError; id: string | undefined };
 
 /** Reading from a socket stops at the first and goes on at the second: the client's own send buffer is the queue. */
@@ -48,14 +53,13 @@ export class FrameDispatcherService {
   private readonly handlers = new Map<string, Handler>();
   private readonly inboxes = new WeakMap<AuthenticatedSocket, Inbox>();
   private readonly received = new Map<string, { inc(): void }>();
+  private readUnusable: UnusableReader = () => false;
 
   constructor(
     config: Config,
     private readonly logger: AppLogger,
     private readonly metrics: MetricsService,
-    private readonly authentication: UnifiedAuthenticationService,
     private readonly report: LimitReportService,
-    private readonly refusals: RefusalLogService,
   ) {
     this.framesPerMinute = config.limits.messagesPerUser * FRAMES_PER_MESSAGE;
   }
@@ -65,12 +69,20 @@ export class FrameDispatcherService {
     this.received.set(type, this.metrics.frames.labels('in', type));
   }
 
+  /** Shows each text that is no frame to `reader` first, from now on. */
+  readUnusableWith(reader: UnusableReader): void {
+    this.readUnusable = reader;
+  }
+
   /** Takes a text frame as it came. */
   receive(socket: AuthenticatedSocket, text: string): void {
     const inbox = this.inboxOf(socket);
-    if (this.isOverLimit(socket, inbox)) return;
+    if (this.isOverLimit(socket, inbox, text)) return;
     const parsed = parseClientFrame(text);
-    if (!parsed.ok && this.isGreeting(socket, text)) return;
+    if (!parsed.ok && this.readUnusable(socket, text)) {
+      this.metrics.frames.labels('in', 'greeting').inc();
+      return;
+    }
     const inbound = parsed.ok
       ? parsed.frame
       : { fault: new AppError(parsed.fault.code, { detail: parsed.fault.detail }), id: parsed.fault.id };
@@ -80,22 +92,6 @@ export class FrameDispatcherService {
     }
     inbox.isBusy = true;
     background(this.work(socket, inbox, inbound), this.logger, 'frame.failed');
-  }
-
-  /** What old clients say once they are in: it changes nothing, unless it names somebody else. */
-  private isGreeting(socket: AuthenticatedSocket, text: string): boolean {
-    const { others } = this.authentication;
-    if (others === undefined || socket.identity.ticketId !== undefined) return false;
-    const greeting = others.readGreeting(text);
-    if (greeting === undefined) return false;
-    this.metrics.frames.labels('in', 'greeting').inc();
-    try {
-      others.requireSameUser(socket.user.userId, greeting.claimedUserId);
-    } catch (error) {
-      socket.sendError(toAppError(error));
-      socket.endWith('forbidden');
-    }
-    return true;
   }
 
   /** Counts a control frame, which costs as much as any other. */
@@ -139,11 +135,10 @@ export class FrameDispatcherService {
       if (reply !== undefined) socket.sendFrame(reply, frame.id);
     } catch (error) {
       // The gateways' filter answers what their handlers throw; what comes here broke outside of it.
-      this.logger.error('frame.failed', {
-        type: frame.type,
-        error: error instanceof Error ? error.stack : String(error),
-      });
-      socket.sendError(new AppError('internal'), frame.id);
+      const traceId = newTraceId();
+      const stack = error instanceof Error ? error.stack : String(error);
+      this.logger.error('frame.failed', { type: frame.type, trace_id: traceId, error: stack });
+      socket.sendError(new AppError('internal', { traceId }), frame.id);
     }
   }
 
@@ -154,7 +149,6 @@ export class FrameDispatcherService {
     id: string | undefined,
   ): void {
     this.metrics.frames.labels('in', 'unusable').inc();
-    this.logRefusal(socket, fault);
     socket.sendError(fault, id);
     if (fault.row.close !== 'bad_frame') return;
     const now = Date.now();
@@ -166,15 +160,8 @@ export class FrameDispatcherService {
     if (inbox.badFrames > MAX_BAD_FRAMES) socket.endWith('bad_frame');
   }
 
-  private logRefusal(
-    { user: { userId }, connectionId }: AuthenticatedSocket,
-    { code, detail }: AppError,
-  ): void {
-    const fields = { reason: code, detail, user_id: userId, connection_id: connectionId };
-    this.refusals.write('warn', 'frame.refused', code, userId, fields);
-  }
-
-  private isOverLimit(socket: AuthenticatedSocket, inbox: Inbox): boolean {
+  /** @param text of the frame; a control frame has none */
+  private isOverLimit(socket: AuthenticatedSocket, inbox: Inbox, text?: string): boolean {
     const now = Date.now();
     if (now - inbox.framesSinceMs >= MINUTE_MS) {
       inbox.framesSinceMs = now;
@@ -182,14 +169,13 @@ export class FrameDispatcherService {
     }
     inbox.frames += 1;
     if (inbox.frames <= this.framesPerMinute) return false;
-    this.report.refused('frames', socket.user.userId);
     const retryAfterMs = MINUTE_MS - (now - inbox.framesSinceMs);
-    socket.sendError(
-      new AppError('rate_limited', {
-        detail: `more than ${this.framesPerMinute} frames in 60 s`,
-        retryAfterMs,
-      }),
-    );
+    const refusal = new AppError('rate_limited', {
+      detail: `more than ${this.framesPerMinute} frames in 60 s`,
+      retryAfterMs,
+      traceId: this.report.refused('frames', socket.user.userId),
+    });
+    socket.sendError(refusal, text === undefined ? undefined : frameIdOf(text));
     if (inbox.frames > this.framesPerMinute + LIMIT_WARNINGS) {
       socket.endWith('rate_limited', { retry_after_ms: retryAfterMs });
     }

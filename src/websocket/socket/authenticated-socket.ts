@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { CLOSE_CODES, type CloseName, closeReason } from '../../../protocol/close-codes.js';
 import type { AppError } from '../../errors/app-error.js';
-import { newTraceId, toProblem } from '../../errors/problem.js';
+import { toProblem } from '../../errors/problem.js';
 import type { UserContext } from '../../identity/user-context.js';
 import type { SharedFrame } from './shared-frame.js';
 import { DeltaBacklog } from './delta-backlog.js';
@@ -32,6 +32,8 @@ export interface SocketHolder {
   endSlow(socket: AuthenticatedSocket): void;
   /** A frame is on its way to the client. */
   frameSent(type: string): void;
+  /** An `error` frame is on its way that stands in no log yet. Returns the trace id of the line that tells of it. */
+  refused(socket: AuthenticatedSocket, error: AppError): string;
 }
 
 /** Everything about a socket that is known before it opens. */
@@ -67,8 +69,8 @@ export class AuthenticatedSocket extends WebSocket {
   /** The close frame that we sent, if the end was ours: a client that is gone answers none, and is no other end. */
   declare sentClose: { code: number; reason: string } | undefined;
   declare private raw: Socket;
-  declare private outbox: Buffer[];
-  declare private outboxBytes: number;
+  declare private gathered: Buffer[];
+  declare private gatheredBytes: number;
   declare private holder: SocketHolder;
   declare private isTooSlow: boolean;
   /** What the network had taken when it last took something, and since when that has not changed. */
@@ -81,8 +83,8 @@ export class AuthenticatedSocket extends WebSocket {
   attach(raw: Socket, holder: SocketHolder): void {
     this.sentClose = undefined;
     this.raw = raw;
-    this.outbox = [];
-    this.outboxBytes = 0;
+    this.gathered = [];
+    this.gatheredBytes = 0;
     this.holder = holder;
     this.isTooSlow = false;
     this.takenBytes = 0;
@@ -130,7 +132,8 @@ export class AuthenticatedSocket extends WebSocket {
 
   /** @param text stands beside `data`, for clients that know another word than the title. */
   sendProblem(error: AppError, text: string, re?: string): void {
-    this.sendFrame({ type: 'error', data: toProblem(error, '/ws', newTraceId()), error: text }, re);
+    const data = toProblem(error, '/ws', error.traceId ?? this.holder.refused(this, error));
+    this.sendFrame({ type: 'error', data, error: text }, re);
   }
 
   /** Sends a frame of a conversation. While the network takes nothing, deltas wait and become one. */
@@ -177,15 +180,16 @@ export class AuthenticatedSocket extends WebSocket {
 
   /** Bytes that the network has not taken yet. */
   get unsentBytes(): number {
-    return this.raw.writableLength + this.outboxBytes;
+    return this.raw.writableLength + this.gatheredBytes;
   }
 
   /** Writes what has gathered. */
   flush(): void {
-    if (this.outbox.length === 0) return;
-    const bytes = this.outbox.length === 1 ? this.outbox[0]! : Buffer.concat(this.outbox, this.outboxBytes);
-    this.outbox = [];
-    this.outboxBytes = 0;
+    if (this.gathered.length === 0) return;
+    const bytes =
+      this.gathered.length === 1 ? this.gathered[0]! : Buffer.concat(this.gathered, this.gatheredBytes);
+    this.gathered = [];
+    this.gatheredBytes = 0;
     if (this.raw.writable) this.raw.write(bytes);
   }
 
@@ -211,11 +215,11 @@ export class AuthenticatedSocket extends WebSocket {
   private sendEncoded(type: string, frame: Buffer): void {
     if (this.readyState !== WebSocket.OPEN) return;
     this.holder.frameSent(type);
-    if (this.outbox.length === 0) flushSoon(this);
-    this.outbox.push(frame);
-    this.outboxBytes += frame.length;
+    if (this.gathered.length === 0) flushSoon(this);
+    this.gathered.push(frame);
+    this.gatheredBytes += frame.length;
     // A burst within one turn says nothing about the reader: only what the network leaves behind does.
-    if (this.outboxBytes > MAX_BATCH_BYTES) this.flush();
+    if (this.gatheredBytes > MAX_BATCH_BYTES) this.flush();
     if (this.unsentBytes > MAX_UNSENT_BYTES) this.endSlow();
   }
 

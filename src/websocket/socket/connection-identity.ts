@@ -1,4 +1,4 @@
-/** One of the connections of a user, on all nodes together. */
+/** What tells a connection from all others of its user, on all nodes together. */
 export interface ConnectionIdentity {
   userId: string;
   sessionId: string;

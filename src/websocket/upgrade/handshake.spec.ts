@@ -57,8 +57,15 @@ describe('toPublicRefusal', () => {
       /^(ticket|session|user|token|auth|conversation|connection|forbidden)/.test(code),
     );
     for (const code of credentials) expect(toPublicRefusal(new AppError(code)).code).toBe('ticket_rejected');
-    for (const code of [...UPGRADE_PUBLIC_CODES, ...requestFaults, 'internal' as const])
+    for (const code of [...UPGRADE_PUBLIC_CODES, ...requestFaults])
       expect(toPublicRefusal(new AppError(code)).code).toBe(code);
+  });
+
+  it('calls our own fault a dependency that is unavailable: try again', () => {
+    const refusal = toPublicRefusal(new AppError('internal', { detail: 'a secret', traceId: 't' }));
+    expect(refusal).toMatchObject({ code: 'dependency_unavailable', status: 503, traceId: 't' });
+    expect(refusal.retryAfterMs).toBeGreaterThan(0);
+    expect(refusal.detail).not.toContain('secret');
   });
 });
 

@@ -5,11 +5,14 @@ import { isUuid } from '../../../protocol/messages.js';
 import { UPGRADE_PUBLIC_CODES, type ErrorCode } from '../../../protocol/errors.js';
 import type { UpgradeRequest } from '../../auth/upgrade-credentials.js';
 import { AppError } from '../../errors/app-error.js';
-import { newTraceId, problemHeaders, toProblem } from '../../errors/problem.js';
+import { problemHeaders, toProblem } from '../../errors/problem.js';
+import { newTraceId } from '../../observability/trace-id.js';
 import { resolveAlias } from './path-alias.js';
 
 /** RFC 6455 section 4.1: 16 random bytes in base64. */
 const KEY_FORM = /^[+/0-9A-Za-z]{22}==$/;
+/** A token of RFC 9110 section 5.6.2. */
+const TOKEN_FORM = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const SUPPORTED_VERSION = '13';
 const PUBLIC_CODES: readonly ErrorCode[] = UPGRADE_PUBLIC_CODES;
 /** Statuses of refusals that say what is wrong with the request itself, and nothing about a credential. */
@@ -30,6 +33,8 @@ export function parseHandshake(request: IncomingMessage): UpgradeRequest {
   if (headers['sec-websocket-version'] !== SUPPORTED_VERSION) {
     throw malformed(`Sec-WebSocket-Version must be ${SUPPORTED_VERSION}`);
   }
+  if (!isSubprotocolList(headers['sec-websocket-protocol']))
+    throw malformed('Sec-WebSocket-Protocol must be a list of different names');
   return { headers, query, conversationId };
 }
 
@@ -49,14 +54,20 @@ export function toPublicRefusal(error: AppError): AppError {
   ) {
     return error;
   }
-  if (error.code === 'internal') return error;
-  return new AppError('ticket_rejected', { detail: 'The ticket cannot be used; its receipt says why' });
+  const { traceId } = error;
+  if (error.code === 'internal') {
+    return new AppError('dependency_unavailable', { detail: 'The server cannot decide now', traceId });
+  }
+  return new AppError('ticket_rejected', {
+    detail: 'The ticket cannot be used; its receipt says why',
+    traceId,
+  });
 }
 
 /** Answers an upgrade with a complete HTTP response. */
 export function refuseUpgrade(socket: Duplex, path: string, error: AppError): void {
   if (!socket.writable) return;
-  const body = JSON.stringify(toProblem(error, path, newTraceId()));
+  const body = JSON.stringify(toProblem(error, path, error.traceId ?? newTraceId()));
   let head = `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? 'Error'}\r\n`;
   for (const [name, value] of Object.entries(problemHeaders(error))) head += `${name}: ${value}\r\n`;
   head += `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`;
@@ -82,6 +93,13 @@ function conversationOf(path: string): string | undefined {
   const id = match[1]!;
   // Whatever is no id of ours is answered like a conversation that is missing, by the same check.
   return isUuid(id) ? id.toLowerCase() : '00000000-0000-0000-0000-000000000000';
+}
+
+/** RFC 6455 section 4.1. The library would refuse any other list, but only after the ticket was used up. */
+function isSubprotocolList(header: string | undefined): boolean {
+  if (header === undefined) return true;
+  const names = header.split(',').map((name) => name.trim());
+  return names.every((name) => TOKEN_FORM.test(name)) && new Set(names).size === names.length;
 }
 
 function malformed(detail: string): AppError {

@@ -3,7 +3,6 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../../config/config.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { AppError } from '../../errors/app-error.js';
-import { toAppError } from '../../errors/problem.js';
 import { RateLimiterService } from '../../redis/rate-limiter.service.js';
 import { RedisService } from '../../redis/redis.service.js';
 import { clientAddress } from './client-address.js';
@@ -12,14 +11,6 @@ import { clientAddress } from './client-address.js';
 const MAX_PENDING = 2000;
 const PENDING_RETRY_MS = 1000;
 
-/** An upgrade that is being decided about. */
-export interface UpgradePass {
-  /** To be called once, when it is decided. */
-  leave: () => void;
-  /** Resolves to why it may not go on after all, once it is counted. */
-  refusal: Promise<AppError | undefined>;
-}
-
 /** What stands before the ticket: is the node able and willing to look at one more upgrade? */
 @Injectable()
 export class UpgradeGateService {
@@ -27,7 +18,7 @@ export class UpgradeGateService {
   readonly addressOf: (request: IncomingMessage) => string;
   private pending = 0;
   private draining = false;
-  private whenDecided: (() => void) | undefined;
+  private whenDecided: (() => void)[] = [];
 
   constructor(
     config: Config,
@@ -52,45 +43,43 @@ export class UpgradeGateService {
     if (this.pending === 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
-      this.whenDecided = () => {
+      this.whenDecided.push(() => {
         clearTimeout(timer);
         resolve();
-      };
+      });
     });
   }
 
   /**
-   * Lets an upgrade in, unless its address is known to be over the limit.
-   * @throws {AppError} `draining`, `dependency_unavailable`, `rate_limited`.
+   * Decides about an upgrade, if the node looks at any and its address is not over the limit. Only then: what is refused
+   * here has used up no ticket.
+   * @throws {AppError} `draining`, `dependency_unavailable`, `rate_limited`, and what `decide` throws.
    */
-  async enter(address: string): Promise<UpgradePass> {
+  async admit(address: string, decide: () => Promise<void>): Promise<void> {
+    this.requireOpen();
+    this.pending += 1;
+    try {
+      // The breaker learns of a Postgres that is gone after some failures; no upgrade may pass until then.
+      await this.database.confirmUp();
+      await this.rateLimiter.take('upgrades', address);
+      await decide();
+    } finally {
+      this.pending -= 1;
+      if (this.pending === 0) for (const tell of this.whenDecided.splice(0)) tell();
+    }
+  }
+
+  private requireOpen(): void {
     if (this.isDraining)
       throw new AppError('draining', { detail: 'This node is going away, another one is there' });
     if (!this.redis.isUp || !this.database.isUp) {
       const detail = `${this.redis.isUp ? 'postgres' : 'redis'} is unavailable`;
       throw new AppError('dependency_unavailable', { detail });
     }
-    if (this.pending >= MAX_PENDING) {
-      throw new AppError('rate_limited', {
-        detail: 'too many upgrades at once',
-        retryAfterMs: PENDING_RETRY_MS,
-      });
-    }
-    this.pending += 1;
-    const leave = () => {
-      this.pending -= 1;
-      if (this.pending === 0) this.whenDecided?.();
-    };
-    try {
-      // The breaker learns of a Postgres that is gone after some failures; no upgrade may pass until then.
-      await this.database.confirmUp();
-      const counted = this.rateLimiter.take('upgrades', address);
-      // Who is not over the limit yet is counted while the ticket is looked at: one round trip for both.
-      if (this.rateLimiter.isBlocked('upgrades', address)) await counted;
-      return { leave, refusal: counted.then(() => undefined, toAppError) };
-    } catch (error) {
-      leave();
-      throw error;
-    }
+    if (this.pending < MAX_PENDING) return;
+    throw new AppError('rate_limited', {
+      detail: 'too many upgrades at once',
+      retryAfterMs: PENDING_RETRY_MS,
+    });
   }
 }

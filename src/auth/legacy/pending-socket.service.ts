@@ -1,22 +1,23 @@
 import type { Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import type { RawData } from 'ws';
+import { frameIdOf } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
 import { toAppError } from '../../errors/problem.js';
 import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
 import { MetricsService } from '../../observability/metrics.service.js';
-import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
-import { returnAfterMs } from '../drain/drain-plan.js';
-import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
+import { RefusalLogService } from '../../observability/refusal-log.service.js';
+import { returnAfterMs } from '../../websocket/drain/drain-plan.js';
+import { FrameDispatcherService } from '../../websocket/frames/frame-dispatcher.service.js';
+import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
+import type { Settle } from '../../websocket/upgrade/pending-upgrades.js';
 
 const FIRST_MESSAGE_LIMIT_MS = 5000;
 /** Sockets with nobody behind them: enough for old clients, too few for a stranger to fill the node with. */
 const MAX_PENDING = 500;
 /** What the old server said to a socket that did not say who it was; clients compare it. */
 const NOBODY = 'user_id required';
-
-type Settle = (text: string) => Promise<void>;
 
 /** Sockets that opened without a credential and have until the limit to bring it. Until then they may do nothing. */
 @Injectable()
@@ -28,9 +29,9 @@ export class PendingSocketService {
     private readonly dispatcher: FrameDispatcherService,
     private readonly logger: AppLogger,
     private readonly metrics: MetricsService,
+    private readonly refusals: RefusalLogService,
   ) {}
 
-  /** The node stops: whoever has not said who it is says so to another one. */
   endAll(): void {
     const { size } = this.waiting;
     for (const socket of this.waiting.keys())
@@ -48,6 +49,8 @@ export class PendingSocketService {
     socket.attach(raw, {
       endSlow: () => socket.terminate(),
       frameSent: (type) => this.metrics.frameSent(type),
+      refused: (_socket, { code, detail }) =>
+        this.refusals.write('warn', 'frame.refused', code, undefined, { reason: code, detail }),
     });
     const later: string[] = [];
     let isDecided = false;
@@ -77,8 +80,18 @@ export class PendingSocketService {
     this.waiting.set(socket, { stop, later });
   }
 
+  private async decide(socket: AuthenticatedSocket, settle: Settle, text: string): Promise<void> {
+    try {
+      this.release(socket, await settle(text));
+    } catch (error) {
+      // Reading goes on, or the answer to our close frame would never be seen.
+      socket.resume();
+      this.refuse(socket, toAppError(error), frameIdOf(text));
+    }
+  }
+
   /** Hands a socket on to whoever `start` gives it to, with what it has sent meanwhile. */
-  release(socket: AuthenticatedSocket, start: () => void): void {
+  private release(socket: AuthenticatedSocket, start: () => void): void {
     const pending = this.waiting.get(socket);
     this.waiting.delete(socket);
     pending?.stop();
@@ -87,18 +100,8 @@ export class PendingSocketService {
     socket.resume();
   }
 
-  private async decide(socket: AuthenticatedSocket, settle: Settle, text: string): Promise<void> {
-    try {
-      await settle(text);
-    } catch (error) {
-      // Reading goes on, or the answer to our close frame would never be seen.
-      socket.resume();
-      this.refuse(socket, toAppError(error));
-    }
-  }
-
-  private refuse(socket: AuthenticatedSocket, error: AppError): void {
-    socket.sendProblem(error, error.code === 'token_missing' ? NOBODY : error.row.title);
+  private refuse(socket: AuthenticatedSocket, error: AppError, re?: string): void {
+    socket.sendProblem(error, error.code === 'token_missing' ? NOBODY : error.row.title, re);
     const { close } = error.row;
     const isOurs = close !== undefined && (error.status >= 500 || close === 'connection_limit');
     socket.endWith(isOurs || close === 'forbidden' ? close : 'policy_violation');

@@ -1,0 +1,82 @@
+import { Injectable } from '@nestjs/common';
+import { AuditLogService } from '../../audit/audit-log.service.js';
+import type { AppError } from '../../errors/app-error.js';
+import { background } from '../../observability/background.js';
+import { KNOWN_CLOSE_CODES } from '../../observability/label-values.js';
+import { AppLogger } from '../../observability/logger.js';
+import { MetricsService } from '../../observability/metrics.service.js';
+import { RefusalLogService } from '../../observability/refusal-log.service.js';
+import { TicketService } from '../../ticket/ticket.service.js';
+import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+
+/** What is counted, logged, audited and written into receipts about open sockets. */
+@Injectable()
+export class ConnectionReportService {
+  constructor(
+    private readonly metrics: MetricsService,
+    private readonly logger: AppLogger,
+    private readonly refusals: RefusalLogService,
+    private readonly audit: AuditLogService,
+    private readonly tickets: TicketService,
+  ) {}
+
+  /** @param sessions distinct ones with a socket on this node, from now on */
+  opened(sessions: number): void {
+    this.metrics.connections.inc();
+    this.metrics.sessionsActive.set(sessions);
+  }
+
+  /** @param sessions as in `opened` */
+  closed(socket: AuthenticatedSocket, end: { code: number; reason: string }, sessions: number): void {
+    const { code, reason } = end;
+    this.metrics.connections.dec();
+    this.metrics.sessionsActive.set(sessions);
+    this.metrics.connectionDuration.observe((Date.now() - socket.openedAtMs) / 1000);
+    const label = KNOWN_CLOSE_CODES.has(code) ? String(code) : 'other';
+    this.metrics.closes.labels(label, socket.sentClose === undefined ? 'client' : 'server').inc();
+    const { ticketId, connectionId, user } = socket.identity;
+    this.audit.record('connection.closed', user.userId, { connection_id: connectionId, code, reason });
+    if (ticketId === undefined) return;
+    const consumed = {
+      ticket_id: ticketId,
+      at: new Date(socket.openedAtMs).toISOString(),
+      connection_id: connectionId,
+      user_id: user.userId,
+    };
+    this.follow(this.tickets.recordClose(consumed, { code, reason }), 'ticket.receipt_failed');
+  }
+
+  /** @param endedAtMs when the session ended, in milliseconds since the epoch */
+  revoked(endedAtMs: number): void {
+    this.metrics.revocationClose.observe(Math.max(0, Date.now() - endedAtMs) / 1000);
+  }
+
+  /** A pong came, so many milliseconds after its ping. */
+  answered(afterMs: number): void {
+    this.metrics.heartbeatRtt.observe(afterMs / 1000);
+  }
+
+  slow({ connectionId, unsentBytes }: AuthenticatedSocket): void {
+    this.metrics.slowConsumers.inc();
+    this.logger.warn('socket.slow', { connection_id: connectionId, unsent_bytes: unsentBytes });
+  }
+
+  protocolError({ connectionId }: AuthenticatedSocket, error: Error): void {
+    this.logger.info('socket.protocol_error', { connection_id: connectionId, error: error.message });
+  }
+
+  frameSent(type: string): void {
+    this.metrics.frameSent(type);
+  }
+
+  /** @returns the trace id under which the log speaks of a frame that was answered with an error. */
+  refused({ user: { userId }, connectionId }: AuthenticatedSocket, { code, detail }: AppError): string {
+    const fields = { reason: code, detail, user_id: userId, connection_id: connectionId };
+    return this.refusals.write('warn', 'frame.refused', code, userId, fields);
+  }
+
+  /** Lets work run on whose failure is logged under `event`. */
+  follow(work: Promise<unknown>, event: string): void {
+    background(work, this.logger, event);
+  }
+}

@@ -1,0 +1,32 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService } from '../../database/database.service.js';
+import { RedisService } from '../../redis/redis.service.js';
+
+/** How long Redis or Postgres may be down before open sockets are closed. */
+const DEPENDENCY_GRACE_MS = 30_000;
+
+/** How long open sockets outlive what they need. */
+@Injectable()
+export class DependencyGraceService {
+  private lostSinceMs: number | undefined;
+
+  constructor(
+    private readonly redis: RedisService,
+    private readonly database: DatabaseService,
+  ) {}
+
+  /** Whether Redis or Postgres has been down for longer than the grace. To be asked about once a second. */
+  isOver(now: number): boolean {
+    if (this.redis.isUp && this.database.isUp) {
+      this.lostSinceMs = undefined;
+      return false;
+    }
+    this.lostSinceMs ??= now;
+    return now - this.lostSinceMs >= DEPENDENCY_GRACE_MS;
+  }
+
+  /** Calls `listener` when messages arrive again after some may have been lost. */
+  onListeningAgain(listener: () => void): void {
+    this.redis.onListeningAgain(listener);
+  }
+}

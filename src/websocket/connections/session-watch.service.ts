@@ -1,0 +1,49 @@
+import { Injectable } from '@nestjs/common';
+import { Config } from '../../config/config.js';
+import { toAppError } from '../../errors/problem.js';
+import { SessionService } from '../../session/session.service.js';
+import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { ConnectionReportService } from './connection-report.service.js';
+import { ConnectionRegistry } from './connection.registry.js';
+
+/** A live connection touches its session at most this often. */
+const TOUCH_INTERVAL_MS = 60_000;
+
+/** Asks whether the sessions behind open sockets still live: a lost message about a revocation costs one heartbeat at most. */
+@Injectable()
+export class SessionWatchService {
+  private readonly touchIntervalMs: number;
+
+  constructor(
+    config: Config,
+    private readonly registry: ConnectionRegistry,
+    private readonly sessions: SessionService,
+    private readonly report: ConnectionReportService,
+  ) {
+    this.touchIntervalMs = Math.min(TOUCH_INTERVAL_MS, (config.sessionTtlSeconds * 1000) / 3);
+  }
+
+  /** Asks at each heartbeat, and in between when the session would otherwise run out. */
+  look(socket: AuthenticatedSocket, isBeat: boolean, now: number): void {
+    const isTouchDue = now - socket.touchedAtMs >= this.touchIntervalMs;
+    if (isBeat || isTouchDue) this.report.follow(this.verify(socket, isTouchDue, now), 'heartbeat.failed');
+  }
+
+  private async verify(socket: AuthenticatedSocket, shouldTouch: boolean, now: number): Promise<void> {
+    const { userId, sessionId } = socket.user;
+    if (shouldTouch) socket.touchedAtMs = now;
+    try {
+      const [session] = await Promise.all([
+        shouldTouch ? this.sessions.touch(userId, sessionId) : this.sessions.check(userId, sessionId),
+        this.registry.renew(socket),
+      ]);
+      // The message about a changed role was lost: the socket comes back with the new one.
+      if (session.role !== socket.user.role) this.registry.endRoleChanged(socket);
+    } catch (error) {
+      const reason = toAppError(error);
+      // Without Redis the grace decides, not one failed question.
+      if (reason.code === 'dependency_unavailable') return;
+      socket.endRevoked(reason.code);
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { Injectable } from '@nestjs/common';
+import type { Admission } from '../../auth/admission.js';
+import { UnifiedAuthenticationService } from '../../auth/unified-authentication.service.js';
+import type { AppError } from '../../errors/app-error.js';
+import { background } from '../../observability/background.js';
+import { upgradeReason } from '../../observability/label-values.js';
+import { AppLogger } from '../../observability/logger.js';
+import { MetricsService } from '../../observability/metrics.service.js';
+import { RefusalLogService } from '../../observability/refusal-log.service.js';
+import { severityOf } from '../../observability/refusal-severity.js';
+
+/** Counts upgrades, logs the refused ones, and records in the receipt of a ticket which connection it opened. */
+@Injectable()
+export class UpgradeReportService {
+  constructor(
+    private readonly metrics: MetricsService,
+    private readonly refusals: RefusalLogService,
+    private readonly authentication: UnifiedAuthenticationService,
+    private readonly logger: AppLogger,
+  ) {}
+
+  admitted(admission: Admission, connectionId: string): void {
+    background(this.authentication.settle(admission, connectionId), this.logger, 'ticket.settle_failed');
+  }
+
+  opened(): void {
+    this.metrics.upgrades.labels('accepted', 'none').inc();
+  }
+
+  /** Counts and logs a refusal, unless the authentication service has decided and logged it. */
+  refused(error: AppError, address: string): void {
+    const { code, detail, cause } = error;
+    this.metrics.upgrades.labels('refused', upgradeReason(code)).inc();
+    const fields = { reason: code, detail, address };
+    if (code === 'internal') {
+      const stack = cause instanceof Error ? cause.stack : String(cause);
+      error.traceId = this.refusals.write(
+        'critical',
+        'upgrade.broken',
+        String(stack).slice(0, 200),
+        address,
+        {
+          ...fields,
+          error: stack,
+        },
+      );
+    }
+    error.traceId ??= this.refusals.write(severityOf(code), 'upgrade.refused', code, address, fields);
+  }
+}
