@@ -1,6 +1,6 @@
 /**
  * Which file may import which. The rooms of src stand in tiers and the wings of a room in an order: an import goes down,
- * never up and never aside, so that no circle of folders can form.
+ * never up and never aside. .dependency-cruiser.folders.cjs looks for circles of folders.
  * Run with `depcruise --config .dependency-cruiser.cjs src protocol client web migrations`.
  */
 
@@ -107,14 +107,6 @@ module.exports = {
     // 2. The tiers.
     ...tierRules,
     ...wingRules,
-    {
-      name: 'no-folder-circle',
-      comment: 'types included',
-      severity: 'error',
-      scope: 'folder',
-      from: { path: '^src' },
-      to: { circular: true },
-    },
     never(
       'entity-list-lists',
       'the list of entities imports entities',

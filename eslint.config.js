@@ -49,6 +49,8 @@ export default defineConfig(
       'house/no-echoed-credential': 'error',
       'house/no-redis-key-literal': 'error',
       'house/no-exported-store': 'error',
+      'house/few-dependencies': 'error',
+      'house/role-in-name': 'error',
       'house/user-context-from-session': ['error', { home: VERIFIER }],
     },
   },

@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 
 /** A rule that reports every node that one of the selectors finds (https://eslint.org/docs/latest/extend/selectors). */
 function forbid(message, ...selectors) {
@@ -22,6 +23,33 @@ const LOGGER = '/^(logger|log|audit)$/';
 // Words of the contract's vocabulary that begin Redis keys and channels, and the old system's.
 const KEY_WORDS =
   '(chat|ws|user|session|ticket|receipt|connection|conversation|event|message|run|delta|node|flag|limit)s?(_[a-z_]+)?';
+
+/** What a file with a dot in its name may be. A decorator is a function, and so no class of that name. */
+const ROLES = [
+  'module',
+  'controller',
+  'gateway',
+  'guard',
+  'adapter',
+  'filter',
+  'service',
+  'store',
+  'entity',
+  'responder',
+  'registry',
+  'provider',
+  'pipe',
+  'decorator',
+];
+/** Which classes Nest makes or reads. */
+const ROLE_DECORATORS = new Set([
+  'Injectable',
+  'Module',
+  'Controller',
+  'WebSocketGateway',
+  'Catch',
+  'Entity',
+]);
 
 const rules = {
   'no-barrel': forbid('Import from the file that defines the thing: no index.ts here.', 'Program'),
@@ -101,11 +129,42 @@ const rules = {
     'A module exports services; stores and entities stay inside their folder.',
     'Decorator Property[key.name="exports"] Identifier[name=/(Store|Entity)$/]',
   ),
+  'few-dependencies': forbid(
+    'At most five parameters: a constructor with more is two rooms in one.',
+    'MethodDefinition[kind="constructor"] > FunctionExpression[params.length>5]',
+  ),
   'no-second-socket': forbid(
     'One place opens sockets: client/src/chat-client.ts.',
     'NewExpression[callee.name="WebSocket"]',
     'MemberExpression[object.name=/^(window|globalThis|self)$/][property.name="WebSocket"]',
   ),
+
+  /** A class that Nest injects is `noun.role.ts`, with the role in its name; everything else is a plain noun. */
+  'role-in-name': {
+    meta: { type: 'problem', schema: [] },
+    create(context) {
+      const [noun = '', ...roles] = basename(context.filename).replace(/\.ts$/, '').split('.');
+      const role = roles.join('.');
+      const isKnown = ROLES.includes(role);
+      return {
+        Program(node) {
+          if (role !== '' && !isKnown)
+            context.report({ node, message: `No dot inside a noun: "${role}" is no role.` });
+          if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(noun))
+            context.report({ node, message: 'A file is named in small letters, with hyphens.' });
+        },
+        ClassDeclaration(node) {
+          const marks = node.decorators.map(({ expression }) => expression.callee?.name);
+          if (!marks.some((name) => ROLE_DECORATORS.has(name))) return;
+          const name = node.id?.name ?? '';
+          if (!isKnown)
+            context.report({ node, message: `${name} is injected: its file is called noun.role.ts.` });
+          else if (!name.toLowerCase().endsWith(role))
+            context.report({ node, message: `${name} stands in a file of the role "${role}".` });
+        },
+      };
+    },
+  },
 
   /** Whoever makes a UserContext must hold the session that it speaks of: there is no way round the session. */
   'user-context-from-session': {

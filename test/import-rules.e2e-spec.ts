@@ -11,10 +11,15 @@ const ROOT = join(import.meta.dirname, '..');
 const ESLINT = 'node_modules/eslint/bin/eslint.js';
 const DEPCRUISE = 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs';
 const HOUSE_RULES = '../eslint.house-rules.js';
+/** What `npm run check:rules` runs, and over which folders. */
+const CRUISES = {
+  '.dependency-cruiser.cjs': ['src', 'protocol', 'client', 'web', 'migrations'],
+  '.dependency-cruiser.folders.cjs': ['src', 'protocol'],
+};
 const COPIED = [
   'eslint.config.js',
   'eslint.house-rules.js',
-  '.dependency-cruiser.cjs',
+  ...Object.keys(CRUISES),
   'tsconfig.json',
   'package.json',
   'protocol',
@@ -73,9 +78,11 @@ describe('the import and syntax rules', () => {
     const house = (await import(HOUSE_RULES)) as {
       default: { rules: Record<string, unknown> };
     };
-    const cruiser = createRequire(import.meta.url)('../.dependency-cruiser.cjs') as Rules;
+    const load = createRequire(import.meta.url);
     const rules = [
-      ...cruiser.forbidden.map((rule) => rule.name),
+      ...Object.keys(CRUISES).flatMap((name) =>
+        (load(`../${name}`) as Rules).forbidden.map((rule) => rule.name),
+      ),
       ...Object.keys(house.default.rules).map((name) => `house/${name}`),
     ];
     const planted = new Set(FAULTS.map((fault) => fault.rule));
@@ -101,21 +108,17 @@ async function check(project: string, tree: Tree): Promise<Findings> {
     await writeFile(join(project, path), `${source}\n`);
   }
   await mkdir(join(project, 'migrations'), { recursive: true });
-  const rooms = ['src', 'protocol', 'client', 'web', 'migrations'];
   const lint = await report<EslintResult[]>(project, [ESLINT, '--format', 'json', '.']);
-  const cruise = await report<CruiseResult>(project, [
-    DEPCRUISE,
-    '--config',
-    '.dependency-cruiser.cjs',
-    '--output-type',
-    'json',
-    ...rooms,
-  ]);
+  const cruises: CruiseResult[] = [];
+  for (const [config, rooms] of Object.entries(CRUISES)) {
+    const args = [DEPCRUISE, '--config', config, '--output-type', 'json', ...rooms];
+    cruises.push(await report<CruiseResult>(project, args));
+  }
   return new Set([
     ...lint.flatMap(({ filePath, messages }) =>
       messages.map(({ ruleId, message }) => `${ruleId ?? message}: ${relative(project, filePath)}`),
     ),
-    ...cruise.summary.violations.map(({ rule, from }) => `${rule.name}: ${from}`),
+    ...cruises.flatMap(({ summary }) => summary.violations.map(({ rule, from }) => `${rule.name}: ${from}`)),
   ]);
 }
 

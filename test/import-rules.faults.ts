@@ -172,6 +172,28 @@ export const FAULTS: readonly Fault[] = [
       export class SessionModule {}`,
   }),
 
+  fault('a constructor with six parameters', 'house/few-dependencies', {
+    'src/session/greedy.service.ts': `
+      export class GreedyService {
+        constructor(readonly a: 1, readonly b: 2, readonly c: 3, readonly d: 4, readonly e: 5, readonly f: 6) {}
+      }`,
+  }),
+  fault('an injected class in a file without a role', 'house/role-in-name', {
+    'src/session/clean-up.ts': `
+      import { Injectable } from '@nestjs/common';
+      @Injectable()
+      export class CleanUpService {}`,
+  }),
+  fault('an injected class that does not say its role', 'house/role-in-name', {
+    'src/session/clean-up.service.ts': `
+      import { Injectable } from '@nestjs/common';
+      @Injectable()
+      export class CleanUp {}`,
+  }),
+  fault('a dot inside a noun', 'house/role-in-name', {
+    'src/session/clean.up.ts': `export const cleanUp = 1;`,
+  }),
+
   // 5. Directions.
   fault('a service that knows a controller', 'service-looks-down', {
     'src/auth/upward.service.ts': `export { AuthController } from './auth.controller.js';`,
