@@ -155,7 +155,7 @@ describe('an administrator', () => {
     await withRedis(cluster, (redis) => redis.del(keyOf(gone)));
     const socket = await TestSocket.open(cluster.other, user);
     expect((await change(admin, user.user.id, { role: 'admin' })).body.user.role).toBe('admin');
-    expect(await socket.closes(1000)).toEqual({ code: 4100, reason: 'auth_expired' });
+    expect(await socket.closes(1000)).toEqual({ code: 4100, reason: 'auth_expired;cause=role_changed' });
     await withRedis(cluster, async (redis) => {
       expect(await redis.ttl(keyOf(user))).toBeGreaterThan(0);
       expect(await redis.exists(keyOf(gone))).toBe(0);

@@ -250,7 +250,7 @@ describe('while a dependency is away', () => {
     },
   );
 
-  it('survives clients that hang up or reset while their upgrade waits for Redis, and keeps no place for them', async () => {
+  it('survives clients that hang up or reset while their upgrade waits for Redis, and counts none of them', async () => {
     const minted = await Promise.all(Array.from({ length: 40 }, () => mintTicket(node, user)));
     cluster.redis.kill('SIGSTOP');
     const gone = minted.map(({ ticket }, index) => dialAndLeave(node, ticket, index % 2 === 0));

@@ -151,12 +151,12 @@ describe('a credential in the first message', () => {
     expect(socket.frames).toEqual([]);
   });
 
-  it('takes no place for a client that leaves while it is decided about', async () => {
+  it('does not count a client that leaves while it is decided about', async () => {
     const owner = await aUser(cluster);
     const first = { type: 'initial', token: owner.accessToken };
     for (let count = 0; count < 3; count++) await (await say(open, first)).cut();
-    const places = () => withRedis(cluster, (redis) => redis.zcard(`connection_index:${owner.user.id}`));
-    await eventually(async () => (await places()) === 0, 'no place taken');
+    const counted = () => withRedis(cluster, (redis) => redis.zcard(`connection_index:${owner.user.id}`));
+    await eventually(async () => (await counted()) === 0, 'no connection counted');
     await (await say(open, first)).next('ready');
   });
 

@@ -121,7 +121,10 @@ describe('a revoked session', () => {
       const record = JSON.parse((await redis.get(keyOf(user))) ?? '') as Record<string, unknown>;
       await redis.set(keyOf(user), JSON.stringify({ ...record, role: 'admin' }), 'KEEPTTL');
     });
-    expect(await socket.closes(HEARTBEAT_LIMIT_MS)).toEqual({ code: 4100, reason: 'auth_expired' });
+    expect(await socket.closes(HEARTBEAT_LIMIT_MS)).toEqual({
+      code: 4100,
+      reason: 'auth_expired;cause=role_changed',
+    });
     const back = await TestSocket.open(hasty, user);
     expect(back.all('ready')[0]?.data.user.role).toBe('admin');
   });

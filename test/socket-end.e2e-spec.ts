@@ -123,13 +123,13 @@ describe('a socket', () => {
     await Promise.all([socket.close(), after.close()]);
   });
 
-  it('takes no place when its upgrade is refused', async () => {
+  it('is not counted when its upgrade is refused', async () => {
     const owner = await aUser(cluster);
     const { id } = await createConversation(node, await aUser(cluster));
     const { ticket } = await mintTicket(node, owner);
     expect((await rawUpgrade(node, { ticket, path: `/ws/conversations/${id}` })).status).toBe(403);
-    const places = () => withRedis(cluster, (redis) => redis.zcard(`connection_index:${owner.user.id}`));
-    await eventually(async () => (await places()) === 0, 'no place taken');
+    const counted = () => withRedis(cluster, (redis) => redis.zcard(`connection_index:${owner.user.id}`));
+    await eventually(async () => (await counted()) === 0, 'no connection counted');
   });
 
   it('is one of a limited number per session and per user, over all nodes', async () => {
@@ -203,7 +203,10 @@ describe('a socket', () => {
   it('is told rate_limited and then closed with 4529 when it sends without end', async () => {
     const socket = await TestSocket.open(hasty, await aUser(cluster));
     const limit = socket.all('ready')[0]?.data.limits.frames_per_minute ?? 0;
-    for (let count = 0; count < limit + 20; count++) socket.sendRaw('{"type":"ping"}');
+    const texts = ['{"type":"ping","id":"a"}', '{"type":"no-such","id":"b"}', '{"type":"ping"}', '{', '[]'];
+    for (let count = 0; count < limit; count++) socket.sendRaw('{"type":"ping"}');
+    for (const text of [...texts, ...Array.from({ length: 20 }, () => '{"type":"ping"}')])
+      socket.sendRaw(text);
     const { data } = await socket.next('error');
     expect(data).toMatchObject({ code: 'rate_limited', retry: 'after' });
     expect(data.retry_after_ms).toBeGreaterThan(0);
@@ -211,6 +214,14 @@ describe('a socket', () => {
       code: 4529,
       reason: expect.stringMatching(/^rate_limited;retry_after_ms=\d+$/),
     });
+    expect(socket.all('error').map(({ re }) => re)).toEqual([
+      'a',
+      'b',
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
     const line = await eventually(() => hasty.logged('limit.reached')[0], 'a line about it');
     expect(line).toMatchObject({ limit: 'frames', count: 1 });
   });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { isErrorCode, UPGRADE_PUBLIC_CODES } from '../protocol/errors.js';
-import type { Me } from '../protocol/resources.js';
+import type { Me, Receipt } from '../protocol/resources.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
@@ -60,6 +60,8 @@ describe('the upgrade', () => {
     expect(JSON.stringify(answer.headers) + answer.body).not.toContain(secret);
   }
 
+  const receiptOf = async (ticketId: string) =>
+    (await as<Receipt>(user, 'GET', `${node.url}/websocket/tickets/${ticketId}`, { expect: 200 })).body;
   const without = (name: string): RawUpgrade => ({ handshake: { [name]: undefined } });
   const withHeader = (name: string, value: string): RawUpgrade => ({ headers: { [name]: value } });
 
@@ -96,12 +98,17 @@ describe('the upgrade', () => {
     ['no version', without('Sec-WebSocket-Version')],
     ['an old version', { handshake: { 'Sec-WebSocket-Version': '8' } }],
     ['a version to come', { handshake: { 'Sec-WebSocket-Version': '14' } }],
+    ['a list of protocols with a hole', withHeader('Sec-WebSocket-Protocol', 'chat.v1, ,chat.v2')],
+    ['a protocol that is no name', withHeader('Sec-WebSocket-Protocol', 'chat v1')],
+    ['the same protocol twice', withHeader('Sec-WebSocket-Protocol', 'chat.v1, chat.v1')],
     ['the method POST', { method: 'POST' }],
     ['the method PUT', { method: 'PUT' }],
-  ])('answers 400 to a handshake with %s', async (_fault, dial) => {
-    const answer = await rawUpgrade(node, dial);
+  ])('answers 400 to a handshake with %s, and leaves the ticket whole', async (_fault, dial) => {
+    const { ticket } = await mintTicket(node, user);
+    const answer = await rawUpgrade(node, { ...dial, ticket });
     expectRefusal(answer, 400, 'protocol_unsupported');
     expect(answer.headers['sec-websocket-version']).toBe('13');
+    expect((await rawUpgrade(node, { ticket })).status).toBe(101);
   });
 
   it.each<[string, RawUpgrade]>([
@@ -161,10 +168,28 @@ describe('the upgrade', () => {
     `${TEST_ORIGIN}/`,
     'https://localhost:5173',
     'http://LOCALHOST:5173',
-  ])('answers 403 to the origin %s and leaves the ticket whole', async (origin) => {
-    const { ticket } = await mintTicket(node, user);
-    expectRefusal(await rawUpgrade(node, { ticket, origin }), 403, 'origin_not_allowed');
-    expect((await rawUpgrade(node, { ticket, origin: TEST_ORIGIN })).status).toBe(101);
+  ])(
+    'answers 403 to the origin %s and burns the ticket beside it, which its receipt says',
+    async (origin) => {
+      const { id } = await createConversation(node, user);
+      for (const path of ['/ws', `/ws/conversations/${id}`, '/api/v1/chat/ws']) {
+        const { ticket, ticket_id } = await mintTicket(node, user);
+        expectRefusal(await rawUpgrade(node, { ticket, origin, path }), 403, 'origin_not_allowed');
+        const receipt = await receiptOf(ticket_id);
+        expect(receipt).toMatchObject({ state: 'rejected', code: 'origin_not_allowed' });
+        expectRefusal(await rawUpgrade(node, { ticket, origin: TEST_ORIGIN }), 403, 'ticket_rejected');
+      }
+    },
+  );
+
+  it('says the same of a refused origin, whatever stands beside it', async () => {
+    const used = await mintTicket(node, user);
+    await rawUpgrade(node, { ticket: used.ticket });
+    for (const ticket of [undefined, '', 'x', randomBytes(32).toString('base64url'), used.ticket]) {
+      const answer = await rawUpgrade(node, { ticket, origin: 'https://evil.example' });
+      expectRefusal(answer, 403, 'origin_not_allowed');
+    }
+    expect((await receiptOf(used.ticket_id)).state).toBe('consumed');
   });
 
   it('tells a stranger the same about every ticket that cannot be used', async () => {
@@ -257,13 +282,13 @@ describe('the upgrade', () => {
     }
   });
 
-  it('survives clients that hang up or reset in the middle of it, and keeps no place taken for them', async () => {
+  it('survives clients that hang up or reset in the middle of it, and counts none of them', async () => {
     const tickets = await Promise.all(Array.from({ length: 100 }, () => mintTicket(node, user)));
     await Promise.all(tickets.map(({ ticket }, index) => goneAfterHandshake(node, ticket, index % 8)));
     await eventually(async () => (await metric(node, 'chat_ws_connections')) === 0, 'the gauge to be 0');
     const socket = await eventually(
       () => TestSocket.open(node, user).catch(() => undefined),
-      'a place for an honest socket',
+      'room for an honest socket',
     );
     expect((await socket.send('ping', {})).type).toBe('pong');
     await socket.close();
@@ -276,13 +301,16 @@ describe('the upgrade', () => {
     });
     const from = (address: string) => rawUpgrade(limited, withHeader('X-Forwarded-For', address));
     for (let count = 0; count < UPGRADE_LIMIT; count++) expect((await from('192.0.2.1')).status).toBe(403);
-    const { ticket } = await mintTicket(limited, user);
-    // The first one over the limit is told so though its ticket is good, the next one before anybody looks at it.
+    const { ticket, ticket_id } = await mintTicket(limited, user);
     for (let count = 0; count < 2; count++) {
       const answer = await rawUpgrade(limited, { ...withHeader('X-Forwarded-For', '192.0.2.1'), ticket });
       expectRefusal(answer, 429, 'rate_limited');
       expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+      expect((await receiptOf(ticket_id)).state).toBe('pending');
     }
+    expect(
+      (await rawUpgrade(limited, { ...withHeader('X-Forwarded-For', '192.0.2.3'), ticket })).status,
+    ).toBe(101);
     expect((await from('192.0.2.2')).status).toBe(403);
     // What is wrong with the request itself is said before that.
     const twice = { path: '/ws?ticket=a&ticket=b', headers: { 'X-Forwarded-For': '192.0.2.1' } };

@@ -52,7 +52,7 @@ describe('judge', () => {
 
   it('lets the heartbeat ask for a session, and nothing else', () => {
     const heartbeat = {
-      caller: 'HeartbeatService',
+      caller: 'SessionWatchService',
       file: 'src/websocket/connections/heartbeat.service.ts',
       count: 9,
     };

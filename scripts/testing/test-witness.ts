@@ -54,7 +54,7 @@ const WATCHED = [
 /** Who else may call, because what follows lets nobody in. Closed: a new row needs as good a reason. */
 const OTHERS = [
   {
-    caller: 'HeartbeatService',
+    caller: 'SessionWatchService',
     primitives: ['SessionService.touch', 'SessionService.check'],
     reason: 'asks whether a socket that was admitted must go',
   },

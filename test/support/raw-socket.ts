@@ -142,6 +142,7 @@ export function handshake(port: number, options: ConnectOptions): string {
     'Upgrade: websocket',
     'Sec-WebSocket-Version: 13',
     `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
+    ...Object.entries(options.headers ?? {}).map(([name, value]) => `${name}: ${value}`),
     '',
     '',
   ].join('\r\n');
