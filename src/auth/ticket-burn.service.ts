@@ -4,7 +4,7 @@ import { TicketService } from '../ticket/ticket.service.js';
 
 /**
  * Burns what tickets a session leaves. They would open nothing without it; burnt, their receipts say so to the owner, and
- * their places are free. Sessions and tickets do not know each other: this room knows both.
+ * they count as unused no more. Sessions and tickets do not know each other: this room knows both.
  */
 @Injectable()
 export class TicketBurnService implements OnModuleInit {
