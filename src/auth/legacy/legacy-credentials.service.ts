@@ -19,6 +19,7 @@ import { CREDENTIAL_ROWS, type CredentialRow } from './credential-rows.js';
 import { readFirstMessage, readGreeting } from './first-message.js';
 import { OldTokenService } from './old-token.service.js';
 import { SUNSET_HEADERS } from './sunset.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 /** The old ways in, each behind its flag. It extracts and converts; whether somebody may come in it does not say. */
 @Injectable()
@@ -78,7 +79,7 @@ export class LegacyCredentialsService extends OtherCredentials {
   ): Promise<FoundSession | undefined> {
     if (kind === 'session_id') {
       const session = await this.sessions.touchById(value);
-      return { session, expiresAtMs: Date.now() + this.config.accessTokenTtlSeconds * 1000 };
+      return { session, expiresAtMs: redisNow() + this.config.accessTokenTtlSeconds * 1000 };
     }
     if (!this.takesOldTokens()) return undefined;
     const old = await this.oldTokens.read(value, verify());
