@@ -12,6 +12,7 @@ import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { ConnectionStore } from './connection.store.js';
 import { NodeRosterService } from './node-roster.service.js';
 import type { ConnectionIdentity } from '../socket/connection-identity.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 type Listener = (socket: AuthenticatedSocket) => void | Promise<void>;
 
@@ -119,7 +120,7 @@ export class ConnectionRegistry implements OnModuleInit {
     if (siblings?.size === 0) this.bySession.delete(sessionId);
     this.metrics.connections.dec();
     this.metrics.sessionsActive.set(this.bySession.size);
-    this.metrics.connectionDuration.observe((Date.now() - socket.openedAtMs) / 1000);
+    this.metrics.connectionDuration.observe((redisNow() - socket.openedAtMs) / 1000);
     const label = KNOWN_CLOSE_CODES.has(code) ? String(code) : 'other';
     this.metrics.closes.labels(label, socket.sentClose === undefined ? 'client' : 'server').inc();
     this.tell(this.closedListeners, socket);
@@ -158,7 +159,7 @@ export class ConnectionRegistry implements OnModuleInit {
   private closeSession({ session_id: sessionId, reason, ended_at: endedAtMs }: EndedSession): void {
     for (const socket of [...(this.bySession.get(sessionId) ?? [])]) {
       socket.endRevoked(reason);
-      this.metrics.revocationClose.observe(Math.max(0, Date.now() - endedAtMs) / 1000);
+      this.metrics.revocationClose.observe(Math.max(0, redisNow() - endedAtMs) / 1000);
     }
   }
 

@@ -9,6 +9,7 @@ import { RedisService } from '../../redis/redis.service.js';
 import { SessionService } from '../../session/session.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { ConnectionRegistry } from './connection.registry.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 const TICK_MS = 1000;
 /** After messages were lost all sockets are asked about at once, but not in the same moment. */
@@ -85,7 +86,7 @@ export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
   }
 
   private look(socket: AuthenticatedSocket, now: number): void {
-    const leftMs = socket.user.expiresAtMs - now;
+    const leftMs = socket.user.expiresAtMs - redisNow();
     if (leftMs <= -EXPIRY_GRACE_MS) {
       socket.endWith('auth_expired');
       return;

@@ -12,6 +12,7 @@ import { ConnectionRegistry } from './connection.registry.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
 import { EXPIRY_WARNING_MS, HeartbeatService, PONG_TIMEOUT_MS } from './heartbeat.service.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 /** A socket with more unsent bytes may still read; one that has not read for this long does not. */
 const SLOW_CLOSE_TIMEOUT_MS = 2000;
@@ -107,7 +108,7 @@ export class SocketLifecycleService implements SocketHolder {
       limits: { max_frame_bytes: LIMITS.maxFrameBytes, frames_per_minute: this.listeners.framesPerMinute },
       reconnect: { base_ms: RECONNECT_BASE_MS, max_ms: RECONNECT_MAX_MS },
       responder: { id: this.responder.id, label: this.responder.label },
-      server_time: new Date().toISOString(),
+      server_time: new Date(redisNow()).toISOString(),
     };
     if (identity.conversationId !== undefined) data.conversation_id = identity.conversationId;
     return { type: 'ready', data };

@@ -11,6 +11,7 @@ import { encodeTextFrame } from './frame-encoding.js';
 import type { FrameReply } from './frame-reply.js';
 import { flushSoon } from './flush-queue.js';
 import type { ConnectionIdentity } from './connection-identity.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 /** A socket that has more than this unsent is not reading. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
@@ -95,10 +96,10 @@ export class AuthenticatedSocket extends WebSocket {
     this.attach(raw, holder);
     this.identity = identity;
     this.user = identity.user;
-    this.openedAtMs = Date.now();
+    this.openedAtMs = redisNow();
     this.pingDueAtMs = 0;
     this.pingSentAtMs = 0;
-    this.touchedAtMs = this.openedAtMs;
+    this.touchedAtMs = Date.now();
     this.hasWarnedOfExpiry = false;
     this.isToldToMove = false;
     this.subscriptions = undefined;
@@ -133,7 +134,7 @@ export class AuthenticatedSocket extends WebSocket {
   sendProblem(error: AppError, text: string, re?: string): void {
     const frame: Record<string, unknown> = {
       type: 'error',
-      ts: new Date().toISOString(),
+      ts: timestamp(),
       data: toProblem(error, '/ws', newTraceId()),
       error: text,
     };
