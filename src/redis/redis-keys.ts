@@ -23,6 +23,8 @@ export const redisKeys = {
   ticketQuota: (userId: string) => `ticket_quota:${userId}`,
   /** The same for tickets that the server made for open sockets, which count in no limit. Life: 5 min and that of a ticket. */
   ticketHandoffs: (userId: string) => `ticket_handoffs:${userId}`,
+  /** Sorted set of a share of the tickets that may expire, by when that is due (ms): see `ticket/`. Life: 1 h after the last. */
+  ticketExpiry: (shard: number) => `ticket_expiry:${shard}`,
   /** Sorted set of `session|client|connection|node` of a user by the time of the last heartbeat (ms). Life: three heartbeats. */
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
   /** JSON of one open connection, for administrators. Life: three heartbeats. */
