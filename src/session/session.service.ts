@@ -20,6 +20,7 @@ const MAX_USER_AGENT_LENGTH = 200;
 /** Called on the node that ends a session, which waits for it. */
 type EndingListener = (userId: string, sessionId: string) => Promise<void>;
 
+import { redisNow } from '../redis/redis-clock.js';
 export interface OpenedSession {
   session: SessionRecord;
   refreshToken: string;
@@ -38,7 +39,7 @@ export class SessionService {
 
   /** Opens a session under an id that nobody could have planted. */
   async open(user: User, userAgent: string): Promise<OpenedSession> {
-    const now = Date.now();
+    const now = redisNow();
     const session: SessionRecord = {
       user_id: user.id,
       email: user.email,
@@ -116,7 +117,7 @@ export class SessionService {
 
   /** Ends one session: its tokens and tickets are dead when this resolves, its sockets close on every node. */
   async end(userId: string, sessionId: string, reason: SessionEndReason): Promise<void> {
-    await this.store.end({ user_id: userId, session_id: sessionId, reason, ended_at: Date.now() });
+    await this.store.end({ user_id: userId, session_id: sessionId, reason, ended_at: redisNow() });
     await Promise.all(this.endingListeners.map((listener) => listener(userId, sessionId)));
     this.audit.record('session.ended', userId, { session_id: sessionId, reason });
   }
@@ -163,7 +164,7 @@ export class SessionService {
 
   private async live(userId: string, sessionId: string, ttlSeconds?: number): Promise<SessionRecord> {
     const session = await this.store.read(userId, sessionId, ttlSeconds);
-    if (session !== undefined && Date.now() < session.absolute_expires_at) return session;
+    if (session !== undefined && redisNow() < session.absolute_expires_at) return session;
     const reason = session === undefined ? await this.store.endReason(userId, sessionId) : undefined;
     if (reason === undefined)
       throw new AppError('session_expired', { detail: 'The session is over, sign in again' });

@@ -3,6 +3,7 @@ import type { Role } from '../../protocol/resources.js';
 import { redisChannels, redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
 import type { ChangedSession, EndedSession, ListedSession, SessionRecord } from './session-record.js';
+import { redisNow } from '../redis/redis-clock.js';
 
 /** Longest time for which an ended session's reason is remembered. */
 const END_REASON_TTL_SECONDS = 3600;
@@ -48,7 +49,7 @@ export class SessionStore {
         redis.lpush(refresh, refreshDigest),
         redis.expire(refresh, maxSeconds),
         // Each sign-in gives the list a new life: who signs in often enough would never be rid of what is over.
-        redis.zremrangebyscore(index, '-inf', Date.now()),
+        redis.zremrangebyscore(index, '-inf', redisNow()),
         redis.zadd(index, record.absolute_expires_at, record.session_id),
         redis.expire(index, maxSeconds),
         redis.set(redisKeys.sessionOwner(record.session_id), record.user_id, 'EX', maxSeconds),
@@ -73,7 +74,7 @@ export class SessionStore {
   /** Ids of a user's sessions that may still live. */
   async idsOfUser(userId: string): Promise<string[]> {
     const index = redisKeys.sessionsOfUser(userId);
-    return this.redis.run((redis) => redis.zrangebyscore(index, Date.now(), '+inf'));
+    return this.redis.run((redis) => redis.zrangebyscore(index, redisNow(), '+inf'));
   }
 
   /**
@@ -90,7 +91,7 @@ export class SessionStore {
         }),
       ),
     );
-    const now = Date.now();
+    const now = redisNow();
     return found.flatMap(([json, leftMs]) => {
       if (json === null) return [];
       const session = JSON.parse(json) as SessionRecord;
