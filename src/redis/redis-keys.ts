@@ -7,7 +7,7 @@ export const redisKeys = {
   session: (userId: string, sessionId: string) => `chat_session:${userId}:${sessionId}`,
   /** Sorted set of a user's session ids by the end of their life (ms). Life: that of the longest session. */
   sessionsOfUser: (userId: string) => `session_index:${userId}`,
-  /** List of digests: the refresh token that is good now, then the used ones. Life: `SESSION_MAX_SECONDS`. */
+  /** Sorted set of digests: of the refresh token that is good (0) and of the used ones, by when (ms). Life: `SESSION_MAX_SECONDS`. */
   sessionRefresh: (userId: string, sessionId: string) => `session_refresh:${userId}:${sessionId}`,
   /** User id of a session that is known by its id alone. Life: `SESSION_MAX_SECONDS`. */
   sessionOwner: (sessionId: string) => `session_owner:${sessionId}`,

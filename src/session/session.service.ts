@@ -1,11 +1,17 @@
-import { randomUUID } from 'node:crypto';
+import { type KeyObject, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { isUuid } from '../../protocol/messages.js';
 import type { Role, User } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AuditLogService } from '../audit/audit-log.service.js';
-import { newRefreshToken, readRefreshToken, refreshDigest } from './refresh-token.js';
+import {
+  newRefreshToken,
+  readRefreshToken,
+  refreshDigest,
+  successorKey,
+  successorOf,
+} from './refresh-token.js';
 import type {
   ChangedSession,
   EndedSession,
@@ -14,13 +20,13 @@ import type {
   SessionRecord,
 } from './session-record.js';
 import { SessionStore } from './session.store.js';
+import { redisNow } from '../redis/redis-clock.js';
 
 const MAX_USER_AGENT_LENGTH = 200;
 
 /** Called on the node that ends a session, which waits for it. */
 type EndingListener = (userId: string, sessionId: string) => Promise<void>;
 
-import { redisNow } from '../redis/redis-clock.js';
 export interface OpenedSession {
   session: SessionRecord;
   refreshToken: string;
@@ -30,12 +36,15 @@ export interface OpenedSession {
 @Injectable()
 export class SessionService {
   private readonly endingListeners: EndingListener[] = [];
+  private readonly successorKey: KeyObject;
 
   constructor(
     private readonly config: Config,
     private readonly store: SessionStore,
     private readonly audit: AuditLogService,
-  ) {}
+  ) {
+    this.successorKey = successorKey(config.jwt.signing.key);
+  }
 
   /** Opens a session under an id that nobody could have planted. */
   async open(user: User, userAgent: string): Promise<OpenedSession> {
@@ -84,23 +93,27 @@ export class SessionService {
   }
 
   /**
-   * Exchanges a refresh token for the next one; each can be used once.
+   * Exchanges a refresh token for the next one. The token used last may come again within `REFRESH_GRACE_SECONDS`, and is
+   * exchanged for the same one; any other used token ends the session.
    * @throws {AppError} `token_malformed`, `session_revoked`, `session_expired`; `refresh_reused` after ending the session.
    */
   async rotate(refreshToken: string): Promise<OpenedSession> {
     const parts = readRefreshToken(refreshToken);
     if (parts === undefined) throw notARefreshToken();
     const session = await this.touch(parts.userId, parts.sessionId);
-    const next = newRefreshToken(parts);
+    const next = successorOf(refreshToken, parts, this.successorKey);
     const result = await this.store.rotateRefresh(
-      parts.userId,
-      parts.sessionId,
-      refreshDigest(refreshToken),
-      refreshDigest(next),
+      parts,
+      { presented: refreshDigest(refreshToken), next: refreshDigest(next) },
+      this.config.refreshGraceSeconds * 1000,
     );
     switch (result) {
       case 'rotated':
-        this.audit.record('session.refreshed', parts.userId, { session_id: parts.sessionId });
+      case 'repeated':
+        this.audit.record('session.refreshed', parts.userId, {
+          session_id: parts.sessionId,
+          ...(result === 'repeated' && { repeated: true }),
+        });
         return { session, refreshToken: next };
       case 'used':
         this.audit.critical('session.refresh_reused', parts.userId, { session_id: parts.sessionId });
