@@ -35,6 +35,8 @@ export const redisKeys = {
   nodes: () => 'node_list',
   /** Text that a run has written so far, as a string. Life: 24 h, and 60 s after its end. */
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
+  /** Hash of how often each way in was used, and when last; its fields are closed lists. Life: 400 days after the last use. */
+  authUsage: () => 'node_auth_usage',
   /** What administrators have set the flags to, as a hash of JSON by name. No end; as many fields as there are flags. */
   flags: () => 'node_flags',
   /** Sorted set of digests of the devices that have signed in to an account, by time (ms); 20 at most. Life: 90 days. */
