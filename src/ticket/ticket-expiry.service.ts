@@ -54,10 +54,11 @@ export class TicketExpiryService implements OnModuleInit, OnModuleDestroy {
   }
 
   private async settle(taken: readonly AwaitedExpiry[]): Promise<void> {
-    const recorded = await this.record(await this.store.unsettled(taken));
+    const known = await this.store.look(taken);
+    const recorded = await this.record(known.flatMap(({ ticket, isSettled }) => (isSettled ? [] : ticket)));
     this.metrics.tickets.labels('expired').inc(recorded.length);
     await this.store.writeReceipts(recorded);
-    await this.store.forget(taken);
+    await this.store.forget(known.map(({ ticket }) => ticket));
   }
 
   private async record(tickets: readonly AwaitedExpiry[]): Promise<AwaitedExpiry[]> {

@@ -38,28 +38,28 @@ export class TicketExpiryStore {
   /** Tickets whose time is over, which no other node gets for ten seconds. */
   async take(): Promise<AwaitedExpiry[]> {
     const members = await this.redis.run((redis) =>
-      Promise.all(allExpiryKeys().map((key) => redis.takeExpired(key))),
+      answered(allExpiryKeys().map((key) => redis.takeExpired(key))),
     );
-    return members.flat().map(readMember);
+    return members.flatMap((some = []) => some).map(readMember);
   }
 
-  /** Those of which no receipt says that something else became of them. */
-  async unsettled(tickets: readonly AwaitedExpiry[]): Promise<AwaitedExpiry[]> {
+  /** Whether something else became of tickets, as their receipts say; without those whose receipts cannot be read now. */
+  async look(tickets: readonly AwaitedExpiry[]): Promise<{ ticket: AwaitedExpiry; isSettled: boolean }[]> {
     const receipts = await this.redis.run((redis) =>
-      Promise.all(tickets.map(({ ticket_id }) => redis.get(redisKeys.receipt(ticket_id)))),
+      answered(tickets.map(({ ticket_id }) => redis.get(redisKeys.receipt(ticket_id)))),
     );
-    return tickets.filter((_, index) => {
+    return tickets.flatMap((ticket, index) => {
       const json = receipts[index];
-      if (json === null || json === undefined) return true;
-      const { state } = JSON.parse(json) as StoredReceipt;
-      return state === 'pending' || state === 'expired';
+      if (json === undefined) return [];
+      const state = json === null ? 'expired' : (JSON.parse(json) as StoredReceipt).state;
+      return { ticket, isSettled: state !== 'pending' && state !== 'expired' };
     });
   }
 
-  /** Writes the receipts of tickets that have expired, which their owners may read for five more minutes. */
+  /** Writes the receipts of tickets that have expired, which their owners may then read for five more minutes. */
   async writeReceipts(tickets: readonly AwaitedExpiry[]): Promise<void> {
     await this.redis.run((redis) =>
-      Promise.all(
+      answered(
         tickets.map((ticket) =>
           redis.expireReceipt(redisKeys.receipt(ticket.ticket_id), JSON.stringify(expiredReceipt(ticket))),
         ),
@@ -74,8 +74,16 @@ export class TicketExpiryStore {
       const { key, member } = expiryEntry(ticket);
       members.set(key, [...(members.get(key) ?? []), member]);
     }
-    await this.redis.run((redis) => Promise.all([...members].map(([key, own]) => redis.zrem(key, ...own))));
+    await this.redis.run((redis) => answered([...members].map(([key, own]) => redis.zrem(key, ...own))));
   }
+}
+
+/** What was answered: of a cluster a part may be down, which keeps the rest from nothing. @throws when nothing was */
+async function answered<T>(asked: readonly Promise<T>[]): Promise<(T | undefined)[]> {
+  const answers = await Promise.allSettled(asked);
+  const failed = answers.filter((answer) => answer.status === 'rejected');
+  if (failed[0] !== undefined && failed.length === answers.length) throw failed[0].reason;
+  return answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : undefined));
 }
 
 declare module 'ioredis' {
