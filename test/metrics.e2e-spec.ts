@@ -37,6 +37,7 @@ const LABELS: Record<string, string[]> = {
   chat_slow_consumers_total: [],
   chat_frames_total: ['direction', 'type'],
   chat_rate_limited_total: ['limit'],
+  chat_clock_skew_seconds: [],
 };
 
 const TOKEN = 'metrics-token-of-this-test';

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { PathUsage } from '../auth/auth-path.service.js';
+import type { LegacyUsage } from '../rollout/auth-usage.service.js';
 import type { AuditEntry } from '../audit/audit-reader.service.js';
 import { numberParameter, type Operations, UUID_PARAMETER } from './operation.js';
 import { count, id, time } from './resource-schemas.js';
 import { component } from './schema-registry.js';
 
-const node = z.string().describe('The node that answers');
+const since = time.nullable().describe('When the first use was counted; null when there was none');
 
 const auditPage = component<{ entries: AuditEntry[]; next_cursor?: string }>()(
   'AuditPage',
@@ -26,11 +27,11 @@ const auditPage = component<{ entries: AuditEntry[]; next_cursor?: string }>()(
   }),
 );
 
-const authPaths = component<{ node: string; paths: PathUsage[] }>()(
+const authPaths = component<{ since: string | null; paths: PathUsage[] }>()(
   'AuthPaths',
   'Every path on which a credential can come to be decided about.',
   z.object({
-    node,
+    since,
     paths: z.array(
       z.object({
         path: z.string() as unknown as z.ZodType<PathUsage['path']>,
@@ -43,15 +44,12 @@ const authPaths = component<{ node: string; paths: PathUsage[] }>()(
   }),
 );
 
-const legacyUsage = component<{
-  node: string;
-  usage: { method: string; client: string; count: number }[];
-}>()(
+const legacyUsage = component<{ since: string | null; usage: LegacyUsage[] }>()(
   'LegacyUsage',
   'Sign-ins by an old method.',
   z.object({
-    node,
-    usage: z.array(z.object({ method: z.string(), client: z.string(), count })),
+    since,
+    usage: z.array(z.object({ method: z.string(), client: z.string(), count, last_used_at: time })),
   }),
 );
 
@@ -73,14 +71,14 @@ export const AUDIT_OPERATIONS: Operations = {
   'GET /admin/auth/paths': {
     tag: 'Administration',
     summary: 'See how credentials come in',
-    description: 'As this node has seen it since its start.',
+    description: 'Of all nodes together; a node that starts again begins where it was.',
     answers: { 200: { description: 'Every path, used or not', schema: authPaths } },
     failures: ['forbidden'],
   },
   'GET /admin/auth/legacy-usage': {
     tag: 'Administration',
     summary: 'See who still signs in by an old method',
-    description: 'As this node has seen it since its start.',
+    description: 'Of all nodes together; a node that starts again begins where it was.',
     answers: { 200: { description: 'By method and kind of client', schema: legacyUsage } },
     failures: ['forbidden'],
   },

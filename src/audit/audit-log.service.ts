@@ -1,7 +1,8 @@
 import { Injectable, type BeforeApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import { background } from '../observability/background.js';
-import { AuditStore, type AuditRow } from './audit.store.js';
+import { redisNow } from '../redis/redis-clock.js';
+import { AuditStore, type AuditRow, type SaidBefore } from './audit.store.js';
 import { AppLogger, type LogFields } from '../observability/logger.js';
 import { MetricsService } from '../observability/metrics.service.js';
 import { RefusalLogService } from '../observability/refusal-log.service.js';
@@ -61,12 +62,33 @@ export class AuditLogService implements OnModuleInit, BeforeApplicationShutdown 
     this.keep(event, userId, fields);
   }
 
+  /**
+   * Records rows that must be there once, whichever node is asked to, and as often as it is asked; they are stored when
+   * this resolves.
+   * @param rows each with a field `key` that names what it is about
+   * @param said events of which one about the same subject is enough for a row to be left out
+   * @returns the subjects whose rows were not there yet
+   * @throws {AppError} `dependency_unavailable`: whether they are stored is not known, ask again.
+   */
+  async recordOnce(
+    event: string,
+    rows: readonly { userId: string; fields: LogFields }[],
+    said: SaidBefore,
+  ): Promise<ReadonlySet<unknown>> {
+    const at = new Date(redisNow());
+    const { nodeName: node } = this.config;
+    const all = rows.map(({ userId, fields }) => ({ at, event, userId, node, fields }));
+    const stored = await this.store.appendUnsaid(all, said);
+    for (const { userId, fields } of stored) this.logger.info(event, { user_id: userId, ...fields });
+    return new Set(stored.map(({ fields }) => fields[said.key]));
+  }
+
   private keep(event: string, userId: string | undefined, fields: LogFields): void {
     if (this.buffer.length >= MAX_BUFFERED_ROWS) {
       this.drop();
       return;
     }
-    this.buffer.push({ at: new Date(), event, userId, node: this.config.nodeName, fields });
+    this.buffer.push({ at: new Date(redisNow()), event, userId, node: this.config.nodeName, fields });
   }
 
   private drop(): void {

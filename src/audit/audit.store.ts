@@ -11,6 +11,15 @@ export interface AuditRow {
   fields: Record<string, unknown>;
 }
 
+/** Rows that make another one needless. */
+export interface SaidBefore {
+  /** Name of the field by which rows are about the same subject. */
+  key: string;
+  unless: readonly string[];
+  /** Those that are older are not looked at. */
+  since: Date;
+}
+
 /** Below the client's own limit on a statement, so that Postgres ends the wait and the connection stays usable. */
 const LOCK_TIMEOUT = '800ms';
 
@@ -23,6 +32,18 @@ export class AuditStore {
   async append(rows: readonly AuditRow[]): Promise<void> {
     await this.database.transaction(async (manager) => {
       await chain(manager, await lockedHead(manager), rows);
+    });
+  }
+
+  /** Appends the rows about whose subjects nothing was said before. @returns those */
+  appendUnsaid(rows: readonly AuditRow[], said: SaidBefore): Promise<readonly AuditRow[]> {
+    return this.database.transaction(async (manager) => {
+      // Under the lock on the head: nobody says the same in between.
+      const head = await lockedHead(manager);
+      const known = await subjectsSaid(manager, rows, said);
+      const unsaid = rows.filter(({ fields }) => !known.has(fields[said.key]));
+      await chain(manager, head, unsaid);
+      return unsaid;
     });
   }
 
@@ -93,6 +114,19 @@ async function chain(manager: EntityManager, head: ChainLink, rows: readonly Aud
     ],
   );
   await manager.query('UPDATE audit_head SET id = $1, hash = $2', [newest.id, newest.hash]);
+}
+
+async function subjectsSaid(
+  manager: EntityManager,
+  rows: readonly AuditRow[],
+  { key, unless, since }: SaidBefore,
+): Promise<ReadonlySet<unknown>> {
+  const said = await manager.query<{ subject: string }[]>(
+    `SELECT fields->>$1 AS subject FROM audit_log
+     WHERE user_id = ANY($2::uuid[]) AND at >= $3 AND event = ANY($4) AND fields->>$1 = ANY($5)`,
+    [key, rows.map(({ userId }) => userId), since, unless, rows.map(({ fields }) => fields[key])],
+  );
+  return new Set(said.map(({ subject }) => subject));
 }
 
 /** Nodes' clocks differ a little, so the order of numbers is not quite that of times: rows go by number. */

@@ -2,6 +2,7 @@ import { isUuid } from '../../protocol/messages.js';
 import type { KeyObject } from 'node:crypto';
 import type { JwtAlgorithm, JwtKeys } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
+import { redisNow } from '../redis/redis-clock.js';
 
 /** Claims of an access token (RFC 7519), beside `iss` and `aud`. `exp` and `iat` are seconds since the epoch. */
 export interface AccessTokenClaims {
@@ -92,7 +93,7 @@ export function requireClaims(payload: unknown): AccessTokenClaims {
   const claims = payload as Partial<Record<keyof AccessTokenClaims, unknown>>;
   if (typeof claims.exp !== 'number') throw invalid('"exp" claim must be a number');
   if (typeof claims.iat !== 'number') throw invalid('"iat" claim must be a number');
-  if (claims.iat > Date.now() / 1000 + CLOCK_TOLERANCE_SECONDS)
+  if (claims.iat > redisNow() / 1000 + CLOCK_TOLERANCE_SECONDS)
     throw invalid('"iat" claim must not be in the future');
   if (!isUuid(claims.sub)) throw invalid('"sub" claim must be a UUID');
   if (claims.id !== claims.sub) throw invalid('"id" claim must equal "sub"');

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { AuthUsageService } from '../rollout/auth-usage.service.js';
 
 /** The ways on which a credential can come to be decided about, each with the flag that opens it, if one does. */
 const FLAG_OF = {
@@ -15,7 +16,7 @@ export type AuthPath = keyof typeof FLAG_OF;
 
 export const AUTH_PATHS = Object.keys(FLAG_OF) as AuthPath[];
 
-/** What one path has decided since this node started. */
+/** What one path has decided, on all nodes. */
 export interface PathUsage {
   path: AuthPath;
   /** What switches it; null where nothing does. */
@@ -25,24 +26,36 @@ export interface PathUsage {
   last_used_at: string | null;
 }
 
-/** How often each path was used, for administrators. */
+type Outcome = 'accepted' | 'refused';
+
+/** How often each path was used in the cluster, for administrators. */
 @Injectable()
 export class AuthPathService {
-  private readonly usage = new Map<AuthPath, { accepted: number; refused: number; lastMs: number }>();
+  constructor(private readonly usage: AuthUsageService) {}
 
-  count(path: AuthPath, outcome: 'accepted' | 'refused'): void {
-    const usage = this.usage.get(path) ?? { accepted: 0, refused: 0, lastMs: 0 };
-    usage[outcome] += 1;
-    usage.lastMs = Date.now();
-    this.usage.set(path, usage);
+  count(path: AuthPath, outcome: Outcome): void {
+    this.usage.add(nameOf(path, outcome));
   }
 
-  /** Every path that there is, used or not. */
-  list(): PathUsage[] {
-    return AUTH_PATHS.map((path) => {
-      const { accepted = 0, refused = 0, lastMs } = this.usage.get(path) ?? {};
-      const last_used_at = lastMs === undefined ? null : new Date(lastMs).toISOString();
-      return { path, flag: FLAG_OF[path], accepted, refused, last_used_at };
+  /** Every path that there is, used or not. @throws {AppError} `dependency_unavailable` */
+  async list(): Promise<{ since: string | null; paths: PathUsage[] }> {
+    const { since, used } = await this.usage.read();
+    const paths = AUTH_PATHS.map((path) => {
+      const accepted = used.get(nameOf(path, 'accepted'));
+      const refused = used.get(nameOf(path, 'refused'));
+      const lastMs = Math.max(accepted?.lastMs ?? 0, refused?.lastMs ?? 0);
+      return {
+        path,
+        flag: FLAG_OF[path],
+        accepted: accepted?.count ?? 0,
+        refused: refused?.count ?? 0,
+        last_used_at: lastMs === 0 ? null : new Date(lastMs).toISOString(),
+      };
     });
+    return { since, paths };
   }
+}
+
+function nameOf(path: AuthPath, outcome: Outcome): string {
+  return `path|${path}|${outcome}`;
 }

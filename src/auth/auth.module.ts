@@ -22,6 +22,7 @@ import { UnifiedAuthenticationService } from './unified-authentication.service.j
 import { UpgradeRulesService } from './upgrade-rules.service.js';
 import { UserStore } from './user.store.js';
 import { WsAuthGuard } from './ws-auth.guard.js';
+import { redisNow } from '../redis/redis-clock.js';
 
 @Module({
   imports: [
@@ -66,6 +67,15 @@ function jwtOptions({ jwt, accessTokenTtlSeconds }: Config): JwtModuleOptions {
     secretOrKeyProvider: (requestType, token) =>
       requestType === JwtSecretRequestType.SIGN ? jwt.signing.key : verifyingKey(token as string, jwt),
     signOptions: { algorithm, issuer, audience, keyid: jwt.signing.kid, expiresIn: accessTokenTtlSeconds },
-    verifyOptions: { algorithms: [algorithm], issuer, audience, clockTolerance: CLOCK_TOLERANCE_SECONDS },
+    verifyOptions: {
+      algorithms: [algorithm],
+      issuer,
+      audience,
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+      // Read at each verification: a node whose clock is wrong refuses what the others refuse.
+      get clockTimestamp() {
+        return Math.floor(redisNow() / 1000);
+      },
+    },
   };
 }

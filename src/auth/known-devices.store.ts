@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { clientNetwork } from '../identity/client-network.js';
 import { redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
+import { redisNow } from '../redis/redis-clock.js';
 
 /** Where a password comes from, as far as a request shows it. */
 export interface Device {
@@ -24,14 +25,14 @@ export class KnownDevicesStore {
     const score = await this.redis.run((redis) =>
       redis.zscore(keyOf(account), deviceDigest(account, device)),
     );
-    return score !== null && Number(score) > Date.now() - MEMORY_SECONDS * 1000;
+    return score !== null && Number(score) > redisNow() - MEMORY_SECONDS * 1000;
   }
 
   async remember(account: string, device: Device): Promise<void> {
     const key = keyOf(account);
     await this.redis.run((redis) =>
       Promise.all([
-        redis.zadd(key, Date.now(), deviceDigest(account, device)),
+        redis.zadd(key, redisNow(), deviceDigest(account, device)),
         redis.zremrangebyrank(key, 0, -MAX_DEVICES - 1),
         redis.expire(key, MEMORY_SECONDS),
       ]),

@@ -23,6 +23,7 @@ import {
 import { UpgradeRulesService } from './upgrade-rules.service.js';
 import { toUser, type UserEntity } from './user.entity.js';
 import { VerifiedTokens } from './verified-tokens.js';
+import { redisNow } from '../redis/redis-clock.js';
 
 /** What is known of an attempt for its report, in case that it is refused. */
 interface Attempt {
@@ -205,8 +206,9 @@ export class UnifiedAuthenticationService {
 
   /** A new access token for a session. */
   issueAccessToken(user: User, sessionId: string): string {
-    const claims = { sub: user.id, id: user.id, email: user.email, role: user.role, session_id: sessionId };
-    return this.jwt.sign(claims);
+    const { id, email, role } = user;
+    const iat = Math.floor(redisNow() / 1000);
+    return this.jwt.sign({ sub: id, id, email, role, session_id: sessionId, iat });
   }
 
   /** The end of every way in: what was decided is reported, and a ticket that opened nothing says why. */

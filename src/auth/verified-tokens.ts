@@ -1,4 +1,5 @@
 import { type AccessTokenClaims, CLOCK_TOLERANCE_SECONDS } from './access-token.js';
+import { redisNow } from '../redis/redis-clock.js';
 
 /** About 8 MiB of tokens. */
 const MAX_ENTRIES = 10_000;
@@ -47,5 +48,5 @@ export class VerifiedTokens {
 }
 
 function isOver({ exp }: AccessTokenClaims): boolean {
-  return Date.now() / 1000 >= exp + CLOCK_TOLERANCE_SECONDS;
+  return redisNow() / 1000 >= exp + CLOCK_TOLERANCE_SECONDS;
 }

@@ -45,6 +45,7 @@ const environmentSchema = z.object({
   ACCESS_TOKEN_TTL_SECONDS: wholeNumber(10, 86_400, 900),
   SESSION_TTL_SECONDS: wholeNumber(10, 86_400, 1800),
   SESSION_MAX_SECONDS: wholeNumber(10, 2_592_000, 43_200),
+  REFRESH_GRACE_SECONDS: wholeNumber(0, 60, 10),
   WS_TICKET_TTL_SECONDS: wholeNumber(5, 120, 30),
   WS_HEARTBEAT_SECONDS: wholeNumber(1, 3600, 30),
   WS_MAX_CONNECTIONS_PER_SESSION: wholeNumber(1, 10_000, 5),
@@ -113,6 +114,8 @@ export class Config {
   readonly accessTokenTtlSeconds: number;
   readonly sessionTtlSeconds: number;
   readonly sessionMaxSeconds: number;
+  /** How long the refresh token used last may come again and get the same successor. 0 ends the session at any repetition. */
+  readonly refreshGraceSeconds: number;
   readonly ticketTtlSeconds: number;
   readonly heartbeatSeconds: number;
   readonly maxConnectionsPerSession: number;
@@ -154,6 +157,7 @@ export class Config {
     this.accessTokenTtlSeconds = environment.ACCESS_TOKEN_TTL_SECONDS;
     this.sessionTtlSeconds = environment.SESSION_TTL_SECONDS;
     this.sessionMaxSeconds = environment.SESSION_MAX_SECONDS;
+    this.refreshGraceSeconds = environment.REFRESH_GRACE_SECONDS;
     this.ticketTtlSeconds = environment.WS_TICKET_TTL_SECONDS;
     this.heartbeatSeconds = environment.WS_HEARTBEAT_SECONDS;
     this.maxConnectionsPerSession = environment.WS_MAX_CONNECTIONS_PER_SESSION;

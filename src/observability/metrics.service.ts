@@ -68,6 +68,10 @@ export class MetricsService {
   readonly breakerState = this.gauge('chat_breaker_state', '0 closed, 1 half-open, 2 open', ['dependency']);
   readonly redisUp = this.gauge('chat_redis_up', '1 while Redis answers');
   readonly postgresUp = this.gauge('chat_postgres_up', '1 while Postgres answers');
+  readonly clockSkew = this.gauge(
+    'chat_clock_skew_seconds',
+    'How far the clock of this node is ahead of that of Redis',
+  );
   readonly flagEnabled = this.gauge('chat_flag_enabled', '1 while a flag is on', ['flag']);
   readonly legacyAuth = this.counter('chat_legacy_auth_total', 'Sign-ins by an old method', [
     'method',

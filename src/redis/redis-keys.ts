@@ -7,7 +7,7 @@ export const redisKeys = {
   session: (userId: string, sessionId: string) => `chat_session:${userId}:${sessionId}`,
   /** Sorted set of a user's session ids by the end of their life (ms). Life: that of the longest session. */
   sessionsOfUser: (userId: string) => `session_index:${userId}`,
-  /** List of digests: the refresh token that is good now, then the used ones. Life: `SESSION_MAX_SECONDS`. */
+  /** Sorted set of digests: of the refresh token that is good (0) and of the used ones, by when (ms). Life: `SESSION_MAX_SECONDS`. */
   sessionRefresh: (userId: string, sessionId: string) => `session_refresh:${userId}:${sessionId}`,
   /** User id of a session that is known by its id alone. Life: `SESSION_MAX_SECONDS`. */
   sessionOwner: (sessionId: string) => `session_owner:${sessionId}`,
@@ -23,6 +23,8 @@ export const redisKeys = {
   ticketQuota: (userId: string) => `ticket_quota:${userId}`,
   /** The same for tickets that the server made for open sockets, which count in no limit. Life: 5 min and that of a ticket. */
   ticketHandoffs: (userId: string) => `ticket_handoffs:${userId}`,
+  /** Sorted set of a share of the tickets that may expire, by when that is due (ms): see `ticket/`. Life: 1 h after the last. */
+  ticketExpiry: (shard: number) => `ticket_expiry:${shard}`,
   /** Sorted set of `session|client|connection|node` of a user by the time of the last heartbeat (ms). Life: three heartbeats. */
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
   /** JSON of one open connection, for administrators. Life: three heartbeats. */
@@ -33,6 +35,8 @@ export const redisKeys = {
   nodes: () => 'node_list',
   /** Text that a run has written so far, as a string. Life: 24 h, and 60 s after its end. */
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
+  /** Hash of how often each way in was used, and when last; its fields are closed lists. Life: 400 days after the last use. */
+  authUsage: () => 'node_auth_usage',
   /** What administrators have set the flags to, as a hash of JSON by name. No end; as many fields as there are flags. */
   flags: () => 'node_flags',
   /** Sorted set of digests of the devices that have signed in to an account, by time (ms); 20 at most. Life: 90 days. */

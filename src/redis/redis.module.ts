@@ -1,11 +1,12 @@
 import { Global, Module } from '@nestjs/common';
 import { ConnectionWatchService } from './connection-watch.service.js';
 import { RateLimiterService } from './rate-limiter.service.js';
+import { RedisClockService } from './redis-clock.service.js';
 import { RedisService } from './redis.service.js';
 
 @Global()
 @Module({
-  providers: [RedisService, RateLimiterService, ConnectionWatchService],
-  exports: [RedisService, RateLimiterService],
+  providers: [RedisService, RateLimiterService, ConnectionWatchService, RedisClockService],
+  exports: [RedisService, RateLimiterService, RedisClockService],
 })
 export class RedisModule {}

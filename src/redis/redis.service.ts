@@ -9,6 +9,7 @@ import { Dependency } from '../resilience/dependency.js';
 import { CommandCluster } from './command-cluster.js';
 import { commandClient, connectionsOf, type RedisClient, subscriberClient } from './redis-client.js';
 import { adviceFor, readRefusedReply } from './refused-reply.js';
+import { redisNow } from './redis-clock.js';
 
 /**
  * The connections to Redis: to one server, to the master that sentinels name, or to a cluster. Commands of one event-loop
@@ -97,12 +98,12 @@ export class RedisService implements OnApplicationShutdown {
 
   /**
    * Calls `listener` whenever the subscriptions are there again after they were away, during which nothing reached us.
-   * @param listener gets the time since when that was so, in milliseconds since the epoch
+   * @param listener gets the time since when that was so, in milliseconds since the epoch, by the clock of Redis
    */
   onListeningAgain(listener: (sinceMs: number) => void): void {
     let lostMs: number | undefined;
     this.subscriptions.on('close', () => {
-      lostMs ??= Date.now();
+      lostMs ??= redisNow();
     });
     this.subscriptions.on('ready', () => {
       if (lostMs === undefined) return;

@@ -1,4 +1,6 @@
 import { Global, Module } from '@nestjs/common';
+import { AuthUsageService } from './auth-usage.service.js';
+import { AuthUsageStore } from './auth-usage.store.js';
 import { FeatureFlagService } from './feature-flag.service.js';
 import { FlagChangeService } from './flag-change.service.js';
 import { FlagFollowerService } from './flag-follower.service.js';
@@ -16,7 +18,9 @@ import { FlagStore } from './flag.store.js';
     FlagFollowerService,
     FlagChangeService,
     FeatureFlagService,
+    AuthUsageStore,
+    AuthUsageService,
   ],
-  exports: [FeatureFlagService, FlagChangeService],
+  exports: [FeatureFlagService, FlagChangeService, AuthUsageService],
 })
 export class RolloutModule {}

@@ -1,6 +1,12 @@
-import { randomUUID } from 'node:crypto';
+import { createPrivateKey, createSecretKey, generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { newRefreshToken, readRefreshToken, refreshDigest } from './refresh-token.js';
+import {
+  newRefreshToken,
+  readRefreshToken,
+  refreshDigest,
+  successorKey,
+  successorOf,
+} from './refresh-token.js';
 
 const parts = { userId: randomUUID(), sessionId: randomUUID() };
 
@@ -30,4 +36,35 @@ describe('a refresh token', () => {
     'is none when it looks like %j',
     (token) => expect(readRefreshToken(token)).toBeUndefined(),
   );
+});
+
+describe('the successor of a refresh token', () => {
+  const token = newRefreshToken(parts);
+  const key = successorKey(createSecretKey(randomBytes(32)));
+
+  it('is the same each time, and names the same session', () => {
+    const successor = successorOf(token, parts, key);
+    expect(successorOf(token, parts, key)).toBe(successor);
+    expect(readRefreshToken(successor)).toEqual(parts);
+    expect(successor).not.toBe(token);
+  });
+
+  it('is another one for another token and for another key', () => {
+    const other = successorKey(createSecretKey(randomBytes(32)));
+    const successors = [
+      successorOf(token, parts, key),
+      successorOf(token, parts, other),
+      successorOf(newRefreshToken(parts), parts, key),
+    ];
+    expect(new Set(successors).size).toBe(3);
+  });
+
+  it('follows from a private key as it does from a secret', () => {
+    const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+      type: 'pkcs8',
+      format: 'pem',
+    });
+    const [one, two] = [createPrivateKey(pem), createPrivateKey(pem)].map(successorKey);
+    expect(successorOf(token, parts, one!)).toBe(successorOf(token, parts, two!));
+  });
 });

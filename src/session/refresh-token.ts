@@ -1,7 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 
 const ID_BYTES = 16;
 const RANDOM_BYTES = 32;
+/** Keeps what is derived here apart from whatever else is derived from the same key. */
+const SUCCESSOR_SALT = 'admit-one refresh token successor';
 const FORM = /^rt_[\w-]{86}$/;
 
 export interface RefreshTokenParts {
@@ -13,9 +15,22 @@ export interface RefreshTokenParts {
  * An opaque token that names its session. Whether it was ever given out is known by its digest alone: a used one ends the
  * session, an invented one must not, or whoever knows two ids could sign their owner out.
  */
-export function newRefreshToken({ userId, sessionId }: RefreshTokenParts): string {
-  const bytes = Buffer.concat([uuidBytes(userId), uuidBytes(sessionId), randomBytes(RANDOM_BYTES)]);
-  return `rt_${bytes.toString('base64url')}`;
+export function newRefreshToken(parts: RefreshTokenParts): string {
+  return toToken(parts, randomBytes(RANDOM_BYTES));
+}
+
+/**
+ * The one token that may follow another: every node that shares `key` makes the same one, and nobody else can.
+ * RFC 5869: the secret is the key material, what differs from use to use is the info.
+ */
+export function successorOf(token: string, parts: RefreshTokenParts, key: KeyObject): string {
+  return toToken(parts, Buffer.from(hkdfSync('sha256', key, SUCCESSOR_SALT, token, RANDOM_BYTES)));
+}
+
+/** The secret from which successors are made, from the key that signs access tokens. */
+export function successorKey(signingKey: KeyObject): KeyObject {
+  if (signingKey.type === 'secret') return signingKey;
+  return createSecretKey(signingKey.export({ type: 'pkcs8', format: 'der' }));
 }
 
 /** Whose token it would be, or `undefined` for what has not the form of one. */
@@ -31,6 +46,10 @@ export function readRefreshToken(token: string): RefreshTokenParts | undefined {
 /** What is stored instead of the token. */
 export function refreshDigest(token: string): string {
   return createHash('sha256').update(token).digest('base64url');
+}
+
+function toToken({ userId, sessionId }: RefreshTokenParts, random: Uint8Array): string {
+  return `rt_${Buffer.concat([uuidBytes(userId), uuidBytes(sessionId), random]).toString('base64url')}`;
 }
 
 function uuidBytes(uuid: string): Buffer {

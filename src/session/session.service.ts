@@ -1,11 +1,17 @@
-import { randomUUID } from 'node:crypto';
+import { type KeyObject, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { isUuid } from '../../protocol/messages.js';
 import type { Role, User } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AuditLogService } from '../audit/audit-log.service.js';
-import { newRefreshToken, readRefreshToken, refreshDigest } from './refresh-token.js';
+import {
+  newRefreshToken,
+  readRefreshToken,
+  refreshDigest,
+  successorKey,
+  successorOf,
+} from './refresh-token.js';
 import type {
   ChangedSession,
   EndedSession,
@@ -14,6 +20,7 @@ import type {
   SessionRecord,
 } from './session-record.js';
 import { SessionStore } from './session.store.js';
+import { redisNow } from '../redis/redis-clock.js';
 
 const MAX_USER_AGENT_LENGTH = 200;
 
@@ -29,16 +36,19 @@ export interface OpenedSession {
 @Injectable()
 export class SessionService {
   private readonly endingListeners: EndingListener[] = [];
+  private readonly successorKey: KeyObject;
 
   constructor(
     private readonly config: Config,
     private readonly store: SessionStore,
     private readonly audit: AuditLogService,
-  ) {}
+  ) {
+    this.successorKey = successorKey(config.jwt.signing.key);
+  }
 
   /** Opens a session under an id that nobody could have planted. */
   async open(user: User, userAgent: string): Promise<OpenedSession> {
-    const now = Date.now();
+    const now = redisNow();
     const session: SessionRecord = {
       user_id: user.id,
       email: user.email,
@@ -83,23 +93,27 @@ export class SessionService {
   }
 
   /**
-   * Exchanges a refresh token for the next one; each can be used once.
+   * Exchanges a refresh token for the next one. The token used last may come again within `REFRESH_GRACE_SECONDS`, and is
+   * exchanged for the same one; any other used token ends the session.
    * @throws {AppError} `token_malformed`, `session_revoked`, `session_expired`; `refresh_reused` after ending the session.
    */
   async rotate(refreshToken: string): Promise<OpenedSession> {
     const parts = readRefreshToken(refreshToken);
     if (parts === undefined) throw notARefreshToken();
     const session = await this.touch(parts.userId, parts.sessionId);
-    const next = newRefreshToken(parts);
+    const next = successorOf(refreshToken, parts, this.successorKey);
     const result = await this.store.rotateRefresh(
-      parts.userId,
-      parts.sessionId,
-      refreshDigest(refreshToken),
-      refreshDigest(next),
+      parts,
+      { presented: refreshDigest(refreshToken), next: refreshDigest(next) },
+      this.config.refreshGraceSeconds * 1000,
     );
     switch (result) {
       case 'rotated':
-        this.audit.record('session.refreshed', parts.userId, { session_id: parts.sessionId });
+      case 'repeated':
+        this.audit.record('session.refreshed', parts.userId, {
+          session_id: parts.sessionId,
+          ...(result === 'repeated' && { repeated: true }),
+        });
         return { session, refreshToken: next };
       case 'used':
         this.audit.critical('session.refresh_reused', parts.userId, { session_id: parts.sessionId });
@@ -116,7 +130,7 @@ export class SessionService {
 
   /** Ends one session: its tokens and tickets are dead when this resolves, its sockets close on every node. */
   async end(userId: string, sessionId: string, reason: SessionEndReason): Promise<void> {
-    await this.store.end({ user_id: userId, session_id: sessionId, reason, ended_at: Date.now() });
+    await this.store.end({ user_id: userId, session_id: sessionId, reason, ended_at: redisNow() });
     await Promise.all(this.endingListeners.map((listener) => listener(userId, sessionId)));
     this.audit.record('session.ended', userId, { session_id: sessionId, reason });
   }
@@ -163,7 +177,7 @@ export class SessionService {
 
   private async live(userId: string, sessionId: string, ttlSeconds?: number): Promise<SessionRecord> {
     const session = await this.store.read(userId, sessionId, ttlSeconds);
-    if (session !== undefined && Date.now() < session.absolute_expires_at) return session;
+    if (session !== undefined && redisNow() < session.absolute_expires_at) return session;
     const reason = session === undefined ? await this.store.endReason(userId, sessionId) : undefined;
     if (reason === undefined)
       throw new AppError('session_expired', { detail: 'The session is over, sign in again' });

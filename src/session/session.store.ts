@@ -3,6 +3,7 @@ import type { Role } from '../../protocol/resources.js';
 import { redisChannels, redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
 import type { ChangedSession, EndedSession, ListedSession, SessionRecord } from './session-record.js';
+import { redisNow } from '../redis/redis-clock.js';
 
 /** Longest time for which an ended session's reason is remembered. */
 const END_REASON_TTL_SECONDS = 3600;
@@ -10,20 +11,30 @@ const END_REASON_TTL_SECONDS = 3600;
 /** Digests of a session that are remembered: the good one and the used ones before it. */
 const REFRESH_DIGESTS = 64;
 
+/** Score of the one digest that is good; that of a used one is when it was used. */
+const GOOD = 0;
+
 /**
- * Puts the next refresh token before the one presented, if that is the good one. One key, so that it works on a cluster,
- * and one script, so that of simultaneous uses exactly one wins.
+ * Makes the next refresh token the good one, if the one presented is it. That the next one is good already means that the
+ * one presented is the one used last, for only from that it is made. One key, so that it works on a cluster, and one
+ * script, so that simultaneous uses come one after the other.
  */
 const ROTATE_REFRESH = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
-if redis.call('LINDEX', KEYS[1], 0) == ARGV[1] then
-  redis.call('LPUSH', KEYS[1], ARGV[2])
-  redis.call('LTRIM', KEYS[1], 0, ${REFRESH_DIGESTS - 1})
+local presented, next, graceMs = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local used = tonumber(redis.call('ZSCORE', KEYS[1], presented))
+if not used then return 'unknown' end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if used == ${GOOD} then
+  redis.call('ZADD', KEYS[1], now, presented, ${GOOD}, next)
+  redis.call('ZREMRANGEBYRANK', KEYS[1], 1, -${REFRESH_DIGESTS})
   return 'rotated'
 end
-return redis.call('LPOS', KEYS[1], ARGV[1]) and 'used' or 'unknown'`;
+local isLast = tonumber(redis.call('ZSCORE', KEYS[1], next)) == ${GOOD}
+return isLast and now - used < graceMs and 'repeated' or 'used'`;
 
-export type RotationResult = 'rotated' | 'used' | 'unknown' | 'gone';
+export type RotationResult = 'rotated' | 'repeated' | 'used' | 'unknown' | 'gone';
 
 @Injectable()
 export class SessionStore {
@@ -45,10 +56,10 @@ export class SessionStore {
           'EX',
           ttlSeconds,
         ),
-        redis.lpush(refresh, refreshDigest),
+        redis.zadd(refresh, GOOD, refreshDigest),
         redis.expire(refresh, maxSeconds),
         // Each sign-in gives the list a new life: who signs in often enough would never be rid of what is over.
-        redis.zremrangebyscore(index, '-inf', Date.now()),
+        redis.zremrangebyscore(index, '-inf', redisNow()),
         redis.zadd(index, record.absolute_expires_at, record.session_id),
         redis.expire(index, maxSeconds),
         redis.set(redisKeys.sessionOwner(record.session_id), record.user_id, 'EX', maxSeconds),
@@ -73,7 +84,7 @@ export class SessionStore {
   /** Ids of a user's sessions that may still live. */
   async idsOfUser(userId: string): Promise<string[]> {
     const index = redisKeys.sessionsOfUser(userId);
-    return this.redis.run((redis) => redis.zrangebyscore(index, Date.now(), '+inf'));
+    return this.redis.run((redis) => redis.zrangebyscore(index, redisNow(), '+inf'));
   }
 
   /**
@@ -90,7 +101,7 @@ export class SessionStore {
         }),
       ),
     );
-    const now = Date.now();
+    const now = redisNow();
     return found.flatMap(([json, leftMs]) => {
       if (json === null) return [];
       const session = JSON.parse(json) as SessionRecord;
@@ -114,15 +125,15 @@ export class SessionStore {
     });
   }
 
+  /** @param graceMs how long after its use the token used last may come again */
   async rotateRefresh(
-    userId: string,
-    sessionId: string,
-    presented: string,
-    next: string,
+    { userId, sessionId }: { userId: string; sessionId: string },
+    { presented, next }: { presented: string; next: string },
+    graceMs: number,
   ): Promise<RotationResult> {
     const key = redisKeys.sessionRefresh(userId, sessionId);
     return (await this.redis.run((redis) =>
-      redis.eval(ROTATE_REFRESH, 1, key, presented, next),
+      redis.eval(ROTATE_REFRESH, 1, key, presented, next, graceMs),
     )) as RotationResult;
   }
 

@@ -1,3 +1,5 @@
+import { redisNow } from '../redis/redis-clock.js';
+
 /** Enough for 1,000 sockets a second over the longest life of a ticket, in about 10 MiB. */
 const MAX_ENTRIES = 120_000;
 
@@ -19,7 +21,7 @@ export class SpentTickets {
 
   /** A map keeps the order of insertion, which is nearly the order of expiry: stop at the first that is still good. */
   private forgetExpired(): void {
-    const now = Date.now();
+    const now = redisNow();
     for (const [digest, expiresAtMs] of this.expiries) {
       if (expiresAtMs > now && this.expiries.size < MAX_ENTRIES) return;
       this.expiries.delete(digest);

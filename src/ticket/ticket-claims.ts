@@ -1,5 +1,6 @@
 import type { TicketPurpose } from '../../protocol/resources.js';
 import type { UserContext } from '../identity/user-context.js';
+import { redisNow } from '../redis/redis-clock.js';
 import type { TicketDigest } from './ticket.js';
 
 export interface TicketRequest {
@@ -20,7 +21,7 @@ export interface TicketClaims {
   conversation_id?: string;
   /** Origin of the page that minted it. */
   origin?: string;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch by the clock of Redis, as the other times are. */
   issued_at: number;
   /** Milliseconds since the epoch. The record carries its own end: it holds whatever Redis makes of the TTL. */
   expires_at: number;
@@ -37,7 +38,7 @@ export function newClaims(
   request: TicketRequest,
   ttlSeconds: number,
 ): TicketClaims {
-  const now = Date.now();
+  const now = redisNow();
   const claims: TicketClaims = {
     ticket_id: digest.id,
     user_id: user.userId,

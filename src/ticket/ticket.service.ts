@@ -9,11 +9,13 @@ import { AuditLogService } from '../audit/audit-log.service.js';
 import type { TicketEvent } from '../observability/label-values.js';
 import { LimitReportService } from '../observability/limit-report.service.js';
 import { MetricsService } from '../observability/metrics.service.js';
+import { redisNow } from '../redis/redis-clock.js';
 import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.service.js';
 import { SpentTickets } from './spent-tickets.js';
 import { newClaims, type TicketClaims, type TicketRequest } from './ticket-claims.js';
 import { digestOf, digestOfId, hasTicketForm, newTicket, type TicketDigest } from './ticket.js';
-import { RECEIPT_TTL_SECONDS, type StoredReceipt, type TicketQuota, TicketStore } from './ticket.store.js';
+import { currentReceipt, expiredReceipt, RECEIPT_TTL_SECONDS, type StoredReceipt } from './stored-receipt.js';
+import { type TicketQuota, TicketStore } from './ticket.store.js';
 
 /** A ticket that was taken out of the store. It is gone, whatever is decided about it now. */
 export interface ConsumedTicket {
@@ -78,17 +80,18 @@ export class TicketService {
     const digest = digestOf(ticket);
     const { claims, receipt } = await this.store.consume(digest);
     if (claims === undefined || this.spent.has(digest.hex)) throw this.notThere(digest, receipt);
-    this.spent.add(digest.hex, claims.expires_at);
-    if (Date.now() >= claims.expires_at) {
-      await this.reject({ digest, claims }, 'ticket_expired');
+    if (redisNow() >= claims.expires_at) {
+      // It counts as expired once, with those that nobody presents: see `ticket-expiry.service.ts`.
+      await this.store.updateReceipt(expiredReceipt(claims));
       throw new AppError('ticket_expired');
     }
+    this.spent.add(digest.hex, claims.expires_at);
     return { digest, claims };
   }
 
   /** Records that a consumed ticket opened a connection (or renewed one). */
   async accept({ digest, claims }: ConsumedTicket, connectionId: string): Promise<void> {
-    const now = Date.now();
+    const now = redisNow();
     this.counted('consumed').inc();
     this.metrics.ticketAge.observe((now - claims.issued_at) / 1000);
     this.audit.record('ticket.consumed', claims.user_id, {
@@ -105,13 +108,13 @@ export class TicketService {
 
   /** Records why a consumed ticket opened nothing. Its owner finds `code` in the receipt, and nobody else does. */
   async reject({ digest, claims }: ConsumedTicket, code: ErrorCode): Promise<void> {
-    this.counted(code === 'ticket_expired' ? 'expired' : 'rejected').inc();
+    this.counted('rejected').inc();
     this.audit.warn('ticket.rejected', claims.user_id, { ticket_id: claims.ticket_id, code });
     await this.store.settle(digest, claims, {
       ticket_id: claims.ticket_id,
-      state: code === 'ticket_expired' ? 'expired' : 'rejected',
+      state: 'rejected',
       code,
-      at: new Date().toISOString(),
+      at: new Date(redisNow()).toISOString(),
     });
   }
 
@@ -120,32 +123,16 @@ export class TicketService {
     consumed: Omit<Receipt, 'state'> & { user_id: string },
     close: Receipt['close'],
   ): Promise<void> {
-    if (Date.now() - Date.parse(consumed.at) > RECEIPT_TTL_SECONDS * 1000) return;
+    if (redisNow() - Date.parse(consumed.at) > RECEIPT_TTL_SECONDS * 1000) return;
     await this.store.updateReceipt({ ...consumed, state: 'consumed', ...(close && { close }) });
   }
 
   /** @throws {AppError} `not_found` for a ticket that is unknown, forgotten or somebody else's. */
   async receiptOf(userId: string, ticketId: string): Promise<Receipt> {
-    const digest = digestOfId(ticketId);
-    if (digest === undefined) throw noSuchTicket();
-    const stored = await this.store.receipt(ticketId);
-    if (stored !== undefined) {
-      const { user_id: owner, ...receipt } = stored;
-      if (owner !== userId) throw noSuchTicket();
-      return receipt;
-    }
-    const claims = await this.store.peek(digest);
-    if (claims?.user_id === userId && Date.now() < claims.expires_at) {
-      return { ticket_id: ticketId, state: 'pending', at: new Date(claims.issued_at).toISOString() };
-    }
-    const endedAtMs = await this.store.endOfUnused(userId, ticketId);
-    if (endedAtMs === undefined) throw noSuchTicket();
-    return {
-      ticket_id: ticketId,
-      state: 'expired',
-      code: 'ticket_expired',
-      at: new Date(endedAtMs).toISOString(),
-    };
+    const stored = digestOfId(ticketId) && (await this.store.receipt(ticketId));
+    if (stored?.user_id !== userId) throw noSuchTicket();
+    const { user_id: _owner, expires_at: _end, ...receipt } = currentReceipt(stored);
+    return receipt;
   }
 
   /** Burns an unused ticket; one that was used or is over stays as it is. @throws {AppError} `not_found` */
@@ -177,7 +164,7 @@ export class TicketService {
       ticket_id: digest.id,
       state: 'revoked',
       code: 'ticket_revoked',
-      at: new Date().toISOString(),
+      at: new Date(redisNow()).toISOString(),
     });
   }
 
@@ -198,10 +185,13 @@ export class TicketService {
     return new AppError(code);
   }
 
-  /** Tells a ticket that never was from one that is gone. A second use is an attack or a broken client. */
+  /** Tells a ticket that never was from one that is gone: too late, or taken before, by an attack or a broken client. */
   private notThere(digest: TicketDigest, receipt: StoredReceipt | undefined): AppError {
-    if (receipt === undefined && !this.spent.has(digest.hex)) return this.refused('ticket_unknown');
+    const isSpent = this.spent.has(digest.hex);
+    if (receipt === undefined && !isSpent) return this.refused('ticket_unknown');
     if (receipt?.state === 'revoked') return this.refused('ticket_revoked');
+    if (receipt !== undefined && !isSpent && currentReceipt(receipt).state === 'expired')
+      return new AppError('ticket_expired');
     this.counted('replayed').inc();
     this.audit.critical('ticket.replayed', receipt?.user_id, { ticket_id: digest.id });
     return new AppError('ticket_consumed');

@@ -1,18 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import type { Result } from 'ioredis';
 import type { Receipt } from '../../protocol/resources.js';
+import { redisNow } from '../redis/redis-clock.js';
+import type { RedisClient } from '../redis/redis-client.js';
 import { redisKeys } from '../redis/redis-keys.js';
 import { RedisService } from '../redis/redis.service.js';
+import { expiryEntry } from './awaited-expiry.js';
+import { pendingReceipt, RECEIPT_TTL_SECONDS, type StoredReceipt } from './stored-receipt.js';
 import type { TicketClaims } from './ticket-claims.js';
 import { digestOfId, type TicketDigest } from './ticket.js';
 
-export const RECEIPT_TTL_SECONDS = 300;
 const MINUTE_MS = 60_000;
-
-/** A receipt as stored: what its owner sees, and whose it is. */
-export interface StoredReceipt extends Receipt {
-  user_id: string;
-}
+/** As long as a node may be looked for that records what has expired. */
+const EXPIRY_LIST_TTL_MS = 3_600_000;
 
 /** Which limit of a user stands in the way, and for how long. */
 export interface TicketQuota {
@@ -24,11 +24,12 @@ export interface TicketQuota {
 
 /**
  * One key holds the tickets that a user made lately: a positive score is the end of an unused one, a negative score that
- * of a used one. It answers both limits, and says of an unused ticket that is over that it existed.
+ * of a used one. It answers both limits.
  */
 const RESERVE = `
-local now, ends, id, maxOutstanding, perMinute = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local life = ends - now
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ends, life, id, maxOutstanding, perMinute = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local window = now - ${MINUTE_MS} + life
 redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now - ${RECEIPT_TTL_SECONDS * 1000})
 redis.call('ZREMRANGEBYSCORE', KEYS[1], -window, -1)
@@ -42,12 +43,18 @@ redis.call('ZADD', KEYS[1], ends, id)
 redis.call('PEXPIRE', KEYS[1], ${RECEIPT_TTL_SECONDS * 1000} + life)
 return {0, perMinute - made - 1, ${MINUTE_MS}}`;
 
+/** Enters a ticket among those that may expire. */
+const AWAIT_EXPIRY = `
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('PEXPIRE', KEYS[1], ${EXPIRY_LIST_TTL_MS})`;
+
 const EXCEEDED = [undefined, 'per_minute', 'outstanding'] as const;
 
 @Injectable()
 export class TicketStore {
   constructor(private readonly redis: RedisService) {
     redis.client.defineCommand('reserveTicket', { numberOfKeys: 1, lua: RESERVE });
+    redis.client.defineCommand('awaitExpiry', { numberOfKeys: 1, lua: AWAIT_EXPIRY });
   }
 
   /**
@@ -60,20 +67,19 @@ export class TicketStore {
     ttlSeconds: number,
     limits: { outstanding: number; perMinute: number },
   ): Promise<TicketQuota> {
-    const key = redisKeys.ticket(digest.hex);
     return this.redis.run(async (redis) => {
       const [[outcome, remaining, resetMs]] = await Promise.all([
         redis.reserveTicket(
           redisKeys.ticketQuota(claims.user_id),
-          claims.issued_at,
           claims.expires_at,
+          ttlSeconds * 1000,
           digest.id,
           limits.outstanding,
           limits.perMinute,
         ),
-        redis.set(key, JSON.stringify(claims), 'EX', ttlSeconds, 'NX'),
+        ...put(redis, digest, claims, ttlSeconds),
       ]);
-      if (outcome !== 0) await redis.del(key);
+      if (outcome !== 0) await Promise.all(takeBack(redis, digest, claims));
       return { exceeded: EXCEEDED[outcome], remaining, resetMs };
     });
   }
@@ -84,7 +90,7 @@ export class TicketStore {
     const keptMs = RECEIPT_TTL_SECONDS * 1000;
     await this.redis.run((redis) =>
       Promise.all([
-        redis.set(redisKeys.ticket(digest.hex), JSON.stringify(claims), 'EX', ttlSeconds, 'NX'),
+        ...put(redis, digest, claims, ttlSeconds),
         redis.zremrangebyscore(key, '-inf', claims.issued_at - keptMs),
         redis.zadd(key, claims.expires_at, digest.id),
         redis.pexpire(key, keptMs + ttlSeconds * 1000),
@@ -93,8 +99,8 @@ export class TicketStore {
   }
 
   /**
-   * Takes a ticket out: of any number of callers exactly one gets its claims. The others get the receipt, if there is one
-   * already, which is asked for in the same round trip.
+   * Takes a ticket out: of any number of callers exactly one gets its claims. The others get the receipt, which is asked for
+   * in the same round trip.
    */
   async consume(digest: TicketDigest): Promise<{ claims?: TicketClaims; receipt?: StoredReceipt }> {
     const [claims, receipt] = await this.redis.run((redis) =>
@@ -104,15 +110,9 @@ export class TicketStore {
     return receipt === null ? {} : { receipt: JSON.parse(receipt) as StoredReceipt };
   }
 
-  /** The claims of an unused ticket, which stays unused. */
-  async peek(digest: TicketDigest): Promise<TicketClaims | undefined> {
-    const json = await this.redis.run((redis) => redis.get(redisKeys.ticket(digest.hex)));
-    return json === null ? undefined : (JSON.parse(json) as TicketClaims);
-  }
-
   /** The claims of a user's unused tickets, which stay unused. */
   async unused(userId: string): Promise<TicketClaims[]> {
-    const now = Date.now();
+    const now = redisNow();
     const ids = await this.redis.run((redis) =>
       Promise.all(listsOf(userId).map((key) => redis.zrangebyscore(key, now, '+inf'))),
     );
@@ -125,10 +125,12 @@ export class TicketStore {
   async settle(digest: TicketDigest, claims: TicketClaims, receipt: Receipt): Promise<void> {
     const stored: StoredReceipt = { ...receipt, user_id: claims.user_id };
     const list = claims.handoff === true ? redisKeys.ticketHandoffs : redisKeys.ticketQuota;
+    const { key, member } = expiryEntry(claims);
     await this.redis.run((redis) =>
       Promise.all([
         redis.set(redisKeys.receipt(digest.id), JSON.stringify(stored), 'EX', RECEIPT_TTL_SECONDS),
         redis.zadd(list(claims.user_id), 'XX', -claims.expires_at, digest.id),
+        redis.zrem(key, member),
       ]),
     );
   }
@@ -145,14 +147,36 @@ export class TicketStore {
     );
   }
 
-  /** When an unused ticket of this user ended, in milliseconds since the epoch; `undefined` when there was none. */
-  async endOfUnused(userId: string, ticketId: string): Promise<number | undefined> {
-    const scores = await this.redis.run((redis) =>
-      Promise.all(listsOf(userId).map((key) => redis.zscore(key, ticketId))),
-    );
-    const score = scores.find((known) => known !== null) ?? undefined;
-    return score === undefined || Number(score) < 0 ? undefined : Number(score);
+  /** The claims of an unused ticket, which stays unused. */
+  private async peek(digest: TicketDigest): Promise<TicketClaims | undefined> {
+    const json = await this.redis.run((redis) => redis.get(redisKeys.ticket(digest.hex)));
+    return json === null ? undefined : (JSON.parse(json) as TicketClaims);
   }
+}
+
+/** What every ticket leaves in Redis when it is made. */
+function put(
+  redis: RedisClient,
+  digest: TicketDigest,
+  claims: TicketClaims,
+  ttlSeconds: number,
+): Promise<unknown>[] {
+  const receipt = JSON.stringify(pendingReceipt(claims));
+  const { key, member, dueMs } = expiryEntry(claims);
+  return [
+    redis.set(redisKeys.ticket(digest.hex), JSON.stringify(claims), 'EX', ttlSeconds, 'NX'),
+    redis.set(redisKeys.receipt(digest.id), receipt, 'EX', RECEIPT_TTL_SECONDS),
+    redis.awaitExpiry(key, dueMs, member),
+  ];
+}
+
+function takeBack(redis: RedisClient, digest: TicketDigest, claims: TicketClaims): Promise<unknown>[] {
+  const { key, member } = expiryEntry(claims);
+  return [
+    redis.del(redisKeys.ticket(digest.hex)),
+    redis.del(redisKeys.receipt(digest.id)),
+    redis.zrem(key, member),
+  ];
 }
 
 /** Where a user's tickets are listed. */
@@ -164,11 +188,12 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     reserveTicket(
       key: string,
-      nowMs: number,
       expiresAtMs: number,
+      lifeMs: number,
       ticketId: string,
       maxOutstanding: number,
       maxPerMinute: number,
     ): Result<[outcome: 0 | 1 | 2, remaining: number, resetMs: number], Context>;
+    awaitExpiry(key: string, dueMs: number, member: string): Result<number, Context>;
   }
 }

@@ -3,7 +3,7 @@ import { freePort } from '../../scripts/free-port.js';
 import { startEngines } from './engines.js';
 import type { EngineOptions, Engines } from './engines.js';
 import { startNode, TEST_ORIGIN } from './node.js';
-import type { TestNode } from './node.js';
+import type { NodeOptions, TestNode } from './node.js';
 
 export interface ClusterOptions extends EngineOptions {
   /** 2 unless said otherwise. */
@@ -22,7 +22,7 @@ export interface Cluster extends Engines {
   /** The second node. */
   readonly other: TestNode;
   /** One more node, which `stop` ends too. */
-  addNode(env?: Record<string, string>): Promise<TestNode>;
+  addNode(env?: Record<string, string>, options?: Pick<NodeOptions, 'clockShiftMs'>): Promise<TestNode>;
 }
 
 /** Engines and nodes for one test file: start in `beforeAll`, `stop` in `afterAll`. */
@@ -30,12 +30,13 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const engines = await startEngines(options);
   const nodes: TestNode[] = [];
   const jwtSecret = randomBytes(32).toString('hex');
-  const addNode = async (env: Record<string, string> = {}): Promise<TestNode> => {
+  const addNode: Cluster['addNode'] = async (env = {}, extra = {}) => {
     const settings = { ...(await ownAddress()), ...engineSettings(engines), JWT_SECRET: jwtSecret };
     const name = `node-${nodes.length + 1}`;
     const node = await startNode({
       name,
       env: { ...settings, ...options.env, ...env },
+      ...extra,
       ...(options.serverEntry !== undefined && { serverEntry: options.serverEntry }),
     });
     nodes.push(node);

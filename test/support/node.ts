@@ -57,20 +57,27 @@ export interface NodeOptions {
   env: Record<string, string>;
   /** Another build of the server than ours. */
   serverEntry?: string;
+  /** By how much its clock is ahead of ours, in milliseconds; SIGUSR2 sets it right. */
+  clockShiftMs?: number;
 }
 
 /**
  * Starts a node. Nothing but PATH and HOME of our own environment reaches it, and the folder in which a node that ends in
  * order leaves its coverage, where somebody asks for it.
  */
-export async function startNode({ name = 'node', env, serverEntry }: NodeOptions): Promise<TestNode> {
+export async function startNode({
+  name = 'node',
+  env,
+  serverEntry,
+  clockShiftMs,
+}: NodeOptions): Promise<TestNode> {
   const unique = `${name}-${randomBytes(3).toString('hex')}`;
   const { PATH = '', HOME = '/', [COVERAGE_VARIABLE]: coverage } = process.env;
   const own = { PATH, HOME, PORT: '0', ...(coverage !== undefined && { NODE_V8_COVERAGE: coverage }) };
   const { child, port } = await startServer({
     name: unique,
     env: { ...own, ...TEST_SETTINGS, ...env },
-    nodeArgs: ['--import', witness(unique)],
+    nodeArgs: ['--import', witness(unique), ...shiftedClock(clockShiftMs)],
     logFile: logFile(unique),
     ledger: runLedger(currentRun().folder),
     ...(serverEntry !== undefined && { entry: serverEntry }),
@@ -98,6 +105,13 @@ function witness(name: string): string {
   const url = pathToFileURL(join(import.meta.dirname, 'witness.mjs'));
   url.searchParams.set('into', join(folder, `${name}.jsonl`));
   return url.href;
+}
+
+function shiftedClock(byMs: number | undefined): string[] {
+  if (byMs === undefined) return [];
+  const url = pathToFileURL(join(import.meta.dirname, 'shifted-clock.mjs'));
+  url.searchParams.set('by', String(byMs));
+  return ['--import', url.href];
 }
 
 export function addressOf(port: number): NodeAddress {

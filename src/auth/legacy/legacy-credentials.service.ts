@@ -11,6 +11,7 @@ import { readFirstMessage } from './first-message.js';
 import { LegacyReportService } from './legacy-report.service.js';
 import { OldTokenService } from './old-token.service.js';
 import { SUNSET_HEADERS } from './sunset.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 /** The old ways in, each behind its flag. It extracts and converts; whether somebody may come in it does not say. */
 @Injectable()
@@ -54,7 +55,7 @@ export class LegacyCredentialsService extends LegacyWays {
   ): Promise<FoundSession | undefined> {
     if (kind === 'session_id') {
       const session = await this.sessions.touchById(value);
-      return { session, expiresAtMs: Date.now() + this.config.accessTokenTtlSeconds * 1000 };
+      return { session, expiresAtMs: redisNow() + this.config.accessTokenTtlSeconds * 1000 };
     }
     if (!this.takesOldTokens()) return undefined;
     const old = await this.oldTokens.read(value, verify());

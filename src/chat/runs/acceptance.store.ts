@@ -15,6 +15,7 @@ import {
   requireIdle,
   requireMessage,
 } from './acceptance-check.store.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 /** Who asks for a run, where, and under which name. */
 export interface RunRequest {
@@ -98,7 +99,7 @@ async function storeQuestion(
 ): Promise<Acceptance> {
   const { userId, conversationId, clientMessageId, content, parentId } = request;
   const runId = randomUUID();
-  const now = new Date().toISOString();
+  const now = new Date(redisNow()).toISOString();
   const unnumbered: Omit<Message, 'seq'> = {
     id: randomUUID(),
     role: 'user',

@@ -10,6 +10,7 @@ import { RunAnnouncementService } from './run-announcement.service.js';
 import { runEnd, STATUSES } from './run-end.js';
 import { RunStopped } from './run-lease.js';
 import type { ClaimedRun } from './run.store.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 type Outcome = Pick<RunEnd, 'finish_reason' | 'usage' | 'problem'>;
 
@@ -91,7 +92,7 @@ export class RunJournalService {
       messageId === undefined
         ? await this.storeUnstarted(run, 'running', text, end)
         : await this.store.end(run, outcomeOf(end, text), {
-            at: new Date().toISOString(),
+            at: new Date(redisNow()).toISOString(),
             events: [endEvent(end)],
           });
     // Nothing stored may mean that an earlier try was, and that its answer got lost on the way.
@@ -125,7 +126,7 @@ export class RunJournalService {
   }
 
   private async append(run: ClaimedRun, event: NewEvent): Promise<void> {
-    const stored = await this.store.append(run, { at: new Date().toISOString(), events: [event] });
+    const stored = await this.store.append(run, { at: new Date(redisNow()).toISOString(), events: [event] });
     this.publish(stored?.events);
   }
 
@@ -160,6 +161,6 @@ function emptyAnswer(run: { id: string; questionId: string }, messageId: string)
     seq: 0,
     run_id: run.id,
     parent_id: run.questionId,
-    created_at: new Date().toISOString(),
+    created_at: new Date(redisNow()).toISOString(),
   };
 }

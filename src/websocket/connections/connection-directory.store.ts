@@ -4,6 +4,7 @@ import { RedisService } from '../../redis/redis.service.js';
 import { Config } from '../../config/config.js';
 import type { StoredConnection } from './connection-entry.js';
 import { staleAfterMs } from './connection.store.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 /** Every open connection of the cluster. What no heartbeat renews is forgotten. */
 @Injectable()
@@ -20,7 +21,7 @@ export class ConnectionDirectoryStore {
   /** Enters a connection, or says that it is still there. */
   async keep(entry: StoredConnection): Promise<void> {
     const list = redisKeys.connectionsOfAll();
-    const now = Date.now();
+    const now = redisNow();
     await this.redis.run((redis) =>
       Promise.all([
         redis.set(redisKeys.connection(entry.connection_id), JSON.stringify(entry), 'PX', this.staleAfterMs),
@@ -47,7 +48,7 @@ export class ConnectionDirectoryStore {
 
   /** Ids of all connections. They move with each heartbeat, so a page of them needs an order of its own. */
   ids(): Promise<string[]> {
-    const since = Date.now() - this.staleAfterMs;
+    const since = redisNow() - this.staleAfterMs;
     return this.redis.run((redis) => redis.zrangebyscore(redisKeys.connectionsOfAll(), since, '+inf'));
   }
 

@@ -7,6 +7,7 @@ import { AppLogger } from '../../observability/logger.js';
 import { MetricsService } from '../../observability/metrics.service.js';
 import { RefusalLogService } from '../../observability/refusal-log.service.js';
 import { TicketService } from '../../ticket/ticket.service.js';
+import { redisNow } from '../../redis/redis-clock.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 
 /** What is counted, logged, audited and written into receipts about open sockets. */
@@ -31,7 +32,7 @@ export class ConnectionReportService {
     const { code, reason } = end;
     this.metrics.connections.dec();
     this.metrics.sessionsActive.set(sessions);
-    this.metrics.connectionDuration.observe((Date.now() - socket.openedAtMs) / 1000);
+    this.metrics.connectionDuration.observe((redisNow() - socket.openedAtMs) / 1000);
     const label = KNOWN_CLOSE_CODES.has(code) ? String(code) : 'other';
     this.metrics.closes.labels(label, socket.sentClose === undefined ? 'client' : 'server').inc();
     const { ticketId, connectionId, user } = socket.identity;
@@ -48,7 +49,7 @@ export class ConnectionReportService {
 
   /** @param endedAtMs when the session ended, in milliseconds since the epoch */
   revoked(endedAtMs: number): void {
-    this.metrics.revocationClose.observe(Math.max(0, Date.now() - endedAtMs) / 1000);
+    this.metrics.revocationClose.observe(Math.max(0, redisNow() - endedAtMs) / 1000);
   }
 
   /** A pong came, so many milliseconds after its ping. */

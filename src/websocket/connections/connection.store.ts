@@ -4,6 +4,7 @@ import { Config } from '../../config/config.js';
 import { redisChannels, redisKeys } from '../../redis/redis-keys.js';
 import { RedisService } from '../../redis/redis.service.js';
 import type { ConnectionIdentity } from '../socket/connection-identity.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 /**
  * Enters a connection among those of its user, on all nodes. Connections of the same session and client are replaced by
@@ -66,7 +67,7 @@ export class ConnectionStore {
     { userId, sessionId, clientId, connectionId, nodeId }: ConnectionIdentity,
     livingNodes: readonly string[] | undefined,
   ): Promise<string[] | 'session' | 'user'> {
-    const now = Date.now();
+    const now = redisNow();
     return this.redis.run((redis) =>
       redis.admitConnection(
         redisKeys.connectionsOfUser(userId),
@@ -96,7 +97,7 @@ export class ConnectionStore {
   async renew(connection: ConnectionIdentity): Promise<void> {
     const key = redisKeys.connectionsOfUser(connection.userId);
     await this.redis.run((redis) =>
-      Promise.all([redis.zadd(key, Date.now(), memberOf(connection)), redis.pexpire(key, this.staleAfterMs)]),
+      Promise.all([redis.zadd(key, redisNow(), memberOf(connection)), redis.pexpire(key, this.staleAfterMs)]),
     );
   }
 

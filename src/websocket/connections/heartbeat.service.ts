@@ -5,6 +5,7 @@ import { ConnectionReportService } from './connection-report.service.js';
 import { ConnectionRegistry } from './connection.registry.js';
 import { DependencyGraceService } from './dependency-grace.service.js';
 import { SessionWatchService } from './session-watch.service.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 const TICK_MS = 1000;
 /** After messages were lost all sockets are asked about at once, but not in the same moment. */
@@ -72,7 +73,7 @@ export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
   }
 
   private look(socket: AuthenticatedSocket, now: number): void {
-    const leftMs = socket.user.expiresAtMs - now;
+    const leftMs = socket.user.expiresAtMs - redisNow();
     if (leftMs <= -EXPIRY_GRACE_MS) {
       socket.endWith('auth_expired');
       return;

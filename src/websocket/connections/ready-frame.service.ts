@@ -5,6 +5,7 @@ import { Responder } from '../../responder/contract/responder.js';
 import { toUser } from '../../identity/user-context.js';
 import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { timestamp } from '../socket/clock.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 import { EXPIRY_WARNING_MS, PONG_TIMEOUT_MS } from './heartbeat.service.js';
 
@@ -37,7 +38,7 @@ export class ReadyFrameService {
       limits: { max_frame_bytes: LIMITS.maxFrameBytes, frames_per_minute: this.dispatcher.framesPerMinute },
       reconnect: { base_ms: RECONNECT_BASE_MS, max_ms: RECONNECT_MAX_MS },
       responder: { id: this.responder.id, label: this.responder.label },
-      server_time: new Date().toISOString(),
+      server_time: timestamp(),
     };
     if (identity.conversationId !== undefined) data.conversation_id = identity.conversationId;
     return { type: 'ready', data };

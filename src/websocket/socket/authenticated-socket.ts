@@ -10,6 +10,7 @@ import { encodeReply } from './frame-fitting.js';
 import type { FrameReply } from './frame-reply.js';
 import { flushSoon } from './flush-queue.js';
 import type { ConnectionIdentity } from './connection-identity.js';
+import { redisNow } from '../../redis/redis-clock.js';
 
 /** A socket that has more than this unsent is not reading. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
@@ -96,10 +97,10 @@ export class AuthenticatedSocket extends WebSocket {
     this.attach(raw, holder);
     this.identity = identity;
     this.user = identity.user;
-    this.openedAtMs = Date.now();
+    this.openedAtMs = redisNow();
     this.pingDueAtMs = 0;
     this.pingSentAtMs = 0;
-    this.touchedAtMs = this.openedAtMs;
+    this.touchedAtMs = Date.now();
     this.hasWarnedOfExpiry = false;
     this.isToldToMove = false;
     this.subscriptions = undefined;

@@ -1,0 +1,52 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { clockSkewMs, redisNow, takeReading } from './redis-clock.js';
+
+const HOUR_MS = 3_600_000;
+
+/** In order: there is one clock for the process, and what one test reads the next one finds. */
+describe('the clock of Redis', () => {
+  beforeEach(() => void jest.useFakeTimers({ now: 10 * HOUR_MS }));
+  afterEach(() => void jest.useRealTimers());
+
+  /** A reading that finds Redis `aheadMs` ahead of this machine. */
+  const read = (aheadMs: number, errorMs: number) => {
+    const takenMs = performance.now();
+    takeReading({ offsetMs: Date.now() + aheadMs - takenMs, errorMs, takenMs });
+  };
+
+  it('is that of this machine until it was read', () => {
+    expect(redisNow()).toBe(Date.now());
+    expect(clockSkewMs()).toBe(0);
+  });
+
+  it('is what was read, and goes on by itself', () => {
+    read(-90_000, 1);
+    expect(redisNow()).toBe(Date.now() - 90_000);
+    expect(clockSkewMs()).toBe(90_000);
+    jest.advanceTimersByTime(5000);
+    expect(redisNow()).toBe(10 * HOUR_MS + 5000 - 90_000);
+  });
+
+  it('does not move when the clock of this machine is set', () => {
+    read(0, 0);
+    const before = redisNow();
+    jest.setSystemTime(12 * HOUR_MS);
+    expect(redisNow()).toBe(before);
+    expect(clockSkewMs()).toBe(2 * HOUR_MS);
+  });
+
+  it('keeps the more exact of two readings that agree, for ten seconds', () => {
+    read(0, 0);
+    read(300, 400);
+    expect(clockSkewMs()).toBe(0);
+    jest.advanceTimersByTime(10_001);
+    read(300, 400);
+    expect(clockSkewMs()).toBe(-300);
+  });
+
+  it('follows at once when two readings cannot both be true', () => {
+    read(0, 0);
+    read(60_000, 400);
+    expect(clockSkewMs()).toBe(-60_000);
+  });
+});
