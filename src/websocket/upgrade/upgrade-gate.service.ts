@@ -57,6 +57,7 @@ export class UpgradeGateService {
    */
   async admit(address: string, decide: () => Promise<void>): Promise<void> {
     this.requireOpen();
+    this.requireRoom();
     this.pending += 1;
     try {
       // The breaker learns of a Postgres that is gone after some failures; no upgrade may pass until then.
@@ -69,6 +70,21 @@ export class UpgradeGateService {
     }
   }
 
+  /**
+   * Resolves when an upgrade would be looked at now. Asks what every upgrade asks, so that the health of this node cannot
+   * differ from what its upgrades get.
+   * @throws {AppError} `draining`, `dependency_unavailable`.
+   */
+  async confirmOpen(): Promise<void> {
+    this.requireOpen();
+    // The ping also finds the lost part of a cluster; the limiter finds a Redis that refuses scripts or writes.
+    await Promise.all([
+      this.database.confirmUp(),
+      this.redis.ping(),
+      this.rateLimiter.confirmCounting('upgrades'),
+    ]);
+  }
+
   private requireOpen(): void {
     if (this.isDraining)
       throw new AppError('draining', { detail: 'This node is going away, another one is there' });
@@ -76,6 +92,9 @@ export class UpgradeGateService {
       const detail = `${this.redis.isUp ? 'postgres' : 'redis'} is unavailable`;
       throw new AppError('dependency_unavailable', { detail });
     }
+  }
+
+  private requireRoom(): void {
     if (this.pending < MAX_PENDING) return;
     throw new AppError('rate_limited', {
       detail: 'too many upgrades at once',
