@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../../config/config.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { AppError } from '../../errors/app-error.js';
+import { LimitReportService } from '../../observability/limit-report.service.js';
 import { RateLimiterService } from '../../redis/rate-limiter.service.js';
 import { RedisService } from '../../redis/redis.service.js';
 import { clientAddress } from './client-address.js';
@@ -25,6 +26,7 @@ export class UpgradeGateService {
     private readonly redis: RedisService,
     private readonly database: DatabaseService,
     private readonly rateLimiter: RateLimiterService,
+    private readonly report: LimitReportService,
   ) {
     this.addressOf = clientAddress(config.trustProxy);
   }
@@ -96,6 +98,7 @@ export class UpgradeGateService {
 
   private requireRoom(): void {
     if (this.pending < MAX_PENDING) return;
+    this.report.counted('pending_upgrades');
     throw new AppError('rate_limited', {
       detail: 'too many upgrades at once',
       retryAfterMs: PENDING_RETRY_MS,
