@@ -67,7 +67,7 @@ describe('limits per address', () => {
 
   it('take an IPv4 address that is written as IPv6 for the IPv4 address', async () => {
     for (let count = 0; count < LIMIT; count++) expect(await asks('192.0.2.7')).toBe(401);
-    for (const spelling of ['192.0.2.7', '::ffff:192.0.2.7', '::FFFF:C000:207'])
+    for (const spelling of ['192.0.2.7', '::ffff:192.0.2.7', '::FFFF:C000:207', '192.0.2.7:50123'])
       expect([spelling, await asks(spelling)]).toEqual([spelling, 429]);
     expect(await asks('::ffff:192.0.2.8')).toBe(401);
   });

@@ -23,7 +23,7 @@ const ANSWER_LIMIT_MS = 1500;
 const RECOVERY_LIMIT_MS = 3000;
 
 interface HealthPage {
-  details: Record<string, { status: string; breaker?: string }>;
+  details: Record<string, { status: string }>;
 }
 
 describe('while a dependency is away', () => {
@@ -215,7 +215,7 @@ describe('while a dependency is away', () => {
     ['redis', 'chat_redis_up', () => cluster.redis],
     ['postgres', 'chat_postgres_up', postgres],
   ] as [string, string, () => PrivateEngine][])(
-    'shows the breaker of a hanging %s open, half-open and closed, in metrics and on the health page',
+    'shows a hanging %s down on the health page, and its breaker open, half-open and closed in the metrics',
     async (dependency, gauge, engine) => {
       const value = () => metric(node, 'chat_breaker_state', { dependency });
       const seen = [await value()];
@@ -229,13 +229,13 @@ describe('while a dependency is away', () => {
         const { status, body } = await request<HealthPage>('GET', `${node.url}/health/full`);
         return { page: status, ...body.details[dependency] };
       };
-      expect(await part()).toMatchObject({ page: 200, status: 'up', breaker: 'closed' });
+      expect(await part()).toMatchObject({ page: 200, status: 'up' });
       const told = node.logged(`${dependency}.lost`).length;
       engine().kill('SIGSTOP');
       try {
         await Promise.all(Array.from({ length: 5 }, () => mint({ conversation_id: conversationId })));
         await sees(2);
-        expect(await part()).toMatchObject({ page: 503, status: 'down', breaker: 'open' });
+        expect(await part()).toMatchObject({ page: 503, status: 'down' });
         expect(await metric(node, gauge)).toBe(0);
         await sees(1);
       } finally {
@@ -243,7 +243,7 @@ describe('while a dependency is away', () => {
       }
       await sees(0);
       expect(seen.filter((state, index) => state !== seen[index - 1]).slice(0, 3)).toEqual([0, 2, 1]);
-      expect(await part()).toMatchObject({ page: 200, status: 'up', breaker: 'closed' });
+      expect(await part()).toMatchObject({ page: 200, status: 'up' });
       expect(await metric(node, gauge)).toBe(1);
       expect(node.logged(`${dependency}.lost`)).toHaveLength(told + 1);
       await expectRecovery();

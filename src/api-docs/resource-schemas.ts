@@ -178,3 +178,31 @@ export const healthReport = component<{
     details: indicators,
   }),
 );
+
+const dependencies = z.record(
+  z.string(),
+  z.object({
+    status: z.enum(['up', 'down', 'loading']),
+    latency_ms: z.number().optional().describe('Milliseconds, of one that is up'),
+  }),
+);
+type Dependencies = Record<string, { status: 'up' | 'down' | 'loading'; latency_ms?: number }>;
+export const dependencyReport = component<{
+  status: 'ok' | 'degraded' | 'error';
+  info: Dependencies;
+  error: Dependencies;
+  details: Dependencies;
+  warnings: ('evicts_keys' | 'clock_skew')[];
+}>()(
+  'DependencyReport',
+  'Each dependency. `degraded` is a node whose responder is down: everything but answers goes on.',
+  z.object({
+    status: z.enum(['ok', 'degraded', 'error']),
+    info: dependencies.describe('Those that are up'),
+    error: dependencies.describe('The others'),
+    details: dependencies.describe('All of them'),
+    warnings: z
+      .array(z.enum(['evicts_keys', 'clock_skew']))
+      .describe('What somebody should look at, although everything serves'),
+  }),
+);

@@ -1,12 +1,24 @@
 import type { Operation, Operations } from './operation.js';
-import { healthReport } from './resource-schemas.js';
+import { dependencyReport, healthReport } from './resource-schemas.js';
 
 export const SERVICE_OPERATIONS: Operations = {
   'GET /health': health('Ask whether the node may be sent requests'),
   'GET /health/live': health('Ask whether the process answers', 'Touches neither Redis nor Postgres.'),
   'GET /health/ready': health('Ask whether the node may be sent requests', 'The same as `/health`.'),
-  'GET /health/full': health('See what is up and how fast it answers'),
-  'GET /health/websocket': health('Ask whether the node can open sockets'),
+  'GET /health/full': {
+    tag: 'Health',
+    summary: 'See which dependencies are up, and how fast they answer',
+    description:
+      '`redis` and `postgres` are required; without the `responder` the node serves everything but answers.',
+    answers: {
+      200: { description: 'The required ones are up', schema: dependencyReport },
+      503: { description: 'One of the required ones is down or loading', schema: dependencyReport },
+    },
+  },
+  'GET /health/websocket': health(
+    'Ask whether the node lets upgrades in',
+    '503 whenever an upgrade would be answered 503, and by the same code.',
+  ),
   'GET /metrics': {
     tag: 'Health',
     summary: 'Read the metrics',

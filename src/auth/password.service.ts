@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import { toAppError } from '../errors/problem.js';
+import { LimitReportService } from '../observability/limit-report.service.js';
 import type { LimitState } from '../redis/rate-limiter.service.js';
 import type { Device } from './known-devices.store.js';
 import { LoginLimitService } from './login-limit.service.js';
@@ -27,6 +29,7 @@ export class PasswordService {
   constructor(
     private readonly users: UserStore,
     private readonly limit: LoginLimitService,
+    private readonly report: LimitReportService,
   ) {}
 
   /**
@@ -37,7 +40,7 @@ export class PasswordService {
     const address = email.toLowerCase();
     onLimit(await this.limit.take(address, device));
     const account = await this.users.findByEmail(address);
-    const isRight = await isPasswordRight(account?.passwordHash, password);
+    const isRight = await this.compare(account?.passwordHash, password);
     if (!isRight) await this.limit.countFailure(address, device);
     return { account, isRight };
   }
@@ -58,5 +61,14 @@ export class PasswordService {
   /** As `remember`, and forgets every other device: the password has changed. */
   async rememberOnly({ email, device }: PasswordAttempt): Promise<void> {
     await this.limit.rememberOnly(email.toLowerCase(), device);
+  }
+
+  private async compare(passwordHash: string | undefined, password: string): Promise<boolean> {
+    try {
+      return await isPasswordRight(passwordHash, password);
+    } catch (error) {
+      if (toAppError(error).code === 'rate_limited') this.report.counted('hashes');
+      throw error;
+    }
   }
 }

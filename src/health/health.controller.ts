@@ -6,13 +6,14 @@ import {
   HealthIndicatorService,
 } from '@nestjs/terminus';
 import type { FastifyReply } from 'fastify';
-import { Responder } from '../responder/contract/responder.js';
+import { toAppError } from '../errors/problem.js';
 import { Public, Unlimited } from '../identity/public.decorator.js';
-import { ConnectionRegistry } from '../websocket/connections/connection.registry.js';
 import { UpgradeGateService } from '../websocket/upgrade/upgrade-gate.service.js';
-import { DependencyProbeService } from './dependency-probe.service.js';
+import { DependencyProbeService, type DependencyState } from './dependency-probe.service.js';
+import { type FullReport, fullReport } from './full-report.js';
+import { WarningService } from './warning.service.js';
 
-/** What orchestrators and people ask. Says what is up, how fast it answers and what its breaker does, no more. */
+/** What orchestrators and people ask. Anybody may, so nothing is told but what is up and how fast it answers. */
 @Controller('health')
 @Public()
 @Unlimited()
@@ -21,9 +22,8 @@ export class HealthController {
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
     private readonly probe: DependencyProbeService,
-    private readonly responder: Responder,
-    private readonly registry: ConnectionRegistry,
     private readonly gate: UpgradeGateService,
+    private readonly warnings: WarningService,
   ) {}
 
   @Get()
@@ -40,23 +40,30 @@ export class HealthController {
   /** The node may be sent requests. */
   @Get('ready')
   ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
-    return this.check(reply, [() => this.redis(), () => this.postgres(), () => this.draining()]);
+    return this.check(reply, [
+      async () => this.indicate('redis', await this.probe.askRedis()),
+      async () => this.indicate('postgres', await this.probe.askPostgres()),
+      () => this.draining(),
+    ]);
   }
 
+  /** An upgrade would be looked at. */
   @Get('websocket')
   websocket(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
-    return this.check(reply, [() => this.redis(), () => this.draining(), () => this.sockets()]);
+    return this.check(reply, [() => this.upgrades()]);
   }
 
+  /** Each dependency, and what somebody should look at. */
   @Get('full')
-  full(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
-    return this.check(reply, [
-      () => this.redis(),
-      () => this.postgres(),
-      () => this.draining(),
-      () => this.sockets(),
-      () => this.answering(),
+  async full(@Res({ passthrough: true }) reply: FastifyReply): Promise<FullReport> {
+    const [redis, postgres, responder] = await Promise.all([
+      this.probe.askRedis(),
+      this.probe.askPostgres(),
+      this.probe.askResponder(),
     ]);
+    const report = fullReport({ redis, postgres }, { responder }, this.warnings.list());
+    void reply.header('cache-control', 'no-store').status(report.status === 'error' ? 503 : 200);
+    return report;
   }
 
   private async check(
@@ -73,12 +80,11 @@ export class HealthController {
     }
   }
 
-  private redis() {
-    return this.timed('redis', () => this.probe.pingRedis());
-  }
-
-  private postgres() {
-    return this.timed('postgres', () => this.probe.pingPostgres());
+  private indicate(name: 'redis' | 'postgres', state: DependencyState) {
+    const indicator = this.indicators.check(name);
+    return state.status === 'up'
+      ? indicator.up({ latency_ms: state.latency_ms })
+      : indicator.down(state.status === 'loading' ? 'loading' : 'no answer');
   }
 
   private draining() {
@@ -86,29 +92,13 @@ export class HealthController {
     return this.gate.isDraining ? indicator.down('draining') : indicator.up();
   }
 
-  private sockets() {
-    return this.indicators.check('websocket').up({ connections: this.registry.size });
-  }
-
-  /** A responder that is away stops answers, not the node: it is told, and the node stays up. */
-  private async answering() {
-    const indicator = this.indicators.check('responder');
-    const { id, label } = this.responder;
-    const isUp = await this.responder.check().then(
-      () => true,
-      () => false,
-    );
-    return indicator.up({ id, label, available: isUp });
-  }
-
-  private async timed(name: 'redis' | 'postgres', ping: () => Promise<number>) {
-    const indicator = this.indicators.check(name);
+  private async upgrades() {
+    const indicator = this.indicators.check('websocket');
     try {
-      const latency_ms = Math.round((await ping()) * 100) / 100;
-      return indicator.up({ latency_ms });
-    } catch {
-      // The breaker has counted and logged it.
-      return indicator.down({ message: 'no answer' });
+      await this.gate.confirmOpen();
+      return indicator.up();
+    } catch (error) {
+      return indicator.down(toAppError(error).code);
     }
   }
 }

@@ -9,11 +9,14 @@ const IPV4_PREFIXES = new Set(['0:0:0:0:0:ffff', '64:ff9b:0:0:0:0']);
 /**
  * What limits count as one client: an IPv4 address, or the /64 of an IPv6 address, within which one customer may use any
  * number of addresses. An IPv4 address that is written as IPv6 counts as IPv4.
- * @param address as a socket or `X-Forwarded-For` has it, with or without zone and brackets. What is no address is one
- * client by itself.
+ * @param address as a socket or `X-Forwarded-For` has it, with or without zone, brackets and port: some proxies add the
+ * port, which is another one for each connection. What is no address is one client by itself.
  */
 export function clientNetwork(address: string): string {
-  const bare = address.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '');
+  const bare = address
+    .replace(/^\[(.*)\](:\d+)?$/, '$1')
+    .replace(/^([\d.]+):\d+$/, '$1')
+    .replace(/%.*$/, '');
   if (!isIPv6(bare)) return bare;
   const groups = expand(bare);
   if (IPV4_PREFIXES.has(groups.slice(0, 6).join(':'))) return toIPv4(groups.slice(6));

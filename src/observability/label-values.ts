@@ -93,6 +93,7 @@ export const SENT_FRAME_TYPES: readonly string[] = [...Object.keys(SERVER_FRAMES
 export const LIMIT_LABELS = [
   'requests',
   'upgrades',
+  'pending_upgrades',
   'logins',
   'failed_logins',
   'messages',

@@ -99,6 +99,11 @@ export class RateLimiterService {
     }
   }
 
+  /** Resolves when uses can be counted: counts none of nobody, with the script of `take`. @throws {AppError} `dependency_unavailable` */
+  async confirmCounting(name: LimitName): Promise<void> {
+    await this.redis.run(() => this.limiters[name].penalty('health', 0));
+  }
+
   private refusal(name: LimitName, subject: string, leftMs: number): AppError {
     const limit = this.limiters[name].points;
     const resetMs = Math.max(1, leftMs);

@@ -8,6 +8,7 @@ import { RefusalLogService } from '../observability/refusal-log.service.js';
 import { Dependency } from '../resilience/dependency.js';
 import { CommandCluster } from './command-cluster.js';
 import { commandClient, connectionsOf, type RedisClient, subscriberClient } from './redis-client.js';
+import { serverInfo } from './redis-info.js';
 import { adviceFor, readRefusedReply } from './refused-reply.js';
 import { redisNow } from './redis-clock.js';
 
@@ -123,6 +124,12 @@ export class RedisService implements OnApplicationShutdown {
   /** True while commands can be sent, to a part of a cluster at least. Costs nothing. */
   get isUp(): boolean {
     return this.commands.status === 'ready' && this.dependency.state !== 'open';
+  }
+
+  /** True while a connected server reads its data from disk, and serves nothing yet. */
+  async isLoading(): Promise<boolean> {
+    const servers = await serverInfo(this.commands, 'persistence');
+    return servers.some((fields) => fields.get('loading') === '1');
   }
 
   onApplicationShutdown(): void {

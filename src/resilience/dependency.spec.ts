@@ -26,6 +26,13 @@ describe('Dependency', () => {
     });
   });
 
+  it('tells of an open breaker what opened it', async () => {
+    const redis = dependency();
+    const faults = [new Fault('first'), new Fault('second'), new Fault('third')];
+    for (const fault of faults) await fail(redis, fault);
+    expect(await fail(redis)).toMatchObject({ code: 'dependency_unavailable', cause: faults[2] });
+  });
+
   it('passes on what is the question’s fault and counts it for nothing', async () => {
     const redis = dependency();
     const wrong = new Error('WRONGTYPE');

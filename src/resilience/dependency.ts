@@ -29,6 +29,7 @@ const GAUGE_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, op
 export class Dependency {
   private readonly breaker: CircuitBreakerPolicy;
   private readonly listeners: ((state: BreakerState) => void)[] = [];
+  private lastFault: unknown;
 
   constructor(
     readonly name: DependencyName,
@@ -81,10 +82,13 @@ export class Dependency {
     try {
       return await this.breaker.execute(call);
     } catch (error) {
-      if (error instanceof BrokenCircuitError || this.options.isFault(error)) {
+      const isBroken = error instanceof BrokenCircuitError;
+      if (isBroken || this.options.isFault(error)) {
+        if (!isBroken) this.lastFault = error;
         throw new AppError('dependency_unavailable', {
           detail: `${this.name} is unavailable`,
-          cause: error,
+          // An open breaker has asked nobody: what opened it is all that is known.
+          cause: isBroken ? this.lastFault : error,
           retryAfterMs: this.options.halfOpenAfterMs,
         });
       }

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../../config/config.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { AppError } from '../../errors/app-error.js';
+import { LimitReportService } from '../../observability/limit-report.service.js';
 import { RateLimiterService } from '../../redis/rate-limiter.service.js';
 import { RedisService } from '../../redis/redis.service.js';
 import { clientAddress } from './client-address.js';
@@ -25,6 +26,7 @@ export class UpgradeGateService {
     private readonly redis: RedisService,
     private readonly database: DatabaseService,
     private readonly rateLimiter: RateLimiterService,
+    private readonly report: LimitReportService,
   ) {
     this.addressOf = clientAddress(config.trustProxy);
   }
@@ -57,6 +59,7 @@ export class UpgradeGateService {
    */
   async admit(address: string, decide: () => Promise<void>): Promise<void> {
     this.requireOpen();
+    this.requireRoom();
     this.pending += 1;
     try {
       // The breaker learns of a Postgres that is gone after some failures; no upgrade may pass until then.
@@ -69,6 +72,21 @@ export class UpgradeGateService {
     }
   }
 
+  /**
+   * Resolves when an upgrade would be looked at now. Asks what every upgrade asks, so that the health of this node cannot
+   * differ from what its upgrades get.
+   * @throws {AppError} `draining`, `dependency_unavailable`.
+   */
+  async confirmOpen(): Promise<void> {
+    this.requireOpen();
+    // The ping also finds the lost part of a cluster; the limiter finds a Redis that refuses scripts or writes.
+    await Promise.all([
+      this.database.confirmUp(),
+      this.redis.ping(),
+      this.rateLimiter.confirmCounting('upgrades'),
+    ]);
+  }
+
   private requireOpen(): void {
     if (this.isDraining)
       throw new AppError('draining', { detail: 'This node is going away, another one is there' });
@@ -76,7 +94,11 @@ export class UpgradeGateService {
       const detail = `${this.redis.isUp ? 'postgres' : 'redis'} is unavailable`;
       throw new AppError('dependency_unavailable', { detail });
     }
+  }
+
+  private requireRoom(): void {
     if (this.pending < MAX_PENDING) return;
+    this.report.counted('pending_upgrades');
     throw new AppError('rate_limited', {
       detail: 'too many upgrades at once',
       retryAfterMs: PENDING_RETRY_MS,
