@@ -3,17 +3,17 @@ import { Config } from '../config/config.js';
 import { BuiltinResponder } from './builtin/builtin.responder.js';
 import { OllamaResponder } from './ollama/ollama.responder.js';
 import { Responder } from './contract/responder.js';
-import { ToolBox } from './contract/tools.js';
+import { ToolBoxService } from './contract/tool-box.service.js';
 
 /** The one responder of a server. Global, because sockets announce it and the health page asks after it. */
 @Global()
 @Module({
   providers: [
-    ToolBox,
+    ToolBoxService,
     {
       provide: Responder,
-      inject: [Config, ToolBox],
-      useFactory: ({ responder, ollama }: Config, tools: ToolBox): Responder => {
+      inject: [Config, ToolBoxService],
+      useFactory: ({ responder, ollama }: Config, tools: ToolBoxService): Responder => {
         switch (responder) {
           case 'builtin':
             return new BuiltinResponder();
@@ -23,6 +23,6 @@ import { ToolBox } from './contract/tools.js';
       },
     },
   ],
-  exports: [Responder, ToolBox],
+  exports: [Responder, ToolBoxService],
 })
 export class ResponderModule {}

@@ -5,7 +5,7 @@ import type { ResponderRequest, ToolOutcome, Turn } from '../../responder/contra
 import { RunJournalService } from '../runs/run-journal.service.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 import { storableValue } from '../../responder/contract/storable-text.js';
-import { ToolBox } from '../../responder/contract/tools.js';
+import { ToolBoxService } from '../../responder/contract/tool-box.service.js';
 
 type CallTool = ResponderRequest['callTool'];
 
@@ -13,7 +13,7 @@ type CallTool = ResponderRequest['callTool'];
 @Injectable()
 export class RunToolService {
   constructor(
-    private readonly tools: ToolBox,
+    private readonly tools: ToolBoxService,
     private readonly journal: RunJournalService,
     private readonly events: EventStore,
   ) {}

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { unstorable } from '../../../protocol/messages.js';
 import { BuiltinResponder } from './builtin.responder.js';
 import type { ResponderPart, ResponderRequest, ToolCall, ToolOutcome, Turn } from '../contract/responder.js';
-import { ToolBox } from '../contract/tools.js';
+import { ToolBoxService } from '../contract/tool-box.service.js';
 
 const responder = new BuiltinResponder(0);
 
@@ -21,7 +21,7 @@ function request(turns: readonly Turn[], over: Partial<ResponderRequest> = {}): 
     turns,
     written: '',
     signal: new AbortController().signal,
-    callTool: (call) => new ToolBox().call(call, { turns }),
+    callTool: (call) => new ToolBoxService().call(call, { turns }),
     ...over,
   };
 }
@@ -226,7 +226,7 @@ describe('an answer of BuiltinResponder that another node continues', () => {
   const fixed = async (call: ToolCall, turns: readonly Turn[]): Promise<ToolOutcome> =>
     call.name === 'current_time'
       ? { output: { time: '2026-11-03T12:00:00Z', timezone: 'UTC' } }
-      : new ToolBox().call(call, { turns });
+      : new ToolBoxService().call(call, { turns });
 
   it('is the same to the byte, whatever the cut', async () => {
     for (const turns of conversations) {

@@ -11,7 +11,7 @@ import {
   type ToolOutcome,
 } from '../contract/responder.js';
 import { PairJoiner } from '../contract/storable-text.js';
-import { ToolBox } from '../contract/tools.js';
+import { ToolBoxService } from '../contract/tool-box.service.js';
 
 export interface OllamaSettings {
   /** Base address of the model server; a path in it is kept. */
@@ -43,7 +43,7 @@ export class OllamaResponder extends Responder implements OnModuleDestroy {
 
   constructor(
     settings: OllamaSettings,
-    private readonly tools: ToolBox = new ToolBox(),
+    private readonly tools: ToolBoxService = new ToolBoxService(),
   ) {
     super();
     const { url, model, firstTokenMs = 30_000, betweenTokensMs = 10_000 } = settings;

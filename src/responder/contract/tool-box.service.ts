@@ -32,7 +32,7 @@ const EXCERPT_LENGTH = 160;
 
 /** The tools that a responder may use: they read, and change nothing. */
 @Injectable()
-export class ToolBox {
+export class ToolBoxService {
   definitions(): ToolDefinition[] {
     return TOOLS.map((tool) => tool.definition);
   }

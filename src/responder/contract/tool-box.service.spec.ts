@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { unstorable } from '../../../protocol/messages.js';
 import type { Turn } from './responder.js';
-import { ToolBox } from './tools.js';
+import { ToolBoxService } from './tool-box.service.js';
 
-const tools = new ToolBox();
+const tools = new ToolBoxService();
 const call = (name: string, given: Record<string, unknown>, turns: readonly Turn[] = []) =>
   tools.call({ name, arguments: given }, { turns });
 
