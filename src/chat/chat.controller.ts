@@ -38,6 +38,7 @@ export class ChatController {
       userId: user.userId,
       conversationId: id,
       clientMessageId: body.client_message_id,
+      receivedMs: performance.now() - reply.elapsedTime,
       content: body.content,
       parentId: body.parent_id,
       onBusy: body.on_busy,

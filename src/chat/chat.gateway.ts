@@ -87,7 +87,7 @@ export class ChatGateway {
 
   /** Has a run queued by `take`, and tells the socket, which watches the conversation from before that on. */
   private async accept(
-    { socket, frame }: FrameRequest<'message.send' | 'message.regenerate'>,
+    { socket, frame, receivedMs }: FrameRequest<'message.send' | 'message.regenerate'>,
     take: (common: RunRequest, tell: (accepted: AcceptedMessage) => void) => Promise<AcceptedMessage>,
   ): Promise<undefined> {
     const { conversation_id: conversationId, client_message_id: clientMessageId } = frame.data;
@@ -99,7 +99,7 @@ export class ChatGateway {
       socket.sendFrame({ type: 'message.accepted', conversation_id: conversationId, data }, frame.id);
     };
     await this.catchUp.whileWatching(socket, conversationId, () =>
-      take({ userId, conversationId, clientMessageId }, tell),
+      take({ userId, conversationId, clientMessageId, receivedMs }, tell),
     );
   }
 }

@@ -6,6 +6,7 @@ import {
   type Acceptance,
   AcceptanceStore,
   type RegenerateRequest,
+  type RunRequest,
   type SendRequest,
 } from './runs/acceptance.store.js';
 import { RunCancelService } from './runs/run-cancel.service.js';
@@ -32,7 +33,7 @@ export class ChatService {
    * @throws {AppError} `conversation_not_found`, `idempotency_conflict`, `run_busy`, `validation_failed`
    */
   send(request: SendRequest, answer?: (accepted: AcceptedMessage) => void): Promise<AcceptedMessage> {
-    return this.take(this.acceptances.send(request), answer);
+    return this.take(request, this.acceptances.send(request), answer);
   }
 
   /**
@@ -43,16 +44,16 @@ export class ChatService {
     request: RegenerateRequest,
     answer?: (accepted: AcceptedMessage) => void,
   ): Promise<AcceptedMessage> {
-    return this.take(this.acceptances.regenerate(request), answer);
+    return this.take(request, this.acceptances.regenerate(request), answer);
   }
 
   private async take(
+    { receivedMs }: RunRequest,
     acceptance: Promise<Acceptance>,
     answer: ((accepted: AcceptedMessage) => void) | undefined,
   ): Promise<AcceptedMessage> {
-    const startedMs = performance.now();
     const { accepted, event, interrupted } = await acceptance;
-    this.acceptedLatency.observe((performance.now() - startedMs) / 1000);
+    this.acceptedLatency.observe((performance.now() - receivedMs) / 1000);
     answer?.(accepted);
     if (event !== undefined) this.fanOut.publish(event);
     for (const runId of interrupted) this.cancels.tell(runId);

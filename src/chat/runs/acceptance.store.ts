@@ -22,6 +22,8 @@ export interface RunRequest {
   userId: string;
   conversationId: string;
   clientMessageId: string;
+  /** `performance.now()` when the frame or the request arrived. */
+  receivedMs: number;
 }
 
 export interface SendRequest extends RunRequest {

@@ -19,7 +19,7 @@ import type { FrameRequest } from './frame-request.js';
 type Handler = (request: FrameRequest<ClientFrameType>) => Promise<FrameReply | undefined>;
 /** Takes a text that is no frame of the protocol. True when it did. */
 type UnusableReader = (socket: AuthenticatedSocket, text: string) => boolean;
-type Inbound = ClientFrame | { fault: AppError; id: string | undefined };
+type Inbound = { frame: ClientFrame; receivedMs: number } | { fault: AppError; id: string | undefined };
 
 /** Reading from a socket stops at the first and goes on at the second: the client's own send buffer is the queue. */
 const QUEUE_HIGH = 256;
@@ -84,7 +84,7 @@ export class FrameDispatcherService {
       return;
     }
     const inbound = parsed.ok
-      ? parsed.frame
+      ? { frame: parsed.frame, receivedMs: performance.now() }
       : { fault: new AppError(parsed.fault.code, { detail: parsed.fault.detail }), id: parsed.fault.id };
     if (inbox.isBusy) {
       this.enqueue(socket, inbox, inbound);
@@ -110,7 +110,7 @@ export class FrameDispatcherService {
     let next: Inbound | undefined = first;
     while (next !== undefined && socket.readyState === socket.OPEN) {
       if ('fault' in next) this.answerFault(socket, inbox, next.fault, next.id);
-      else await this.handle(socket, next);
+      else await this.handle(socket, next.frame, next.receivedMs);
       next = inbox.queue.shift();
       if (inbox.isPaused && inbox.queue.length <= QUEUE_LOW) {
         inbox.isPaused = false;
@@ -120,7 +120,7 @@ export class FrameDispatcherService {
     inbox.isBusy = false;
   }
 
-  private async handle(socket: AuthenticatedSocket, frame: ClientFrame): Promise<void> {
+  private async handle(socket: AuthenticatedSocket, frame: ClientFrame, receivedMs: number): Promise<void> {
     this.received.get(frame.type)?.inc();
     const handler = this.handlers.get(frame.type);
     if (handler === undefined) {
@@ -131,7 +131,7 @@ export class FrameDispatcherService {
       return;
     }
     try {
-      const reply = await handler({ socket, frame });
+      const reply = await handler({ socket, frame, receivedMs });
       if (reply !== undefined) socket.sendFrame(reply, frame.id);
     } catch (error) {
       // The gateways' filter answers what their handlers throw; what comes here broke outside of it.

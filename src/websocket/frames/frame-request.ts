@@ -5,4 +5,6 @@ import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 export interface FrameRequest<T extends ClientFrameType> {
   readonly socket: AuthenticatedSocket;
   readonly frame: ClientFrameOf<T>;
+  /** `performance.now()` when the frame was read, before it waited for those that came before it. */
+  readonly receivedMs: number;
 }
