@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { explain, say } from '../scripts/launch-error.js';
 import { ensureDatabase } from '../scripts/engines/postgres-database.js';
 import { PROJECT_ROOT } from '../scripts/project.js';
@@ -8,6 +7,7 @@ import { findRedis } from '../scripts/engines/redis-binaries.js';
 import { startRedis } from '../scripts/engines/redis-server.js';
 import { StateFolder } from '../scripts/state-folder.js';
 import { clearEarlierRuns, type RunFacts, TestRun } from '../scripts/testing/test-run.js';
+import { readOptions } from './bench-options.js';
 import { rollingRestart } from './restart-run.js';
 import { summaryOf } from './restart-summary.js';
 
@@ -19,33 +19,16 @@ Ends with code 0 when nothing was lost, doubled or cut, and no client had to sig
 
 const LIMIT_MS = 600_000;
 
+const OPTIONS = {
+  clients: { fallback: 300, min: 1, max: 2000 },
+  nodes: { fallback: 3, min: 2, max: 8 },
+  'drain-seconds': { fallback: 20, min: 2, max: 60 },
+};
+
 interface Options {
   clients: number;
   nodes: number;
   drainSeconds: number;
-}
-
-function readOptions(): Options | undefined {
-  const { values } = parseArgs({
-    options: {
-      clients: { type: 'string', default: '300' },
-      nodes: { type: 'string', default: '3' },
-      'drain-seconds': { type: 'string', default: '20' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  return {
-    clients: wholeNumber('clients', values.clients, 1, 2000),
-    nodes: wholeNumber('nodes', values.nodes, 2, 8),
-    drainSeconds: wholeNumber('drain-seconds', values['drain-seconds'], 2, 60),
-  };
-}
-
-function wholeNumber(name: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw new RangeError(`--${name} must be a whole number from ${min} to ${max}, not "${text}"`);
 }
 
 async function measure(run: TestRun, state: StateFolder, options: Options): Promise<boolean> {
@@ -89,11 +72,5 @@ async function main(options: Options): Promise<void> {
   }
 }
 
-try {
-  const options = readOptions();
-  if (options === undefined) say(HELP);
-  else await main(options);
-} catch (error) {
-  say(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
-  process.exitCode = 2;
-}
+const { clients, nodes, 'drain-seconds': drainSeconds } = readOptions(HELP, OPTIONS);
+await main({ clients, nodes, drainSeconds });

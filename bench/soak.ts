@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { say } from '../scripts/launch-error.js';
 import { createAccounts, startEngines, startServers } from './bench-cluster.js';
+import { readOptions } from './bench-options.js';
 import { type BenchFolder, runBench } from './bench-program.js';
 import { type HeldState, HeldStateReader, readMetrics } from './held-state.js';
 import { INSPECTABLE } from './node-inspector.js';
@@ -37,31 +37,11 @@ const LIMIT_SECONDS = 600;
 
 const SETTINGS = { SESSION_TTL_SECONDS: '60' };
 
-interface Options {
-  minutes: number;
-  clients: number;
-}
-
-function readOptions(): Options | undefined {
-  const { values } = parseArgs({
-    options: {
-      minutes: { type: 'string', default: '10' },
-      clients: { type: 'string', default: '300' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  return {
-    minutes: wholeNumber('minutes', values.minutes, 1, 1440),
-    clients: wholeNumber('clients', values.clients, 10, 2000),
-  };
-}
-
-function wholeNumber(name: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw new RangeError(`--${name} must be a whole number from ${min} to ${max}, not "${text}"`);
-}
+const OPTIONS = {
+  minutes: { fallback: 10, min: 1, max: 1440 },
+  clients: { fallback: 300, min: 10, max: 2000 },
+};
+type Options = Record<keyof typeof OPTIONS, number>;
 
 async function soak(folder: BenchFolder, { minutes, clients }: Options): Promise<boolean> {
   const engines = await startEngines(folder);
@@ -161,11 +141,5 @@ function growthOf(before: Map<string, number>, after: Map<string, number>): stri
   });
 }
 
-try {
-  const options = readOptions();
-  if (options === undefined) say(HELP);
-  else await runBench('soak', options.minutes * 60 + LIMIT_SECONDS, (folder) => soak(folder, options));
-} catch (error) {
-  say(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
-  process.exitCode = 2;
-}
+const options = readOptions(HELP, OPTIONS);
+await runBench('soak', options.minutes * 60 + LIMIT_SECONDS, (folder) => soak(folder, options));
