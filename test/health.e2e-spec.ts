@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Redis, startRedis } from '../scripts/engines/redis-server.js';
+import type { EngineProcess } from '../scripts/engines/engine-process.js';
+import { startRedis } from '../scripts/engines/redis-server.js';
 import { currentRun } from '../scripts/testing/test-run.js';
 import { type Cluster, startCluster } from './support/cluster.js';
 import { type PrivateEngine, redisSettings } from './support/engines.js';
@@ -140,7 +141,7 @@ const describeWithBinary = currentRun().redis.kind === 'binary' ? describe : des
 describeWithBinary('the health of a Redis that reads its data from disk', () => {
   it('is loading: not ready, and no upgrade is let in', async () => {
     const settings = { ...redisSettings(), durable: true, settings: SLOW_LOADING };
-    let redis: Redis = await startRedis(settings);
+    let redis: EngineProcess = await startRedis(settings);
     const cluster = await startCluster({ nodes: 1, redisForm: 'single', env: { REDIS_URL: redis.url } });
     try {
       await withRedis({ redisUrl: redis.url }, async (client) => {

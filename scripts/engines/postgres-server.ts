@@ -1,12 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, chownSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
-import { logTail, startChild } from '../child-process.js';
-import type { Child } from '../child-process.js';
-import { freePort } from '../free-port.js';
+import type { ChildOptions } from '../child-process.js';
 import { LaunchError } from '../launch-error.js';
+import { type EngineProcess, startEngine } from './engine-process.js';
 import { dataOwner, postgresAccount } from './postgres-account.js';
 import type { PostgresAccount } from './postgres-account.js';
 import type { PostgresBinaries } from './postgres-binaries.js';
@@ -25,21 +23,10 @@ export interface PostgresOptions {
   port?: number;
 }
 
-export interface Postgres {
-  /** Of the `postgres` database; others are `databaseUrl(url, name)`. */
-  readonly url: string;
-  readonly port: number;
-  readonly pid: number;
-  /** Fast shutdown: clients are cut, nothing is lost. */
-  stop(): Promise<void>;
-  kill(signal: NodeJS.Signals): void;
-}
-
 const USER = 'admit_one';
-const READY_LIMIT_MS = 60_000;
-const PORT_ATTEMPTS = 3;
+const INITDB_LIMIT_MS = 60_000;
 
-export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
+export async function startPostgres(options: PostgresOptions): Promise<EngineProcess> {
   const { binaries, folder, password } = options;
   const data = join(folder, `postgres-${binaries.major}`);
   const isNew = !existsSync(join(data, 'PG_VERSION'));
@@ -51,20 +38,14 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const account = postgresAccount(binaries.folder, data);
   if (isNew) initialise(options, account, data);
 
-  for (let attempt = 1; ; attempt++) {
-    const port = options.port ?? (await freePort());
-    const child = await startChild(command(options, account, data, port));
-    const url = `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`;
-    if (await answers(url, child)) {
-      return { url, port, pid: child.pid, stop: () => stop(child), kill: (signal) => child.kill(signal) };
-    }
-    const reason = logTail(child);
-    if (!reason.includes('in use') || options.port !== undefined || attempt === PORT_ATTEMPTS) {
-      throw new LaunchError(
-        `Postgres ended while starting; its log ${options.logFile} ends with:\n${reason}`,
-      );
-    }
-  }
+  return startEngine({
+    name: 'Postgres',
+    logFile: options.logFile,
+    port: options.port,
+    command: (port) => command(options, account, data, port),
+    urlAt: (port) => `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`,
+    failureOf: connectionFailure,
+  });
 }
 
 function initialise(options: PostgresOptions, account: PostgresAccount, data: string): void {
@@ -83,7 +64,7 @@ function initialise(options: PostgresOptions, account: PostgresAccount, data: st
     ...(options.durable ? [] : ['--no-sync']),
   ];
   const { uid, gid } = account;
-  const run = spawnSync(program, args, { uid, gid, cwd: '/', encoding: 'utf8', timeout: READY_LIMIT_MS });
+  const run = spawnSync(program, args, { uid, gid, cwd: '/', encoding: 'utf8', timeout: INITDB_LIMIT_MS });
   rmSync(passwordFile, { force: true });
   appendFileSync(options.logFile, `${run.stdout ?? ''}${run.stderr ?? ''}`, { mode: 0o600 });
   if (run.status === 0) return;
@@ -92,7 +73,12 @@ function initialise(options: PostgresOptions, account: PostgresAccount, data: st
   throw new LaunchError(`initdb failed: ${run.error?.message ?? run.stderr.trim()}`);
 }
 
-function command(options: PostgresOptions, account: PostgresAccount, data: string, port: number) {
+function command(
+  options: PostgresOptions,
+  account: PostgresAccount,
+  data: string,
+  port: number,
+): ChildOptions {
   const settings = {
     listen_addresses: '127.0.0.1',
     port: String(port),
@@ -127,21 +113,6 @@ function command(options: PostgresOptions, account: PostgresAccount, data: strin
   };
 }
 
-/** True once it takes connections, false when it has ended instead. */
-async function answers(url: string, child: Child): Promise<boolean> {
-  const deadline = Date.now() + READY_LIMIT_MS;
-  while (child.exit === undefined) {
-    const failure = await connectionFailure(url);
-    if (failure === undefined) return true;
-    if (Date.now() > deadline) {
-      await child.stop();
-      throw new LaunchError(`Postgres did not answer within ${READY_LIMIT_MS / 1000} s: ${failure}`);
-    }
-    await wait(20);
-  }
-  return false;
-}
-
 /** Why a database cannot be reached; undefined when it can. */
 export async function connectionFailure(url: string): Promise<string | undefined> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
@@ -154,8 +125,4 @@ export async function connectionFailure(url: string): Promise<string | undefined
   } catch (error) {
     return error instanceof Error && error.message !== '' ? error.message : String(error);
   }
-}
-
-async function stop(child: Child): Promise<void> {
-  await child.stop();
 }

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { Redis as Client } from 'ioredis';
+import type { EngineProcess } from './engine-process.js';
 import { freePort } from '../free-port.js';
 import { asked, replicationOf } from './redis-replication.js';
 import type { ReplicatedServers } from './redis-replication.js';
 import { startRedis, SYNC_AT_ONCE } from './redis-server.js';
-import type { Redis, RedisOptions } from './redis-server.js';
+import type { RedisOptions } from './redis-server.js';
 import { until } from '../until.js';
 
 export interface RedisClusterOptions extends Omit<RedisOptions, 'port' | 'settings' | 'sentinelFile'> {
@@ -17,7 +18,7 @@ export interface RedisClusterOptions extends Omit<RedisOptions, 'port' | 'settin
 /** `url` is `redis+cluster://...` of the masters. */
 export interface RedisCluster extends ReplicatedServers {
   /** As they were formed; a failover makes a replica a master. */
-  readonly masters: readonly Redis[];
+  readonly masters: readonly EngineProcess[];
   /** To all nodes. */
   kill(signal: NodeJS.Signals): void;
   /** All nodes again: same ports, same slots, same data. Resolves when every slot is served. */
@@ -38,11 +39,11 @@ const READY_LIMIT_MS = 30_000;
 export async function startRedisCluster(options: RedisClusterOptions): Promise<RedisCluster> {
   const { replicas = 0, nodeTimeoutMs = 15_000 } = options;
   const places = await choosePlaces(options.folder, MASTERS * (1 + replicas));
-  let nodes: Redis[] = [];
+  let nodes: EngineProcess[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(nodes.map((node) => node.stop()));
   };
-  const start = (place: Place): Promise<Redis> =>
+  const start = (place: Place): Promise<EngineProcess> =>
     startRedis({ ...options, ...partOfCluster(place, nodeTimeoutMs) });
   const startAll = async (): Promise<void> => {
     const settled = await Promise.allSettled(places.map(start));
@@ -100,7 +101,7 @@ function partOfCluster({ folder, port, busPort }: Place, nodeTimeoutMs: number) 
   return { folder, port, settings: ['--cluster-enabled', 'yes', ...bus, ...SYNC_AT_ONCE] };
 }
 
-async function form(nodes: Redis[], places: Place[]): Promise<void> {
+async function form(nodes: EngineProcess[], places: Place[]): Promise<void> {
   const clients = nodes.map(({ url }) => new Client(url));
   try {
     await Promise.all(clients.map((client, index) => assignSlots(client, index)));
@@ -148,15 +149,15 @@ async function knows(client: Client, count: number): Promise<boolean> {
 }
 
 /** Resolves when each of these nodes says that every slot has its master. */
-async function serving(nodes: Redis[]): Promise<void> {
-  const isServing = async (node: Redis) => (await stateOf(node)) === 'ok';
+async function serving(nodes: EngineProcess[]): Promise<void> {
+  const isServing = async (node: EngineProcess) => (await stateOf(node)) === 'ok';
   await Promise.all(
     nodes.map((node) => until(() => isServing(node), 'the cluster to serve all slots', READY_LIMIT_MS)),
   );
 }
 
 /** What a node says of the cluster. */
-async function stateOf({ url }: Redis): Promise<'ok' | 'fail' | 'dead'> {
+async function stateOf({ url }: EngineProcess): Promise<'ok' | 'fail' | 'dead'> {
   try {
     const facts = await asked(url, (client) => client.cluster('INFO'));
     return facts.includes('cluster_state:ok') ? 'ok' : 'fail';

@@ -1,16 +1,16 @@
+import type { EngineProcess } from './engine-process.js';
 import { Redis as Client } from 'ioredis';
-import type { Redis } from './redis-server.js';
 
 /** Masters, each with a replica that takes its place when it dies. */
 export interface ReplicatedServers {
   /** As a node takes it for `REDIS_URL`. */
   readonly url: string;
   /** Masters and replicas, dead or alive; who is what changes with each failover. */
-  readonly servers: readonly Redis[];
+  readonly servers: readonly EngineProcess[];
   /** Whether those who lead clients to a master, or are one, know a living master for every key. */
   isServed(): Promise<boolean>;
   /** Starts a server again that was killed: same port, same data. What it is then is decided by the others. */
-  revive(server: Redis): Promise<void>;
+  revive(server: EngineProcess): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export interface Replication {
   masterPort: number | undefined;
 }
 
-export async function replicationOf({ url }: Pick<Redis, 'url'>): Promise<Replication> {
+export async function replicationOf({ url }: Pick<EngineProcess, 'url'>): Promise<Replication> {
   const facts = await asked(url, (client) => client.info('replication'));
   const masterPort = /^master_port:(\d+)/m.exec(facts)?.[1];
   return {

@@ -1,14 +1,15 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { EngineProcess } from './engine-process.js';
 import { asked, replicationOf } from './redis-replication.js';
 import type { ReplicatedServers } from './redis-replication.js';
 import { startRedis, SYNC_AT_ONCE } from './redis-server.js';
-import type { Redis, RedisOptions } from './redis-server.js';
+import type { RedisOptions } from './redis-server.js';
 import { until } from '../until.js';
 
 /** `url` is `redis+sentinel://...` of the sentinels. */
 export interface RedisSentinel extends ReplicatedServers {
-  readonly sentinels: readonly Redis[];
+  readonly sentinels: readonly EngineProcess[];
   /** As the sentinels call it. */
   readonly masterName: string;
 }
@@ -23,10 +24,10 @@ export async function startRedisSentinel(
   options: Omit<RedisOptions, 'port' | 'settings' | 'sentinelFile'> & { downAfterMs?: number },
 ): Promise<RedisSentinel> {
   const { downAfterMs = 1000 } = options;
-  const start = (name: string, rest: Partial<RedisOptions>): Promise<Redis> =>
+  const start = (name: string, rest: Partial<RedisOptions>): Promise<EngineProcess> =>
     startRedis({ ...options, folder: join(options.folder, name), ...rest });
-  const servers: Redis[] = [];
-  const sentinels: Redis[] = [];
+  const servers: EngineProcess[] = [];
+  const sentinels: EngineProcess[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all([...sentinels, ...servers].map((server) => server.stop()));
   };
@@ -83,7 +84,7 @@ function writeConfiguration(folder: string, masterPort: number, downAfterMs: num
   return file;
 }
 
-async function knowsAll(sentinel: Redis): Promise<boolean> {
+async function knowsAll(sentinel: EngineProcess): Promise<boolean> {
   const [, , , ...facts] = (await asked(sentinel.url, (client) => client.info('sentinel')))
     .trim()
     .split('\r\n');
@@ -92,7 +93,7 @@ async function knowsAll(sentinel: Redis): Promise<boolean> {
 }
 
 /** Whether all of them lead to the same server, and whether it is a master. */
-async function nameOneMaster(sentinels: readonly Redis[]): Promise<boolean> {
+async function nameOneMaster(sentinels: readonly EngineProcess[]): Promise<boolean> {
   const named = await Promise.all(
     sentinels.map(({ url }) =>
       asked(url, (client) => client.call('SENTINEL', 'get-master-addr-by-name', MASTER_NAME)),

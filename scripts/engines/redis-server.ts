@@ -1,10 +1,8 @@
 import { mkdirSync } from 'node:fs';
-import { setTimeout as wait } from 'node:timers/promises';
-import { logTail, startChild } from '../child-process.js';
-import type { Child } from '../child-process.js';
-import { freePort } from '../free-port.js';
+import type { ChildOptions } from '../child-process.js';
 import { LaunchError } from '../launch-error.js';
 import type { ProcessLedger } from '../process-ledger.js';
+import { type EngineProcess, startEngine } from './engine-process.js';
 import type { RedisProgram } from './redis-binaries.js';
 import { serverFailure } from './redis-probe.js';
 
@@ -24,38 +22,24 @@ export interface RedisOptions {
   sentinelFile?: string;
 }
 
-export interface Redis {
-  readonly url: string;
-  readonly port: number;
-  readonly pid: number;
-  stop(): Promise<void>;
-  kill(signal: NodeJS.Signals): void;
-}
-
 /** A master gives its first copy to a replica without waiting five seconds for a second replica to ask. */
 export const SYNC_AT_ONCE = ['--repl-diskless-sync-delay', '0'];
 
-const READY_LIMIT_MS = 30_000;
-const PORT_ATTEMPTS = 3;
 const DOCKER_IMAGE = 'redis:7';
 
-export async function startRedis(options: RedisOptions): Promise<Redis> {
+export async function startRedis(options: RedisOptions): Promise<EngineProcess> {
   mkdirSync(options.folder, { recursive: true });
-  for (let attempt = 1; ; attempt++) {
-    const port = options.port ?? (await freePort());
-    const child = await startChild(command(options, port));
-    const url = `redis://127.0.0.1:${port}`;
-    if (await answers(url, child)) {
-      return { url, port, pid: child.pid, stop: () => stop(child), kill: (signal) => child.kill(signal) };
-    }
-    const reason = logTail(child);
-    if (!reason.includes('in use') || options.port !== undefined || attempt === PORT_ATTEMPTS) {
-      throw new LaunchError(`Redis ended while starting; its log ${options.logFile} ends with:\n${reason}`);
-    }
-  }
+  return startEngine({
+    name: 'Redis',
+    logFile: options.logFile,
+    port: options.port,
+    command: (port) => command(options, port),
+    urlAt: (port) => `redis://127.0.0.1:${port}`,
+    failureOf: serverFailure,
+  });
 }
 
-function command(options: RedisOptions, port: number) {
+function command(options: RedisOptions, port: number): ChildOptions {
   const { program, folder, logFile, ledger, durable } = options;
   // An evicted session would sign somebody out and an evicted ticket would be a 403: full must mean an error.
   const settings = ['--save', '', '--appendonly', durable ? 'yes' : 'no', '--maxmemory-policy', 'noeviction'];
@@ -91,23 +75,4 @@ function command(options: RedisOptions, port: number) {
 function withLibraries(libraryPath: string): NodeJS.ProcessEnv {
   const given = process.env.LD_LIBRARY_PATH;
   return { ...process.env, LD_LIBRARY_PATH: given ? `${libraryPath}:${given}` : libraryPath };
-}
-
-/** True once it answers PING, false when it has ended instead. */
-async function answers(url: string, child: Child): Promise<boolean> {
-  const deadline = Date.now() + READY_LIMIT_MS;
-  while (child.exit === undefined) {
-    const failure = await serverFailure(url);
-    if (failure === undefined) return true;
-    if (Date.now() > deadline) {
-      await child.stop();
-      throw new LaunchError(`Redis did not answer within ${READY_LIMIT_MS / 1000} s: ${failure}`);
-    }
-    await wait(10);
-  }
-  return false;
-}
-
-async function stop(child: Child): Promise<void> {
-  await child.stop();
 }

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { EngineProcess } from '../engines/engine-process.js';
 import { findPostgres } from '../engines/postgres-binaries.js';
 import type { PostgresBinaries } from '../engines/postgres-binaries.js';
 import { startPostgres } from '../engines/postgres-server.js';
-import type { Postgres } from '../engines/postgres-server.js';
 import { ProcessLedger } from '../process-ledger.js';
 import { findRedis } from '../engines/redis-binaries.js';
 import type { RedisProgram } from '../engines/redis-binaries.js';
@@ -41,7 +41,7 @@ export class TestRun {
   readonly ledger: ProcessLedger;
   readonly factsFile: string;
   private readonly data: string;
-  private postgres: Postgres | undefined;
+  private postgres: EngineProcess | undefined;
 
   constructor(
     private readonly state: StateFolder,

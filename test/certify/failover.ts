@@ -1,4 +1,4 @@
-import type { Redis } from '../../scripts/engines/redis-server.js';
+import type { EngineProcess } from '../../scripts/engines/engine-process.js';
 import type { ReplicatedRedis } from '../support/replicated-redis.js';
 import type { Customer } from './customer.js';
 import type { Fault } from './faults.js';
@@ -14,8 +14,8 @@ export function failovers(redis: ReplicatedRedis): Record<'plain' | 'forgetful',
     await returning;
     await redis.whole();
   };
-  const pickMaster = async (random: Random): Promise<Redis> => random.pick(await redis.masters());
-  const die = async (master: Redis): Promise<void> => {
+  const pickMaster = async (random: Random): Promise<EngineProcess> => random.pick(await redis.masters());
+  const die = async (master: EngineProcess): Promise<void> => {
     await redis.failOver(master);
     returning = redis.revive(master);
     // Told by "prepare", should it fail.

@@ -1,8 +1,8 @@
+import type { EngineProcess } from '../../scripts/engines/engine-process.js';
 import { startRedisCluster } from '../../scripts/engines/redis-cluster.js';
 import { asked, replicationOf } from '../../scripts/engines/redis-replication.js';
 import type { ReplicatedServers, Replication } from '../../scripts/engines/redis-replication.js';
 import { startRedisSentinel } from '../../scripts/engines/redis-sentinel.js';
-import type { Redis } from '../../scripts/engines/redis-server.js';
 import { redisSettings } from './engines.js';
 import { eventually } from './waiting.js';
 
@@ -14,7 +14,7 @@ export interface ReplicatedOptions {
 }
 
 interface Seen extends Replication {
-  server: Redis;
+  server: EngineProcess;
 }
 
 /** After how long the others take a server for gone. */
@@ -43,12 +43,12 @@ export class ReplicatedRedis {
   }
 
   /** Where a master was when it all began. */
-  get first(): Redis {
+  get first(): EngineProcess {
     return this.members.servers[0]!;
   }
 
   /** Servers that are masters now; of those that live. */
-  async masters(): Promise<Redis[]> {
+  async masters(): Promise<EngineProcess[]> {
     return (await this.look()).filter(({ isMaster }) => isMaster).map(({ server }) => server);
   }
 
@@ -60,7 +60,7 @@ export class ReplicatedRedis {
   }
 
   /** Cuts a replica off its master, so that what is written from now on is lost with the master. Answers what ends it. */
-  async cutOff(master: Redis): Promise<() => Promise<void>> {
+  async cutOff(master: EngineProcess): Promise<() => Promise<void>> {
     const { url } = await this.replicaOf(master);
     const setPassword = (password: string) =>
       asked(url, (client) => client.config('SET', 'masterauth', password));
@@ -70,7 +70,7 @@ export class ReplicatedRedis {
   }
 
   /** SIGKILL to a master. Resolves when its replica has taken its place and clients are led to it. */
-  async failOver(master: Redis): Promise<void> {
+  async failOver(master: EngineProcess): Promise<void> {
     const heir = await this.replicaOf(master);
     master.kill('SIGKILL');
     const isPromoted = async () =>
@@ -78,7 +78,7 @@ export class ReplicatedRedis {
     await eventually(isPromoted, 'the replica to be the master', PROMOTION_LIMIT_MS);
   }
 
-  async revive(server: Redis): Promise<void> {
+  async revive(server: EngineProcess): Promise<void> {
     await this.members.revive(server);
   }
 
@@ -86,7 +86,7 @@ export class ReplicatedRedis {
     return this.members.stop();
   }
 
-  private async replicaOf(master: Redis): Promise<Redis> {
+  private async replicaOf(master: EngineProcess): Promise<EngineProcess> {
     const found = (await this.look()).find(({ masterPort }) => masterPort === master.port);
     if (found === undefined) throw new Error(`the master at ${master.port} has no replica`);
     return found.server;

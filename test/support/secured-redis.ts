@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis as Client } from 'ioredis';
+import type { EngineProcess } from '../../scripts/engines/engine-process.js';
 import { freePort } from '../../scripts/free-port.js';
 import { startRedisCluster } from '../../scripts/engines/redis-cluster.js';
 import { startRedisSentinel } from '../../scripts/engines/redis-sentinel.js';
-import { type Redis, startRedis } from '../../scripts/engines/redis-server.js';
+import { startRedis } from '../../scripts/engines/redis-server.js';
 import { currentRun } from '../../scripts/testing/test-run.js';
 import { redisSettings } from './engines.js';
 import { rememberSecret } from './secrets.js';
@@ -204,7 +205,7 @@ async function secured(
 }
 
 /** Over a connection of before: it stays signed in. */
-async function administer(server: Redis, work: (client: Client) => Promise<unknown>): Promise<void> {
+async function administer(server: EngineProcess, work: (client: Client) => Promise<unknown>): Promise<void> {
   const client = new Client(server.url, { enableReadyCheck: false });
   try {
     await work(client);
