@@ -4,6 +4,7 @@
 
 import type { Problem } from './errors.js';
 import type { AcceptedMessage, Message, TicketPurpose, User } from './resources.js';
+import { isBlank } from './text.js';
 
 export const SUBPROTOCOL = 'chat.v1';
 
@@ -303,6 +304,7 @@ export function contentFault(value: unknown): string | undefined {
   if (value.length < LIMITS.minContentLength || value.length > LIMITS.maxContentLength) {
     return `"content" must have ${LIMITS.minContentLength} to ${LIMITS.maxContentLength} characters, not ${value.length}`;
   }
+  if (isBlank(value)) return '"content" must have more than white space';
   return unstorable(value) ? '"content" must be well-formed Unicode without NUL' : undefined;
 }
 

@@ -1,4 +1,5 @@
 export { contentFault, LIMITS } from '../../protocol/messages.js';
+export { isBlank } from '../../protocol/text.js';
 export type { Conversation, SignIn, User } from '../../protocol/resources.js';
 export { isUsableToken, type AccessTokenRequest, type GetAccessToken } from './access-token.js';
 export { ChatApi } from './api.js';

@@ -2,9 +2,11 @@ import { Body, Controller, Get, Headers, HttpCode, Ip, Post, Res } from '@nestjs
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { unstorable } from '../../protocol/messages.js';
+import { isBlank, trimmed } from '../../protocol/text.js';
 import type { Me, SignIn, User } from '../../protocol/resources.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import { Public } from '../identity/public.decorator.js';
+import { normalEmail, normalPassword } from '../identity/typed-text.js';
 import { toUser, type UserContext } from '../identity/user-context.js';
 import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.service.js';
 import { AccountService } from './account.service.js';
@@ -14,15 +16,19 @@ import { SignInService } from './sign-in.service.js';
 
 const storable = (value: string) => !unstorable(value);
 
+const email = z.string().overwrite(normalEmail).min(1).max(254);
+const newPassword = z.string().overwrite(normalPassword).min(PASSWORD_MIN_LENGTH).max(PASSWORD_MAX_LENGTH);
+
 const registrationSchema = z
   .object({
-    email: z.email().max(254),
-    password: z.string().min(PASSWORD_MIN_LENGTH).max(PASSWORD_MAX_LENGTH),
+    email: email.regex(z.regexes.email, 'must be an e-mail address').meta({ format: 'email' }),
+    password: newPassword,
     display_name: z
       .string()
-      .trim()
+      .overwrite(trimmed)
       .min(1)
       .max(100)
+      .refine((value) => !isBlank(value), 'must have more than white space')
       .refine(storable, 'must be well-formed Unicode without NUL')
       .optional(),
   })
@@ -31,7 +37,7 @@ const registrationSchema = z
 // A sign-in says nothing about the rules for passwords: whatever does not fit them is simply wrong.
 const loginSchema = z
   .object({
-    email: z.string().min(1).max(254).refine(storable, 'must be well-formed Unicode without NUL'),
+    email: email.refine(storable, 'must be well-formed Unicode without NUL'),
     password: z.string().min(1).max(1024),
   })
   .meta({ id: 'Login' });
@@ -41,7 +47,7 @@ const refreshSchema = z.object({ refresh_token: z.string().min(1).max(1024) }).m
 const passwordChangeSchema = z
   .object({
     current_password: z.string().min(1).max(1024),
-    new_password: z.string().min(PASSWORD_MIN_LENGTH).max(PASSWORD_MAX_LENGTH),
+    new_password: newPassword,
   })
   .meta({ id: 'PasswordChange' });
 

@@ -5,12 +5,15 @@ import type { LimitState } from '../redis/rate-limiter.service.js';
 import type { Device } from './known-devices.store.js';
 import { LoginLimitService } from './login-limit.service.js';
 import { isPasswordRight } from './password.js';
+import { normalPassword } from '../identity/typed-text.js';
 import type { UserEntity } from './user.entity.js';
 import { UserStore } from './user.store.js';
 
 /** A password, and the account that it is said to be of. */
 export interface PasswordAttempt {
+  /** As `normalEmail` gives it. */
   email: string;
+  /** As it was typed. */
   password: string;
   device: Device;
   /** Told where the limit stands, whatever is decided. */
@@ -37,11 +40,10 @@ export class PasswordService {
    * @throws {AppError} `rate_limited`, `dependency_unavailable`.
    */
   async check({ email, password, device, onLimit }: PasswordAttempt): Promise<CheckedPassword> {
-    const address = email.toLowerCase();
-    onLimit(await this.limit.take(address, device));
-    const account = await this.users.findByEmail(address);
-    const isRight = await this.compare(account?.passwordHash, password);
-    if (!isRight) await this.limit.countFailure(address, device);
+    onLimit(await this.limit.take(email, device));
+    const account = await this.users.findByEmail(email);
+    const isRight = await this.compare(account?.passwordHash, formsOf(password));
+    if (!isRight) await this.limit.countFailure(email, device);
     return { account, isRight };
   }
 
@@ -55,20 +57,25 @@ export class PasswordService {
 
   /** Remembers where a right password came from. */
   async remember({ email, device }: PasswordAttempt): Promise<void> {
-    await this.limit.remember(email.toLowerCase(), device);
+    await this.limit.remember(email, device);
   }
 
   /** As `remember`, and forgets every other device: the password has changed. */
   async rememberOnly({ email, device }: PasswordAttempt): Promise<void> {
-    await this.limit.rememberOnly(email.toLowerCase(), device);
+    await this.limit.rememberOnly(email, device);
   }
 
-  private async compare(passwordHash: string | undefined, password: string): Promise<boolean> {
+  private async compare(passwordHash: string | undefined, forms: string[]): Promise<boolean> {
     try {
-      return await isPasswordRight(passwordHash, password);
+      return await isPasswordRight(passwordHash, forms);
     } catch (error) {
       if (toAppError(error).code === 'rate_limited') this.report.counted('hashes');
       throw error;
     }
   }
+}
+
+/** What the hash may be of: accounts of earlier builds have that of the password as it was typed. */
+function formsOf(typed: string): string[] {
+  return [...new Set([normalPassword(typed), typed])];
 }

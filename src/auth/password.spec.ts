@@ -12,9 +12,9 @@ describe('passwords', () => {
   it('are right or wrong as a whole, and never right without an account', async () => {
     const long = 'x'.repeat(100);
     const hash = await hashPassword(long);
-    expect(await isPasswordRight(hash, long)).toBe(true);
-    expect(await isPasswordRight(hash, `${long.slice(0, 99)}y`)).toBe(false);
-    expect(await isPasswordRight(undefined, 'nobody has this password')).toBe(false);
+    expect(await isPasswordRight(hash, [long])).toBe(true);
+    expect(await isPasswordRight(hash, [`${long.slice(0, 99)}y`])).toBe(false);
+    expect(await isPasswordRight(undefined, ['nobody has this password'])).toBe(false);
   });
 
   it.each(['passwordpassword', 'PasswordPassword', 'qwertyuiop123', 'zzzzzzzzzzzzzz', '🙂🙂🙂🙂🙂🙂'])(

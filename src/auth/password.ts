@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { hash, verify } from '@node-rs/argon2';
 import { bulkhead } from 'cockatiel';
 import { AppError } from '../errors/app-error.js';
+import { normalPassword } from '../identity/typed-text.js';
 
 /** OWASP's first choice for argon2id (the library's default algorithm): 19 MiB, 2 passes, 1 lane. */
 const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
@@ -15,17 +16,19 @@ export const PASSWORD_MAX_LENGTH = 128;
 /** A hash of no password, so that an unknown account costs as much time as a known one. */
 const NOBODYS_HASH = hash('nobody has this password', ARGON2);
 
+/** Of the password in its normal form, however it was typed. */
 export function hashPassword(password: string): Promise<string> {
-  return limited(() => hash(password, ARGON2));
+  return limited(() => hash(normalPassword(password), ARGON2));
 }
 
 /**
- * True when the password is the account's. Takes the same time when there is no account.
+ * True when one of the forms of a password is the account's. Takes the same time when there is no account.
  * @param passwordHash the account's hash, or `undefined` for an unknown account.
  */
-export async function isPasswordRight(passwordHash: string | undefined, password: string): Promise<boolean> {
+export async function isPasswordRight(passwordHash: string | undefined, forms: string[]): Promise<boolean> {
   const expected = passwordHash ?? (await NOBODYS_HASH);
-  const isRight = await limited(() => verify(expected, password));
+  let isRight = false;
+  for (const form of forms) isRight = (await limited(() => verify(expected, form))) || isRight;
   return isRight && passwordHash !== undefined;
 }
 

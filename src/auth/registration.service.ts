@@ -13,6 +13,7 @@ import { toUser } from './user.entity.js';
 import { UserStore } from './user.store.js';
 
 export interface Registration {
+  /** As `normalEmail` gives it. */
   email: string;
   password: string;
   displayName: string | undefined;
@@ -39,11 +40,11 @@ export class RegistrationService {
     const { email, password, displayName, address, onLimit } = registration;
     if (this.config.registration !== 'open') throw new AppError('registration_closed');
     onLimit(await this.rateLimiter.take('registrations', address));
-    await this.rateLimiter.take('registrations_of_email', accountDigest(email.toLowerCase()));
+    await this.rateLimiter.take('registrations_of_email', accountDigest(email));
     requireUncommonPassword(password);
     const user = {
       id: randomUUID(),
-      email: email.toLowerCase(),
+      email,
       displayName: displayName ?? email.slice(0, email.indexOf('@')),
       role: 'user' as const,
       passwordHash: await this.hash(password, address),

@@ -3,6 +3,7 @@ import { isUuid } from '../../../protocol/messages.js';
 import type { User } from '../../../protocol/resources.js';
 import { Config } from '../../config/config.js';
 import { AppError } from '../../errors/app-error.js';
+import { normalEmail } from '../../identity/typed-text.js';
 import { type OpenedSession, SessionService } from '../../session/session.service.js';
 import { CLOCK_TOLERANCE_SECONDS } from '../access-token.js';
 import type { FoundSession } from '../legacy-ways.js';
@@ -76,7 +77,7 @@ export class OldTokenService {
   /** By address, where the token has one, and it must not contradict the subject; else by the subject. */
   private async findUser({ sub, email }: OldClaims): Promise<UserEntity | undefined> {
     if (email === undefined && isUuid(sub)) return this.users.findById(sub.toLowerCase());
-    const user = await this.users.findByEmail((email ?? sub).toLowerCase());
+    const user = await this.users.findByEmail(normalEmail(email ?? sub));
     return isUuid(sub) && user?.id !== sub.toLowerCase() ? undefined : user;
   }
 }

@@ -6,13 +6,16 @@ import {
   LIMITS,
   unstorable,
 } from '../../../protocol/messages.js';
+import { isBlank, trimmed } from '../../../protocol/text.js';
 
 /** What HTTP requests about conversations may hold. Fields that are not here are left out, never stored. */
 
 const title = z
   .string()
-  .trim()
+  .overwrite(trimmed)
+  .min(1)
   .max(LIMITS.maxTitleLength)
+  .refine((value) => !isBlank(value), 'must have more than white space')
   .refine((value) => !unstorable(value), 'must be well-formed Unicode without NUL');
 
 function text(fault: (value: unknown) => string | undefined, maxLength: number) {
@@ -41,7 +44,7 @@ export const newConversationSchema = z
   .nullish()
   .meta({ id: 'NewConversation' });
 
-export const conversationChangeSchema = z.object({ title: title.min(1) }).meta({ id: 'ConversationChange' });
+export const conversationChangeSchema = z.object({ title }).meta({ id: 'ConversationChange' });
 
 export const conversationQuerySchema = z.object({
   cursor: z.string().max(200).optional(),

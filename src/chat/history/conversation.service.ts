@@ -28,7 +28,7 @@ export class ConversationService extends ConversationAccess {
   }
 
   create(userId: string, title: string | undefined): Promise<Conversation> {
-    return this.conversations.create(userId, title === undefined || title === '' ? DEFAULT_TITLE : title);
+    return this.conversations.create(userId, title ?? DEFAULT_TITLE);
   }
 
   /** Newest first. @throws {AppError} `validation_failed` for a cursor that is not ours */

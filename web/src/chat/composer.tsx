@@ -1,5 +1,5 @@
 import { useId, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
-import { LIMITS } from '../../../client/src/index.js';
+import { isBlank, LIMITS } from '../../../client/src/index.js';
 import { Icon } from '../page/icon.js';
 import { contentText } from './content-text.js';
 
@@ -17,7 +17,7 @@ export function Composer({ isAnswering, send, stop }: ComposerProps) {
   const box = useRef<HTMLTextAreaElement>(null);
   const id = useId();
   const fault = contentText(text);
-  const isEmpty = text.trim() === '';
+  const isEmpty = isBlank(text);
 
   useLayoutEffect(() => {
     const area = box.current;
