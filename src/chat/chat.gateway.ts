@@ -6,7 +6,6 @@ import { AppError } from '../errors/app-error.js';
 import { WsErrorFilter } from '../errors/ws-error.filter.js';
 import { RateLimiterService } from '../redis/rate-limiter.service.js';
 import type { AuthenticatedSocket } from '../websocket/socket/authenticated-socket.js';
-import { FanOutService } from '../websocket/fan-out/fan-out.service.js';
 import type { FrameReply } from '../websocket/socket/frame-reply.js';
 import type { FrameRequest } from '../websocket/frames/frame-request.js';
 import { CatchUpService } from './catch-up/catch-up.service.js';
@@ -25,7 +24,6 @@ export class ChatGateway {
     private readonly catchUp: CatchUpService,
     private readonly cancels: RunCancelService,
     private readonly limiter: RateLimiterService,
-    private readonly fanOut: FanOutService,
   ) {}
 
   @UseGuards(WsAuthGuard)
@@ -40,7 +38,7 @@ export class ChatGateway {
   async unsubscribe(@MessageBody() { socket, frame }: FrameRequest<'unsubscribe'>): Promise<FrameReply> {
     const { conversation_id } = frame.data;
     requireOwnPath(socket, conversation_id);
-    this.fanOut.unsubscribe(socket, conversation_id);
+    this.catchUp.unsubscribe(socket, conversation_id);
     return { type: 'unsubscribed', conversation_id, data: { conversation_id } };
   }
 

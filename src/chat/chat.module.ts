@@ -16,6 +16,8 @@ import { ConversationStore } from './history/conversation.store.js';
 import { DeltaStreamService } from './answers/delta-stream.service.js';
 import { EventStore } from './history/event.store.js';
 import { MessageStore } from './history/message.store.js';
+import { DeletionCheckService } from './catch-up/deletion-check.service.js';
+import { OpeningService } from './catch-up/opening.service.js';
 import { ReplayService } from './catch-up/replay.service.js';
 import { ResponderModule } from '../responder/responder.module.js';
 import { RunAnnouncementService } from './runs/run-announcement.service.js';
@@ -56,6 +58,8 @@ import { RunWorkerService } from './answers/run-worker.service.js';
     ChatService,
     ChatGateway,
     CatchUpService,
+    DeletionCheckService,
+    OpeningService,
     ReplayService,
     AnswerService,
     ResponderService,

@@ -132,6 +132,11 @@ export class RedisService implements OnApplicationShutdown {
     return servers.some((fields) => fields.get('loading') === '1');
   }
 
+  /** True while messages of other nodes can reach this one. Costs nothing. */
+  get isListening(): boolean {
+    return this.subscriptions.status === 'ready';
+  }
+
   onApplicationShutdown(): void {
     if (this.isShutDown) return;
     this.isShutDown = true;

@@ -3,9 +3,11 @@ import type { ResumeCursor } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
 import { MetricsService } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
-import { ConnectionRegistry } from '../../websocket/connections/connection.registry.js';
+import type { Missed } from '../../websocket/fan-out/conversation-channel.js';
+import type { FrameReply } from '../../websocket/socket/frame-reply.js';
 import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { ConversationStore } from '../history/conversation.store.js';
+import { OpeningService } from './opening.service.js';
 import { ReplayService } from './replay.service.js';
 
 /** A socket that is further behind reloads over HTTP. */
@@ -14,10 +16,8 @@ const MAX_BEHIND = 1000;
 /** Brings sockets from what they have seen to what happens now, without a hole and without a frame twice. */
 @Injectable()
 export class CatchUpService implements OnModuleInit {
-  private readonly opening = new WeakMap<AuthenticatedSocket, Promise<void>>();
-
   constructor(
-    private readonly registry: ConnectionRegistry,
+    private readonly openings: OpeningService,
     private readonly fanOut: FanOutService,
     private readonly conversations: ConversationStore,
     private readonly replay: ReplayService,
@@ -25,13 +25,7 @@ export class CatchUpService implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.fanOut.mendWith((conversationId, missed) => this.replay.missed(conversationId, missed));
-    this.registry.onReady((socket) => {
-      if (socket.conversationId === undefined) return undefined;
-      const opening = this.open(socket, socket.conversationId);
-      this.opening.set(socket, opening);
-      return opening;
-    });
+    this.fanOut.mendWith((conversationId, missed) => this.missed(conversationId, missed));
   }
 
   /** @throws {AppError} `conversation_not_found`, `dependency_unavailable` */
@@ -66,7 +60,7 @@ export class CatchUpService implements OnModuleInit {
     await this.whileHeld(socket, conversationId, async () => {
       const lastSeq = await this.lastSeqOf(socket, conversationId);
       const behind = lastSeq - seq;
-      // Who has seen more than there is has seen something else.
+      // A client that reports a higher `seq` than the log has is from another history.
       const recovered = behind >= 0 && behind <= MAX_BEHIND;
       this.metrics.resumes.labels(recovered ? 'recovered' : 'reload').inc();
       const replayed = recovered ? behind : 0;
@@ -86,12 +80,12 @@ export class CatchUpService implements OnModuleInit {
     conversationId: string,
     work: () => Promise<unknown>,
   ): Promise<void> {
-    await this.opening.get(socket);
-    const subscription = await this.fanOut.subscribe(socket, conversationId);
-    if (subscription === undefined) {
-      await work();
+    await this.openings.opened(socket);
+    if (this.fanOut.isWatching(socket, conversationId)) {
+      await this.orTellDeleted(conversationId, work());
       return;
     }
+    const subscription = await this.fanOut.hold(socket, conversationId);
     try {
       await work();
       await this.replay.snapshots(socket, conversationId, []);
@@ -103,35 +97,48 @@ export class CatchUpService implements OnModuleInit {
     subscription.release(undefined);
   }
 
-  private async open(socket: AuthenticatedSocket, conversationId: string): Promise<void> {
-    try {
-      const subscription = await this.fanOut.subscribe(socket, conversationId);
-      await this.replay.snapshots(socket, conversationId, []);
-      subscription?.release(undefined);
-    } catch (error) {
-      socket.endWith('dependency_unavailable');
-      throw error;
-    }
+  unsubscribe(socket: AuthenticatedSocket, conversationId: string): void {
+    if (socket.conversationId === conversationId) this.openings.giveUp(socket);
+    this.fanOut.unsubscribe(socket, conversationId);
   }
 
-  /** Holds live frames back while `work` sends what came before them, up to the `seq` that it answers. */
+  /**
+   * Holds live frames back while `work` sends what came before them, up to the `seq` that it returns. Where that fails, a
+   * socket that watched before goes on watching, and misses nothing.
+   */
   private async whileHeld(
     socket: AuthenticatedSocket,
     conversationId: string,
     work: () => Promise<number>,
   ): Promise<void> {
-    await this.opening.get(socket);
-    const wasWatching = socket.subscriptions?.has(conversationId) ?? false;
-    if (wasWatching) this.fanOut.unsubscribe(socket, conversationId);
+    await this.openings.opened(socket);
+    const wasWatching = this.fanOut.isWatching(socket, conversationId);
+    const subscription = await this.fanOut.hold(socket, conversationId);
     try {
-      const subscription = await this.fanOut.subscribe(socket, conversationId);
-      subscription?.release(await work());
+      subscription.release(wasWatching ? await this.orTellDeleted(conversationId, work()) : await work());
     } catch (error) {
-      this.fanOut.unsubscribe(socket, conversationId);
-      // It believes that it is watching: silence would look like a conversation in which nothing happens.
-      if (wasWatching) socket.endWith('dependency_unavailable');
+      if (wasWatching) subscription.release(undefined);
+      else this.fanOut.unsubscribe(socket, conversationId);
       throw error;
     }
+  }
+
+  /** What somebody who watches a conversation cannot find has been deleted: so everybody who watches it is told. */
+  private async orTellDeleted<T>(conversationId: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      const isGone = error instanceof AppError && error.code === 'conversation_not_found';
+      if (isGone) this.fanOut.closeHere(conversationId);
+      throw error;
+    }
+  }
+
+  private async missed(conversationId: string, missed: Missed): Promise<FrameReply[] | undefined> {
+    const frames = await this.replay.missed(conversationId, missed);
+    if (frames.length > 0) return frames;
+    const isGone = (await this.conversations.missingOf([conversationId])).length > 0;
+    return isGone ? undefined : frames;
   }
 
   private async lastSeqOf(socket: AuthenticatedSocket, conversationId: string): Promise<number> {

@@ -49,6 +49,11 @@ export class ReplayService {
     return running === undefined ? frames : [...frames, running.frame];
   }
 
+  /** To one socket what `missed` brings to all: everything since a time, in milliseconds since the epoch. */
+  async since(socket: AuthenticatedSocket, conversationId: string, sinceMs: number): Promise<void> {
+    for (const frame of await this.missed(conversationId, { sinceMs })) await sendPaced(socket, frame);
+  }
+
   /** The events after `afterSeq` up to `lastSeq`, in order. */
   async events(
     socket: AuthenticatedSocket,

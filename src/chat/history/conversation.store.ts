@@ -67,6 +67,17 @@ export class ConversationStore {
     return rows.length === 0 ? undefined : rows.flatMap(({ run_id }) => run_id ?? []);
   }
 
+  /** Those of the ids that are no conversation. */
+  async missingOf(ids: readonly string[]): Promise<string[]> {
+    if (ids.length === 0) return [];
+    const rows = await this.query<{ id: string }>(
+      `SELECT id FROM unnest($1::uuid[]) AS asked (id)
+       WHERE NOT EXISTS (SELECT 1 FROM conversations WHERE conversations.id = asked.id)`,
+      [ids],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   private query<Row>(sql: string, values: unknown[]): Promise<Row[]> {
     return this.database.run((dataSource) => dataSource.query<Row[]>(sql, values));
   }

@@ -17,7 +17,7 @@ export class DependencyGraceService {
 
   /** Whether Redis or Postgres has been down for longer than the grace. To be asked about once a second. */
   isOver(now: number): boolean {
-    if (this.redis.isUp && this.database.isUp) {
+    if (this.redis.isUp && this.redis.isListening && this.database.isUp) {
       this.lostSinceMs = undefined;
       return false;
     }

@@ -46,7 +46,7 @@ describe('ConversationChannel', () => {
     jest.useRealTimers();
   });
 
-  const watch = (uptoSeq?: number) => channel.add(socket).release(uptoSeq);
+  const watch = (uptoSeq?: number) => channel.hold(socket).release(uptoSeq);
   const say = (...seqs: (number | undefined)[]) => {
     for (const seq of seqs)
       channel.receive(
@@ -108,7 +108,7 @@ describe('ConversationChannel', () => {
   it('holds back what comes after the connection was lost until what was missed has been read', async () => {
     watch(5);
     say(6);
-    channel.hold();
+    channel.connectionLost();
     log = [event(7)];
     say(8);
     expect(sent).toEqual([6]);
@@ -119,10 +119,10 @@ describe('ConversationChannel', () => {
   it('goes on holding back when the connection is lost once more while it reads', async () => {
     watch(5);
     say(6);
-    channel.hold();
+    channel.connectionLost();
     log = [event(7)];
     const recovered = channel.recover(1000);
-    channel.hold();
+    channel.connectionLost();
     await recovered;
     say(9);
     expect(sent).toEqual([6, 7]);
@@ -148,7 +148,7 @@ describe('ConversationChannel', () => {
   });
 
   it('takes the place in the log from a socket that is alone, and from no other', () => {
-    const [first, second] = [channel.add(socket), channel.add({ ...socket } as AuthenticatedSocket)];
+    const [first, second] = [channel.hold(socket), channel.hold({ ...socket } as AuthenticatedSocket)];
     first.release(3);
     say(9);
     expect(sent).toEqual([9]);
@@ -161,7 +161,7 @@ describe('ConversationChannel', () => {
   });
 
   it('ends a socket that cannot keep up with catching up', () => {
-    channel.add(socket);
+    channel.hold(socket);
     say(...Array.from({ length: 2001 }, () => undefined));
     expect(closed).toEqual(['slow_consumer']);
   });

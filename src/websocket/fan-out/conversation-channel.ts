@@ -28,6 +28,8 @@ export class ConversationChannel {
   private arrived: SharedFrame[] | undefined;
   private isRecovering = false;
   private isLost = false;
+  /** Until it is recovered: since when messages are missed, in milliseconds since the epoch. */
+  private missedSinceMs: number | undefined;
 
   constructor(
     private readonly conversationId: string,
@@ -49,9 +51,14 @@ export class ConversationChannel {
     return this.subscriptions.has(socket);
   }
 
-  add(socket: AuthenticatedSocket): Subscription {
-    const subscription = new Subscription(socket, (seq) => this.caughtUp(seq));
-    this.subscriptions.set(socket, subscription);
+  /** The socket watches, if it did not before, and gets nothing until `release`. */
+  hold(socket: AuthenticatedSocket): Subscription {
+    let subscription = this.subscriptions.get(socket);
+    if (subscription === undefined) {
+      subscription = new Subscription(socket, (seq) => this.caughtUp(seq));
+      this.subscriptions.set(socket, subscription);
+    }
+    subscription.holdBack();
     return subscription;
   }
 
@@ -71,16 +78,17 @@ export class ConversationChannel {
    * The connection to Redis is lost. What comes once it is there again waits for `recover`: a piece of text in front of
    * what was missed would leave a hole in the text that the sockets hold.
    */
-  hold(): void {
+  connectionLost(): void {
     this.isLost = true;
     this.arrived ??= [];
   }
 
   /**
-   * The connection to Redis was lost: reads from the log what was said meanwhile.
+   * The connection to Redis was lost: reads from the log what was said meanwhile. Where that fails frames go on waiting.
    * @param sinceMs when it was last known to be there, in milliseconds since the epoch
    */
   async recover(sinceMs: number): Promise<void> {
+    this.missedSinceMs = Math.min(this.missedSinceMs ?? sinceMs, sinceMs);
     if (this.isRecovering) return;
     this.isRecovering = true;
     this.isLost = false;
@@ -88,14 +96,22 @@ export class ConversationChannel {
     const { lastSeq } = this.feed;
     try {
       await this.read(
-        lastSeq === undefined ? { sinceMs } : { fromSeq: lastSeq + 1, toSeq: lastSeq + MAX_WAITING_FRAMES },
+        lastSeq === undefined
+          ? { sinceMs: this.missedSinceMs }
+          : { fromSeq: lastSeq + 1, toSeq: lastSeq + MAX_WAITING_FRAMES },
       );
     } finally {
       this.isRecovering = false;
-      // Lost once more while it read: the next recovery lets go of what comes.
-      this.arrived = this.isLost ? [] : undefined;
-      for (const frame of arrived) this.accept(frame);
     }
+    this.missedSinceMs = undefined;
+    // Lost once more while it read: the next recovery lets go of what comes.
+    this.arrived = this.isLost ? [] : undefined;
+    for (const frame of arrived) this.accept(frame);
+  }
+
+  /** To every socket of this node. Not a part of the order of the conversation: true at this moment only. */
+  tell(frame: SharedFrame): void {
+    this.deliver([frame]);
   }
 
   stop(): void {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { AppError } from '../../errors/app-error.js';
 import { background } from '../../observability/background.js';
@@ -5,17 +6,22 @@ import { AppLogger } from '../../observability/logger.js';
 import { redisChannels } from '../../redis/redis-keys.js';
 import { RedisService } from '../../redis/redis.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { encodeTextFrame } from '../socket/frame-encoding.js';
 import { frameJson } from '../socket/frame-json.js';
 import { ConnectionRegistry } from '../connections/connection.registry.js';
 import { ConversationChannel, type MissedReader } from './conversation-channel.js';
 import { toFeedMessage } from './feed-message.js';
-import type { Attempt } from '../socket/shared-frame.js';
+import { type Attempt, SharedFrame } from '../socket/shared-frame.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 import type { Subscription } from './subscription.js';
 
 const SUBSCRIBE_TIMEOUT_MS = 1000;
 /** Conversations that are brought up to date at one time after the connection to Redis was away. */
 const MAX_RECOVERIES = 8;
+/** Between two tries to do what Redis or Postgres did not let us. */
+const RETRY_MS = 1000;
+/** How long it is tried: as long as open sockets stay without Redis. */
+export const SUBSCRIBE_GRACE_MS = 30_000;
 const CLOSE_MESSAGE = '!close';
 
 /**
@@ -25,7 +31,8 @@ const CLOSE_MESSAGE = '!close';
 @Injectable()
 export class FanOutService implements OnModuleInit {
   private readonly channels = new Map<string, ConversationChannel>();
-  private readMissed: MissedReader = () => Promise.resolve([]);
+  private readMissed: (...asked: Parameters<MissedReader>) => Promise<FrameReply[] | undefined> = () =>
+    Promise.resolve([]);
 
   constructor(
     private readonly redis: RedisService,
@@ -44,27 +51,36 @@ export class FanOutService implements OnModuleInit {
       if (channelName.startsWith(prefix)) this.receive(channelName.slice(prefix.length), message);
     });
     this.redis.onListeningLost(() => {
-      for (const channel of this.channels.values()) channel.hold();
+      for (const channel of this.channels.values()) channel.connectionLost();
     });
     this.redis.onListeningAgain((sinceMs) =>
       background(this.recover(sinceMs), this.logger, 'fanout.recover_failed'),
     );
   }
 
+  /** The conversations that sockets of this node watch. */
+  get watched(): string[] {
+    return [...this.channels.keys()];
+  }
+
+  isWatching(socket: AuthenticatedSocket, conversationId: string): boolean {
+    return this.channels.get(conversationId)?.has(socket) ?? false;
+  }
+
   /**
-   * Live frames of a conversation to a socket, held back until `release`.
-   * @returns `undefined` when the socket watches the conversation already.
-   * @throws {AppError} `dependency_unavailable`
+   * Live frames of a conversation to a socket, held back until `release`, also where it got them before.
+   * @throws {AppError} `dependency_unavailable`; then the socket watches only if it did before
    */
-  async subscribe(socket: AuthenticatedSocket, conversationId: string): Promise<Subscription | undefined> {
+  async hold(socket: AuthenticatedSocket, conversationId: string): Promise<Subscription> {
     const channel = this.channelOf(conversationId);
-    if (channel.has(socket)) return undefined;
-    const subscription = channel.add(socket);
+    const wasWatching = channel.has(socket);
+    const subscription = channel.hold(socket);
     (socket.subscriptions ??= new Set()).add(conversationId);
     try {
       await withTimeout(channel.isListening);
     } catch (error) {
-      this.unsubscribe(socket, conversationId);
+      if (wasWatching) subscription.release(undefined);
+      else this.unsubscribe(socket, conversationId);
       throw new AppError('dependency_unavailable', { detail: 'redis is unavailable', cause: error });
     }
     // It may have closed while we waited, after its subscriptions were taken down.
@@ -87,8 +103,8 @@ export class FanOutService implements OnModuleInit {
     );
   }
 
-  /** Says where missed events can be read: sockets know no conversations. */
-  mendWith(readMissed: MissedReader): void {
+  /** Says where missed events can be read, `undefined` for a deleted conversation: sockets know no conversations. */
+  mendWith(readMissed: (...asked: Parameters<MissedReader>) => Promise<FrameReply[] | undefined>): void {
     this.readMissed = readMissed;
   }
 
@@ -100,9 +116,35 @@ export class FanOutService implements OnModuleInit {
     this.send(frame.conversation_id, toFeedMessage(frame.seq, frameJson(frame), writtenBy));
   }
 
-  /** Ends, on every node, the sockets of a conversation's own path; the others stop watching it. */
+  /** To every socket of this node that watches the conversation, and to no other node. */
+  tellHere(frame: FrameReply & { conversation_id: string }): void {
+    const shared = new SharedFrame(undefined, encodeTextFrame(frameJson(frame)));
+    this.channels.get(frame.conversation_id)?.tell(shared);
+  }
+
+  /**
+   * The conversation is deleted: ends, on every node, the sockets of its own path, and tells the others, which stop
+   * watching it.
+   */
   closeConversation(conversationId: string): void {
-    this.send(conversationId, CLOSE_MESSAGE);
+    this.closeHere(conversationId);
+    background(this.announceClose(conversationId), this.logger, 'fanout.close_failed');
+  }
+
+  /** As `closeConversation`, on this node. */
+  closeHere(conversationId: string): void {
+    const data = { conversation_id: conversationId, reason: 'conversation_not_found' as const };
+    for (const socket of this.channels.get(conversationId)?.sockets ?? []) {
+      this.unsubscribe(socket, conversationId);
+      if (socket.conversationId === conversationId) socket.endWith('conversation_not_found');
+      else socket.sendFrame({ type: 'unsubscribed', conversation_id: conversationId, data });
+    }
+  }
+
+  /** Other nodes that do not hear of it find out by themselves, but later. */
+  private async announceClose(conversationId: string): Promise<void> {
+    const channel = redisChannels.conversation(conversationId);
+    await untilDone(() => this.redis.run((redis) => redis.publish(channel, CLOSE_MESSAGE)));
   }
 
   private send(conversationId: string, message: string): void {
@@ -117,32 +159,39 @@ export class FanOutService implements OnModuleInit {
     const channel = this.channels.get(conversationId);
     if (channel === undefined) return;
     if (message.length === CLOSE_MESSAGE.length && message.equals(Buffer.from(CLOSE_MESSAGE))) {
-      this.close(conversationId, channel);
+      this.closeHere(conversationId);
       return;
     }
     channel.receive(message);
   }
 
-  /** Messages are lost while the connection is away: each conversation is brought up to date from the log. */
+  /**
+   * Messages are lost while the connection is: each conversation is brought up to date from the log. Sockets that cannot
+   * be within the grace are closed: they would believe that nothing happens.
+   */
   private async recover(sinceMs: number): Promise<void> {
-    const channels = this.channels.values();
-    const work = async () => {
-      for (const channel of channels) {
-        try {
-          await channel.recover(sinceMs);
-        } catch (error) {
-          // Its sockets see the hole with the next event, and ask for it themselves.
-          this.logger.warn('fanout.recover_failed', { error: String(error) });
-        }
-      }
+    const work = async (channels: MapIterator<ConversationChannel>) => {
+      for (const channel of channels) await this.recoverOne(channel, sinceMs);
     };
-    await Promise.all(Array.from({ length: MAX_RECOVERIES }, work));
+    const channels = this.channels.values();
+    await Promise.all(Array.from({ length: MAX_RECOVERIES }, () => work(channels)));
   }
 
-  private close(conversationId: string, channel: ConversationChannel): void {
-    for (const socket of channel.sockets) {
-      if (socket.conversationId === conversationId) socket.endWith('conversation_not_found');
-      else this.unsubscribe(socket, conversationId);
+  private async recoverOne(channel: ConversationChannel, sinceMs: number): Promise<void> {
+    try {
+      await channel.recover(sinceMs);
+    } catch (error) {
+      this.logger.warn('fanout.recover_failed', { error: String(error) });
+      background(this.recoverLater(channel, sinceMs), this.logger, 'fanout.recover_failed');
+    }
+  }
+
+  private async recoverLater(channel: ConversationChannel, sinceMs: number): Promise<void> {
+    try {
+      await untilDone(() => channel.recover(sinceMs));
+    } catch (error) {
+      for (const socket of channel.sockets) socket.endWith('dependency_unavailable');
+      throw error;
     }
   }
 
@@ -150,7 +199,11 @@ export class FanOutService implements OnModuleInit {
     let channel = this.channels.get(conversationId);
     if (channel === undefined) {
       const isListening = this.redis.subscriber.subscribe(redisChannels.conversation(conversationId));
-      const readMissed: MissedReader = (...asked) => this.readMissed(...asked);
+      const readMissed: MissedReader = async (...asked) => {
+        const frames = await this.readMissed(...asked);
+        if (frames === undefined) this.closeHere(conversationId);
+        return frames ?? [];
+      };
       channel = new ConversationChannel(conversationId, isListening, readMissed, this.logger);
       this.channels.set(conversationId, channel);
     }
@@ -170,5 +223,19 @@ async function withTimeout(promise: Promise<unknown>): Promise<void> {
     await Promise.race([promise, timeout]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** Tries again what fails until the grace is over. */
+async function untilDone(work: () => Promise<unknown>): Promise<void> {
+  const deadline = performance.now() + SUBSCRIBE_GRACE_MS;
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+    }
+    await sleep(RETRY_MS, undefined, { ref: false });
   }
 }

@@ -14,6 +14,11 @@ export class Subscription {
     private readonly onCaughtUp: (seq: number) => void,
   ) {}
 
+  /** From now on frames wait for `release`. */
+  holdBack(): void {
+    this.held ??= [];
+  }
+
   deliver(frame: SharedFrame): void {
     if (this.held !== undefined) {
       if (this.held.length >= MAX_HELD_FRAMES) this.socket.endWith('slow_consumer');

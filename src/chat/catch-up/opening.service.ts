@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { AppError } from '../../errors/app-error.js';
+import { AppLogger } from '../../observability/logger.js';
+import { ConnectionRegistry } from '../../websocket/connections/connection.registry.js';
+import { FanOutService, SUBSCRIBE_GRACE_MS } from '../../websocket/fan-out/fan-out.service.js';
+import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
+import { ReplayService } from './replay.service.js';
+
+/** Between two tries. */
+const RETRY_MS = 500;
+
+/** The subscription that a socket on a conversation's own path has from the start. */
+interface Opening {
+  conversationId: string;
+  hasFailed: boolean;
+  isDone: boolean;
+  attempt: Promise<void> | undefined;
+}
+
+/**
+ * Subscribes each socket on a conversation's own path. Where Redis or Postgres do not let it at first, it is tried again
+ * until the grace is over, and what was said meanwhile is read from the log.
+ */
+@Injectable()
+export class OpeningService implements OnModuleInit {
+  private readonly openings = new WeakMap<AuthenticatedSocket, Opening>();
+
+  constructor(
+    private readonly registry: ConnectionRegistry,
+    private readonly fanOut: FanOutService,
+    private readonly replay: ReplayService,
+    private readonly logger: AppLogger,
+  ) {}
+
+  onModuleInit(): void {
+    this.registry.onReady((socket) => {
+      const { conversationId } = socket;
+      return conversationId === undefined ? undefined : this.open(socket, conversationId);
+    });
+  }
+
+  /** Resolves when a socket watches its own path, at once for all others. @throws {AppError} `dependency_unavailable` */
+  async opened(socket: AuthenticatedSocket): Promise<void> {
+    const opening = this.openings.get(socket);
+    if (opening !== undefined) await this.attempt(socket, opening);
+  }
+
+  /** The socket does not want to watch its own path any more. */
+  giveUp(socket: AuthenticatedSocket): void {
+    this.openings.delete(socket);
+  }
+
+  private async open(socket: AuthenticatedSocket, conversationId: string): Promise<void> {
+    const opening: Opening = { conversationId, hasFailed: false, isDone: false, attempt: undefined };
+    this.openings.set(socket, opening);
+    const deadline = performance.now() + SUBSCRIBE_GRACE_MS;
+    while (socket.readyState === socket.OPEN && this.openings.get(socket) === opening) {
+      try {
+        return await this.attempt(socket, opening);
+      } catch (error) {
+        if (!(error instanceof AppError)) {
+          socket.endWith('internal');
+          throw error;
+        }
+        this.logger.warn('fanout.open_failed', { connection_id: socket.connectionId, code: error.code });
+        if (performance.now() > deadline) socket.endWith('dependency_unavailable');
+      }
+      await sleep(RETRY_MS);
+    }
+  }
+
+  /** One at a time: a frame of the client's asks for it as well. */
+  private async attempt(socket: AuthenticatedSocket, opening: Opening): Promise<void> {
+    if (opening.isDone) return;
+    opening.attempt ??= this.subscribe(socket, opening).finally(() => {
+      opening.attempt = undefined;
+    });
+    await opening.attempt;
+  }
+
+  private async subscribe(socket: AuthenticatedSocket, opening: Opening): Promise<void> {
+    const { conversationId } = opening;
+    try {
+      const subscription = await this.fanOut.hold(socket, conversationId);
+      if (opening.hasFailed) await this.replay.since(socket, conversationId, socket.openedAtMs);
+      else await this.replay.snapshots(socket, conversationId, []);
+      opening.isDone = true;
+      subscription.release(undefined);
+    } catch (error) {
+      opening.hasFailed = true;
+      this.fanOut.unsubscribe(socket, conversationId);
+      throw error;
+    }
+  }
+}
