@@ -32,6 +32,8 @@ import { RunToolService } from './answers/run-tool.service.js';
 import { RunExecutorService } from './answers/run-executor.service.js';
 import { RunHandOverService } from './answers/run-hand-over.service.js';
 import { RunJournalService } from './runs/run-journal.service.js';
+import { RunQueueService } from './runs/run-queue.service.js';
+import { RunQueueStore } from './runs/run-queue.store.js';
 import { RunReportService } from './runs/run-report.service.js';
 import { RunStore } from './runs/run.store.js';
 import { RunSweeperService } from './answers/run-sweeper.service.js';
@@ -51,6 +53,7 @@ import { RunWorkerService } from './answers/run-worker.service.js';
     RunCheckpointStore,
     RunClaimStore,
     RunEventStore,
+    RunQueueStore,
     RunStore,
     ConversationService,
     ConversationRemovalService,
@@ -70,6 +73,7 @@ import { RunWorkerService } from './answers/run-worker.service.js';
     RunHandOverService,
     RunJournalService,
     RunLeaseService,
+    RunQueueService,
     RunReportService,
     RunSignalService,
     RunSweeperService,

@@ -54,6 +54,7 @@ export class MetricsService {
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   );
   readonly runs = this.counter('chat_runs_total', 'Ended runs', ['outcome']);
+  readonly runsWaiting = this.gauge('chat_runs_waiting', 'Runs of all nodes that wait in the queue');
   readonly runTakeovers = this.counter('chat_run_takeovers_total', 'Runs taken over from another node');
   readonly resumes = this.counter('chat_resume_total', 'Resumed conversations', ['result']);
   readonly sessionsActive = this.gauge(

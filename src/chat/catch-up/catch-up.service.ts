@@ -49,6 +49,7 @@ export class CatchUpService implements OnModuleInit {
       } else {
         await this.replay.events(socket, conversationId, afterSeq ?? lastSeq, lastSeq);
         await this.replay.snapshots(socket, conversationId, []);
+        await this.replay.progress(socket, conversationId);
       }
       return lastSeq;
     });
@@ -69,6 +70,7 @@ export class CatchUpService implements OnModuleInit {
       if (recovered) {
         await this.replay.events(socket, conversationId, seq, lastSeq);
         await this.replay.snapshots(socket, conversationId, partials);
+        await this.replay.progress(socket, conversationId);
       }
       return lastSeq;
     });

@@ -85,6 +85,7 @@ export class OpeningService implements OnModuleInit {
       const subscription = await this.fanOut.hold(socket, conversationId);
       if (opening.hasFailed) await this.replay.since(socket, conversationId, socket.openedAtMs);
       else await this.replay.snapshots(socket, conversationId, []);
+      await this.replay.progress(socket, conversationId);
       opening.isDone = true;
       subscription.release(undefined);
     } catch (error) {

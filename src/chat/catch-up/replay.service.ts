@@ -7,6 +7,7 @@ import { EventStore } from '../history/event.store.js';
 import { MessageStore } from '../history/message.store.js';
 import { roomToSend, sendPaced } from './paced-sending.js';
 import { RunCheckpointStore } from '../answers/run-checkpoint.store.js';
+import { RunQueueService } from '../runs/run-queue.service.js';
 import { RunStore } from '../runs/run.store.js';
 
 const PAGE = 100;
@@ -23,6 +24,7 @@ export class ReplayService {
     private readonly messages: MessageStore,
     private readonly runs: RunStore,
     private readonly checkpoints: RunCheckpointStore,
+    private readonly queue: RunQueueService,
   ) {}
 
   /**
@@ -52,6 +54,11 @@ export class ReplayService {
   /** To one socket what `missed` brings to all: everything since a time, in milliseconds since the epoch. */
   async since(socket: AuthenticatedSocket, conversationId: string, sinceMs: number): Promise<void> {
     for (const frame of await this.missed(conversationId, { sinceMs })) await sendPaced(socket, frame);
+  }
+
+  /** Which runs wait in the conversation, and where in the queue. */
+  async progress(socket: AuthenticatedSocket, conversationId: string): Promise<void> {
+    for (const frame of await this.queue.progressOf(conversationId)) socket.sendFrame(frame);
   }
 
   /** The events after `afterSeq` up to `lastSeq`, in order. */
