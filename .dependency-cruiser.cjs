@@ -35,7 +35,6 @@ const ROOT_FILES = '^src/[^/]+\\.ts$';
 const ENTITY_LIST = '^src/entities\\.ts$';
 const JWT_HOMES = '^src/auth/(unified-authentication\\.service|auth\\.module)\\.ts$';
 
-const rooms = (names) => `^src/(${names.join('|')})/`;
 const packages = (...names) => `(^|/)node_modules/(@types/)?(${names.join('|')})/`;
 
 /** Files of `from` may not import `to`. Specs may: they take what they need from anywhere. */
