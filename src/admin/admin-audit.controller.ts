@@ -26,7 +26,7 @@ const querySchema = z.object({
   before: z.iso.datetime().optional(),
 });
 
-/** The audit log of the whole cluster. Whether it is whole, only `npm run audit:verify` tells. */
+/** The audit log of the whole cluster. Only `npm run audit:verify` can tell whether it is complete and unchanged. */
 @Controller('admin/audit')
 @UseGuards(AdminGuard)
 export class AdminAuditController {

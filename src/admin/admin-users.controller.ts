@@ -14,7 +14,7 @@ const changeSchema = z
   .refine(({ role, disabled }) => role !== undefined || disabled !== undefined, 'must hold role or disabled')
   .meta({ id: 'UserChange' });
 
-/** Accounts, as administrators change them. Sessions end before runs do: a run that was stopped cannot be asked for again. */
+/** Changes to accounts. Sessions end before runs, so that the user cannot ask again for a run that was stopped. */
 @Controller('admin/users')
 @UseGuards(AdminGuard)
 export class AdminUsersController {

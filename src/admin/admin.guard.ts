@@ -4,8 +4,8 @@ import { AppError } from '../errors/app-error.js';
 import { AuditLogService } from '../audit/audit-log.service.js';
 
 /**
- * Stands before each admin controller, behind the HTTP guard. The role is that of the live session, not that of the token:
- * it is right from the moment in which another administrator changes it.
+ * Protects each admin controller and runs after the HTTP guard. The role is that of the live session, not of the token,
+ * so a change by another administrator counts at once.
  */
 @Injectable()
 export class AdminGuard implements CanActivate {

@@ -9,7 +9,7 @@ import { AdminFlagsController } from './admin-flags.controller.js';
 import { AdminUsersController } from './admin-users.controller.js';
 import { AdminGuard } from './admin.guard.js';
 
-/** What administrators may do. Each controller of this room carries `@UseGuards(AdminGuard)`. */
+/** The routes for administrators. Each controller in this folder has `@UseGuards(AdminGuard)`. */
 @Module({
   imports: [AuthModule, ChatModule, WebSocketModule],
   controllers: [

@@ -36,7 +36,7 @@ export const ADMIN_OPERATIONS: Operations = {
     tag: 'Administration',
     summary: 'List open connections, on all nodes',
     parameters: {
-      cursor: { type: 'string', description: '`next_cursor` of the page before' },
+      cursor: { type: 'string', description: '`next_cursor` of the previous page' },
       limit: numberParameter(1, 200, 50),
     },
     answers: { 200: { description: 'A page', schema: connectionPage } },
@@ -44,11 +44,11 @@ export const ADMIN_OPERATIONS: Operations = {
   },
   'DELETE /admin/connections/{id}': {
     tag: 'Administration',
-    summary: 'Close a connection, on whichever node',
+    summary: 'Close a connection on any node',
     description:
-      'With 4101: its client comes back with a new ticket. To keep a user away, disable the account.',
+      'The close code is 4101: its client reconnects with a new ticket. To keep a user out, disable the account.',
     parameters: { id: { type: 'string' } },
-    answers: { 204: { description: 'Its node was told' } },
+    answers: { 204: { description: 'The node that holds it was told' } },
     failures: ['forbidden', 'not_found'],
   },
   'POST /admin/users/{id}/revoke': {
@@ -63,10 +63,10 @@ export const ADMIN_OPERATIONS: Operations = {
     tag: 'Administration',
     summary: 'Change the role of a user, or disable the account',
     description:
-      'A disabled user is signed out everywhere, and answers being written stop. With another role sessions go on: their ' +
-      'sockets close with 4100 and come back with it. An administrator can neither disable nor demote himself.',
+      'A disabled user is signed out everywhere, and answers being written stop. A new role keeps the sessions: ' +
+      'their sockets close with 4100, and clients reconnect with it. Administrators cannot disable or demote themselves.',
     parameters: { id: UUID_PARAMETER },
-    answers: { 200: { description: 'With the changes', schema: changedUser } },
+    answers: { 200: { description: 'The account with its changes', schema: changedUser } },
     failures: ['forbidden', 'not_found'],
   },
 };

@@ -4,14 +4,14 @@ import type { FastifyInstance } from 'fastify';
 import { Config } from '../config/config.js';
 import { BROWSER_PAGES, type BrowserPage, type PageFile } from './browser-pages.js';
 
-/** What is written here changes with the program; the bundles change with their packages. */
+/** The documents change with the program; the bundles change with their packages. */
 const REVALIDATED = 'no-cache';
 const KEPT_FOR_A_DAY = 'public, max-age=86400';
 
 /**
- * Serves the documents and the pages that show them. They are plain routes without a guard: public, and answered while
- * Redis is away. The documents are built at the first request: loading what builds them takes longer than it may add
- * to a start (420 ms, measured on two busy cores).
+ * Serves the documents and the pages that show them. They are plain routes without a guard: public, and served while
+ * Redis is down. The documents are built at the first request, because loading the builder would slow down every start
+ * (by 420 ms, measured on two busy cores).
  */
 export function serveApiDocs(app: NestFastifyApplication): void {
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance();

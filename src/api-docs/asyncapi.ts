@@ -4,9 +4,9 @@ import { channelsOf, operationsOf } from './frame-channels.js';
 import { frameMessages } from './frame-messages.js';
 import { componentsOf, type JsonSchema } from './schema-registry.js';
 
-const DESCRIPTION = `One JSON object per text message, at most ${LIMITS.maxFrameBytes} bytes. A client mints a ticket with
-\`POST /websocket/ticket\` and dials with it; the first frame is \`ready\`. What cannot be handled is answered with
-\`error\`. A client ignores frame types and members that it does not know.`;
+const DESCRIPTION = `One JSON object per text message, at most ${LIMITS.maxFrameBytes} bytes. A client mints a ticket
+with \`POST /websocket/ticket\` and dials with it; the first frame is \`ready\`. The reply to a frame that cannot be
+handled is \`error\`. A client ignores frame types and members that it does not know.`;
 
 /**
  * AsyncAPI 3.0 of the sockets, as the server sees them: it receives client frames and sends server frames.
@@ -42,7 +42,7 @@ export function buildAsyncApi(publicUrl: string): JsonSchema {
           type: 'httpApiKey',
           in: 'query',
           name: 'ticket',
-          description: 'From `POST /websocket/ticket`: 32 random bytes in base64url, good once.',
+          description: 'From `POST /websocket/ticket`: 32 random bytes in base64url, valid once.',
         },
       },
     },
@@ -51,7 +51,7 @@ export function buildAsyncApi(publicUrl: string): JsonSchema {
   };
 }
 
-/** AsyncAPI has no place for close codes. */
+/** An extension, because AsyncAPI has no member for close codes. */
 function closeCodes(): JsonSchema[] {
   return Object.entries(CLOSE_CODES).map(([reason, code]) => ({
     code,

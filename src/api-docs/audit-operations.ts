@@ -14,13 +14,13 @@ const auditPage = component<{ entries: AuditEntry[]; next_cursor?: string }>()(
   z.object({
     entries: z.array(
       z.object({
-        id: z.int().min(1).describe('Place in the chain, without holes'),
+        id: z.int().min(1).describe('Place in the chain, without gaps'),
         at: time,
         event: z.string(),
         user_id: id.nullable(),
         node: z.string().describe('The node that wrote it'),
         fields: z.record(z.string(), z.unknown()),
-        hash: z.string().describe('SHA-256 of this row and the hash of the row before'),
+        hash: z.string().describe('SHA-256 of this row and the hash of the previous row'),
       }),
     ),
     next_cursor: z.string().optional(),
@@ -29,13 +29,13 @@ const auditPage = component<{ entries: AuditEntry[]; next_cursor?: string }>()(
 
 const authPaths = component<{ since: string | null; paths: PathUsage[] }>()(
   'AuthPaths',
-  'Every path on which a credential can come to be decided about.',
+  'Every path by which a credential can reach the server.',
   z.object({
     since,
     paths: z.array(
       z.object({
         path: z.string() as unknown as z.ZodType<PathUsage['path']>,
-        flag: z.string().nullable().describe('What switches it; null where nothing does'),
+        flag: z.string().nullable().describe('The flag that switches it; null when it is always on'),
         accepted: count,
         refused: count,
         last_used_at: time.nullable(),
@@ -58,9 +58,9 @@ export const AUDIT_OPERATIONS: Operations = {
     tag: 'Administration',
     summary: 'Read the audit log',
     parameters: {
-      cursor: { type: 'string', description: '`next_cursor` of the page before' },
+      cursor: { type: 'string', description: '`next_cursor` of the previous page' },
       limit: numberParameter(1, 200, 50),
-      event: { type: 'string', description: 'Rows of this event alone, such as `ticket.issued`' },
+      event: { type: 'string', description: 'Only rows of this event, such as `ticket.issued`' },
       user_id: UUID_PARAMETER,
       after: { type: 'string', format: 'date-time' },
       before: { type: 'string', format: 'date-time' },

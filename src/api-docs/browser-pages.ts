@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-/** A page that shows the OpenAPI document, made of files from our own origin only. */
+/** A page that shows the OpenAPI document and loads files from our own origin only. */
 export interface BrowserPage {
   path: string;
   html: string;
@@ -13,7 +13,7 @@ export interface BrowserPage {
 
 export interface PageFile {
   mediaType: string;
-  /** A text, or a function that finds the file on disk when it is asked for. */
+  /** The text, or a function that returns the path of the file on disk. */
   content: string | (() => string);
 }
 
@@ -21,7 +21,7 @@ const JAVASCRIPT = 'text/javascript; charset=utf-8';
 const CSS = 'text/css; charset=utf-8';
 
 const fromHere = createRequire(import.meta.url);
-/** Swagger UI is a dependency of `@nestjs/swagger`: it is looked for from there. */
+/** Swagger UI is a dependency of `@nestjs/swagger`, so it is resolved from there. */
 const fromSwagger = () => createRequire(fromHere.resolve('@nestjs/swagger'));
 
 const OWN_ORIGIN_ONLY =
@@ -45,7 +45,7 @@ export const BROWSER_PAGES: readonly BrowserPage[] = [
       },
       'start.js': {
         mediaType: JAVASCRIPT,
-        // Without a validator of its own it would send the document's address to somebody else's.
+        // By default Swagger UI sends the document's address to a public validator.
         content:
           "SwaggerUIBundle({ url: 'openapi.json', dom_id: '#page', deepLinking: true, validatorUrl: null });\n",
       },
@@ -53,14 +53,14 @@ export const BROWSER_PAGES: readonly BrowserPage[] = [
   },
   {
     path: '/api/redoc',
-    // Redoc writes style elements and searches in a worker that it makes itself. The maker's logo, from another origin,
-    // is refused.
+    // Redoc adds style elements and searches in a worker from a blob URL. Its vendor's logo, from another origin, is
+    // blocked.
     html: page('redoc', '', 'redoc.standalone.js'),
     policy: `${OWN_ORIGIN_ONLY}; style-src 'self' 'unsafe-inline'; worker-src blob:`,
     files: {
       'redoc.standalone.js': {
         mediaType: JAVASCRIPT,
-        // Copied beside this file by the build: the package brings 65 MB that nothing needs at run time.
+        // The build copies it beside this file: the package has 65 MB that nothing needs at run time.
         content: () => fileURLToPath(new URL('redoc.standalone.js', import.meta.url)),
       },
       'start.js': {

@@ -12,7 +12,7 @@ import { component, type IsSame } from './schema-registry.js';
 export interface ClientFrameRow {
   meaning: string;
   data: z.ZodType;
-  /** What the server sends back with the frame's `id` in `re`; `error` may come instead of each. */
+  /** What the server replies with the frame's `id` in `re`; `error` may come instead of any of them. */
   answers: readonly ServerFrameType[];
 }
 
@@ -20,7 +20,7 @@ const clientMessageId = z
   .string()
   .min(1)
   .max(LIMITS.maxClientMessageIdLength)
-  .describe("The client's own name for the message: makes sending it again harmless");
+  .describe("The client's own id for the message: sending it again has no effect");
 
 const cursor = z.object({
   conversation_id: id,
@@ -34,25 +34,25 @@ const cursor = z.object({
 export const CLIENT_FRAMES: Record<ClientFrameType, ClientFrameRow> = {
   subscribe: frame(
     'subscribe',
-    'Asks for the events of a conversation from now on, and with `after_seq` for those since.',
+    'Asks for the events of a conversation from now on, or with `after_seq` for those after it.',
     ['subscribed'],
     z.object({ conversation_id: id, after_seq: seq.optional() }),
   ),
   unsubscribe: frame(
     'unsubscribe',
-    'Asks for no more events of a conversation.',
+    'Ends a subscription to a conversation.',
     ['unsubscribed'],
     z.object({ conversation_id: id }),
   ),
   resume: frame(
     'resume',
-    'Asks for what was missed in conversations while the client was away.',
+    'Asks for the events that the client missed while it was disconnected.',
     ['resumed'],
     z.object({ cursors: z.array(cursor).max(LIMITS.maxResumeCursors) }),
   ),
   'message.send': frame(
     'message.send',
-    'Puts a message into a conversation and asks for an answer to it.',
+    'Adds a message to a conversation and asks for an answer to it.',
     ['message.accepted'],
     z.object({
       conversation_id: id,
@@ -64,13 +64,13 @@ export const CLIENT_FRAMES: Record<ClientFrameType, ClientFrameRow> = {
   ),
   'message.regenerate': frame(
     'message.regenerate',
-    'Asks for another answer in place of one that is there.',
+    'Asks for a new answer to replace an existing one.',
     ['message.accepted'],
     z.object({ conversation_id: id, client_message_id: clientMessageId, message_id: id }),
   ),
   'run.cancel': frame(
     'run.cancel',
-    'Stops an answer, named by its run or by the message that asked for it.',
+    'Stops an answer, identified by its run or by the message that asked for it.',
     ['run.cancelled'],
     z.union([z.object({ run_id: id }), z.object({ client_message_id: clientMessageId })]),
   ),
@@ -82,7 +82,7 @@ export const CLIENT_FRAMES: Record<ClientFrameType, ClientFrameRow> = {
   ),
   ping: frame(
     'ping',
-    'Asks whether the server is there.',
+    'Checks that the server responds.',
     ['pong'],
     z.object({ t: z.union([z.number(), z.string().max(LIMITS.maxFrameIdLength)]).optional() }),
   ),

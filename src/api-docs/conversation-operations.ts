@@ -7,15 +7,15 @@ const ID = { id: UUID_PARAMETER };
 export const CONVERSATION_OPERATIONS: Operations = {
   'POST /conversations': {
     tag: 'Conversations',
-    summary: 'Begin a conversation',
+    summary: 'Create a conversation',
     isBodyOptional: true,
-    answers: { 201: { description: 'It is empty', schema: conversation } },
+    answers: { 201: { description: 'The new, empty conversation', schema: conversation } },
   },
   'GET /conversations': {
     tag: 'Conversations',
     summary: 'List your conversations, newest first',
     parameters: {
-      cursor: { type: 'string', maxLength: 200, description: '`next_cursor` of the page before' },
+      cursor: { type: 'string', maxLength: 200, description: '`next_cursor` of the previous page' },
       limit: numberParameter(1, 100, 50),
     },
     answers: { 200: { description: 'A page', schema: conversationPage } },
@@ -31,15 +31,15 @@ export const CONVERSATION_OPERATIONS: Operations = {
     tag: 'Conversations',
     summary: 'Rename a conversation',
     parameters: ID,
-    answers: { 200: { description: 'With its new title', schema: conversation } },
+    answers: { 200: { description: 'The conversation with its new title', schema: conversation } },
     failures: ['conversation_not_found'],
   },
   'DELETE /conversations/{id}': {
     tag: 'Conversations',
     summary: 'Delete a conversation and everything in it',
-    description: 'Sockets on its own path close with 4404; answers being written stop.',
+    description: 'Sockets of its own path close with 4404, and answers being written stop.',
     parameters: ID,
-    answers: { 204: { description: 'It is gone' } },
+    answers: { 204: { description: 'It was deleted' } },
     failures: ['conversation_not_found'],
   },
   'GET /conversations/{id}/messages': {
@@ -58,7 +58,7 @@ export const CONVERSATION_OPERATIONS: Operations = {
   'GET /conversations/{id}/events': {
     tag: 'Conversations',
     summary: 'Read the log',
-    description: 'The durable frames, as sockets get them.',
+    description: 'The durable frames, as sockets receive them.',
     parameters: {
       ...ID,
       after_seq: numberParameter(0, undefined, 0),
@@ -71,8 +71,8 @@ export const CONVERSATION_OPERATIONS: Operations = {
     tag: 'Conversations',
     summary: 'Send a message',
     description:
-      'The same as `message.send` on a socket. Sending the same `client_message_id` and content again gives the first ' +
-      'answer with `duplicate: true`.',
+      'The same as `message.send` on a socket. Sending the same `client_message_id` and content again returns the ' +
+      'first response with `duplicate: true`.',
     parameters: ID,
     answers: { 202: { description: 'Stored, and an answer is queued', schema: acceptedMessage } },
     failures: ['conversation_not_found', 'idempotency_conflict', 'run_busy'],
@@ -81,7 +81,7 @@ export const CONVERSATION_OPERATIONS: Operations = {
     tag: 'Conversations',
     summary: 'Stop an answer',
     parameters: { ...ID, run_id: UUID_PARAMETER },
-    answers: { 202: { description: 'It is being stopped; `run.cancelled` says when it has' } },
+    answers: { 202: { description: 'It is being stopped; `run.cancelled` follows when it has stopped' } },
     failures: ['conversation_not_found', 'run_not_found'],
   },
 };

@@ -13,12 +13,13 @@ interface Channel {
 const CHANNELS: Record<'socket' | 'conversationSocket', Channel> = {
   socket: {
     address: '/ws',
-    description: 'Any number of conversations: subscribed to one by `subscribe`, `resume` or `message.send`.',
+    description:
+      'Any number of conversations: `subscribe`, `resume` and `message.send` each subscribe to one.',
   },
   conversationSocket: {
     address: '/ws/conversations/{conversation_id}',
     description:
-      'One conversation, subscribed from the start. Frames about others are refused with `forbidden`.',
+      'One conversation, subscribed from the start. Frames for other conversations are refused with `forbidden`.',
     parameters: { conversation_id: { description: 'UUID of the conversation' } },
   },
 };
@@ -50,7 +51,7 @@ export function channelsOf(messages: string[]): Record<string, JsonSchema> {
   );
 }
 
-/** For each channel: one operation for each frame that the server receives, and one for all that it sends by itself. */
+/** For each channel: one operation for each frame that the server receives, and one for all frames that it sends. */
 export function operationsOf(): Record<string, JsonSchema> {
   return Object.fromEntries(
     Object.keys(CHANNELS).flatMap((channel) => [
@@ -79,7 +80,7 @@ function sending(channel: string): JsonSchema {
   return {
     action: 'send',
     channel: { $ref: `#/channels/${channel}` },
-    summary: 'Frames that the server sends, as answers and by itself.',
+    summary: 'Frames that the server sends, as replies and unasked.',
     messages: SERVER_TYPES.map((type) => messageIn(channel, serverMessageName(type))),
   };
 }

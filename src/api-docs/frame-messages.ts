@@ -11,7 +11,7 @@ export const SERVER_TYPES = [
   ...Object.keys(LIVE_FRAMES),
 ] as ServerFrameType[];
 
-/** Name of a frame among the messages: a type may go both ways one day. */
+/** Name of a frame among the messages; the prefix keeps the two directions apart. */
 export function clientMessageName(type: ClientFrameType): string {
   return `client${frameName(type)}`;
 }
@@ -51,7 +51,7 @@ function clientPayload(type: ClientFrameType): JsonSchema {
         type: 'string',
         minLength: 1,
         maxLength: LIMITS.maxFrameIdLength,
-        description: "The client's own name for this frame: the answer has it as `re`",
+        description: "The client's own id for this frame: the reply repeats it as `re`",
       },
       data: reference(CLIENT_FRAMES[type].data),
     },
@@ -66,12 +66,12 @@ function serverPayload(type: ServerFrameType): JsonSchema {
     required: ['type', 'ts', 'data', ...place],
     properties: {
       type: { const: type },
-      re: { type: 'string', description: '`id` of the frame that this answers' },
+      re: { type: 'string', description: '`id` of the frame that this replies to' },
       conversation_id: { type: 'string', format: 'uuid' },
       seq: {
         type: 'integer',
         minimum: 1,
-        description: 'Of durable frames: the place in the log, without holes',
+        description: 'For durable frames: the place in the log, without gaps',
       },
       ts: { type: 'string', format: 'date-time' },
       data: reference(SERVER_FRAMES[type].data),

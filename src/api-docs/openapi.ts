@@ -13,20 +13,20 @@ import { SERVICE_OPERATIONS } from './service-operations.js';
 import { SIGN_IN_OPERATIONS } from './sign-in-operations.js';
 import { TICKET_OPERATIONS } from './ticket-operations.js';
 
-/** Of the interface, not of the program. */
+/** Version of the interface, not of the program. */
 const INTERFACE_VERSION = '1.0.0';
 
-const DESCRIPTION = `Chat over WebSockets that nobody enters without a ticket.
+const DESCRIPTION = `Chat over WebSockets. Every socket needs a ticket that is valid once.
 
-1. \`POST /auth/login\` gives an access token, which goes into \`Authorization: Bearer\`.
-2. \`POST /websocket/ticket\` gives a ticket, good once and for seconds, and the address to dial.
+1. \`POST /auth/login\` returns an access token, which goes into \`Authorization: Bearer\`.
+2. \`POST /websocket/ticket\` returns a ticket, valid once and for seconds, and the address to dial.
 3. Dial \`<url>?ticket=<ticket>\`: the first frame is \`ready\`. The frames are described in \`/api/asyncapi.json\`.
 4. \`GET /websocket/tickets/{ticket_id}\` tells its owner what became of a ticket.
 
-Conversations and their history can also be had without a socket. Every error is a problem object (RFC 9457):
+Conversations and their history are also available over HTTP. Every error is a problem object (RFC 9457):
 programs decide by its \`code\` and \`retry\`.`;
 
-/** One row for each route; a test holds the two together. */
+/** One row for each route; a test compares the two. */
 export const OPERATIONS: Operations = {
   ...SIGN_IN_OPERATIONS,
   ...TICKET_OPERATIONS,
@@ -37,15 +37,15 @@ export const OPERATIONS: Operations = {
   ...SERVICE_OPERATIONS,
 };
 
-/** Routes that no controller has: these documents themselves. Open to everybody, and not counted. */
+/** For the routes without a controller, which serve these documents: public, and without a rate limit. */
 const OWN_MARKS = { isPublic: true, isLimited: false };
 
-/** Shown all the same: a missing row must not take the document away. */
+/** A route without a row is still shown: a missing row must not break the document. */
 const UNDESCRIBED: Operation = { tag: 'Documents', summary: 'Not described', answers: {} };
 
 type Paths = OpenAPIObject['paths'];
 
-/** OpenAPI 3.1 of the running application: its routes and request bodies, with the tables' words and answers. */
+/** OpenAPI 3.1 of the running application: its routes and request bodies, with texts and responses of the tables. */
 export function buildOpenApi(app: NestFastifyApplication): OpenAPIObject {
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
@@ -53,7 +53,7 @@ export function buildOpenApi(app: NestFastifyApplication): OpenAPIObject {
     .setDescription(DESCRIPTION)
     .setVersion(INTERFACE_VERSION)
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
-    // Relative, so that requests go to wherever this document came from, also behind a proxy.
+    // Relative, so that requests go to the server that this document came from, also behind a proxy.
     .addServer('/')
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }, 'bearer');
   for (const tag of TAGS) builder.addTag(tag);

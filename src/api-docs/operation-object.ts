@@ -13,7 +13,7 @@ import { type JsonSchema, reference } from './schema-registry.js';
 export type OperationObject = NonNullable<OpenAPIObject['paths'][string]['get']>;
 type ParameterObject = Extract<NonNullable<OperationObject['parameters']>[number], { name: string }>;
 
-/** A route as the document shows it: what its controller says, its row in the table, and what its guards do. */
+/** A route as the document shows it, from its controller, its row in the table and its guards. */
 export function operationObject(
   path: string,
   found: OperationObject,
@@ -41,13 +41,13 @@ export function operationObject(
     ...(row.description === undefined ? {} : { description: row.description }),
     parameters,
     ...(requestBody === undefined ? {} : { requestBody: { ...requestBody, required: !row.isBodyOptional } }),
-    // A report of health is no problem object, though its status may be that of one.
+    // A health report with status 503 is not a problem object.
     responses: { ...problemResponses(failures, marks.isLimited), ...Object.fromEntries(answers) },
     security: marks.isPublic ? [] : [{ bearer: [] }],
   };
 }
 
-/** What the controller declares, in the row's words; then what only the row knows, since no controller reads it. */
+/** The parameters that the controller declares, as the row describes them; then those that only the row has. */
 function parametersOf(path: string, found: OperationObject, row: Operation): ParameterObject[] {
   const declared = (found.parameters ?? []).filter((parameter) => 'name' in parameter);
   const names = declared.map(({ name }) => name);

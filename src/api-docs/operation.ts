@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../../protocol/errors.js';
 import type { JsonSchema } from './schema-registry.js';
 
-/** Chapters, in the order in which somebody meets them. */
+/** Chapters, in the order in which a reader needs them. */
 export const TAGS = [
   'Sign-in',
   'Tickets',
@@ -13,16 +13,16 @@ export const TAGS = [
   'Documents',
 ] as const;
 
-/** What the document says about one route beyond what its controller says: words, answers and failures. */
+/** What the document says about one route in addition to its controller: texts, responses and failures. */
 export interface Operation {
   tag: (typeof TAGS)[number];
   summary: string;
   description?: string;
-  /** Answers that are not problems, by status. */
+  /** Responses that are not problems, by status. */
   answers: Record<number, Answer>;
-  /** Failures of this route alone; those that every route of its kind has are added. */
+  /** Failures of this route only; those common to routes of its kind are added. */
   failures?: readonly Failure[];
-  /** Path and query parameters, where more is known than the controller's schema says. */
+  /** Path and query parameters whose schema says more than the controller's. */
   parameters?: Record<string, JsonSchema>;
   /** The body may be left out. */
   isBodyOptional?: boolean;
@@ -32,12 +32,12 @@ export interface Answer {
   description: string;
   /** A component, for JSON. */
   schema?: z.ZodType;
-  /** For anything but JSON. */
+  /** For responses other than JSON. */
   mediaType?: string;
   headers?: Record<string, string>;
 }
 
-/** A code, with a status where it is not the code's own. */
+/** A code, with a status when it differs from the code's own. */
 export type Failure = ErrorCode | { code: ErrorCode; status: number };
 
 /** By method and path, such as `POST /websocket/ticket`. */

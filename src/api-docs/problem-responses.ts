@@ -8,13 +8,13 @@ export const RATE_LIMIT_HEADERS = ['RateLimit', 'RateLimit-Policy'];
 
 /** `components.headers`. */
 export const HEADERS: Record<string, JsonSchema> = {
-  RateLimit: header('What is left of the limit: `"requests";r=599;t=60`, with `t` in seconds'),
+  RateLimit: header('Requests left until the limit: `"requests";r=599;t=60`, with `t` in seconds'),
   'RateLimit-Policy': header('The limit: `"requests";q=600;w=60`, with `w` in seconds'),
   'Retry-After': { ...header('Seconds to wait'), schema: { type: 'integer', minimum: 1 } },
   'WWW-Authenticate': header('`Bearer`'),
 };
 
-/** Of a route, for one status. */
+/** The problem response of a route for one status. */
 export type ResponseObject = JsonSchema & { description: string };
 
 export interface Circumstances extends RouteMarks {
@@ -22,7 +22,7 @@ export interface Circumstances extends RouteMarks {
   hasParameters: boolean;
 }
 
-/** Failures that follow from what kind of route this is. */
+/** Failures common to all routes of this kind. */
 export function commonFailures({ isPublic, isLimited, hasBody, hasParameters }: Circumstances): Failure[] {
   return [
     ...(isPublic ? [] : TOKEN_CODES),

@@ -38,7 +38,7 @@ export const problem = component<Problem>()(
     trace_id: z.string(),
     retry: z
       .enum(['none', 'new_ticket', 'backoff', 'after'])
-      .describe('What to do next: nothing of the kind, mint a ticket, try later, or wait `retry_after_ms`'),
+      .describe('What to do next: do not retry, mint a ticket, try later, or wait `retry_after_ms`'),
     retry_after_ms: z.int().min(0).describe('Milliseconds'),
   }),
 );
@@ -51,18 +51,18 @@ export const user = component<User>()(
 
 export const newUser = component<{ user: User }>()(
   'NewUser',
-  'The account that was made.',
+  'The account that was created.',
   z.object({ user }),
 );
 
 export const signIn = component<SignIn>()(
   'SignIn',
-  'A session, and the tokens that speak for it.',
+  'A session and its tokens.',
   z.object({
-    access_token: z.string().describe('Goes into `Authorization: Bearer`'),
+    access_token: z.string().describe('To be sent in `Authorization: Bearer`'),
     token_type: z.literal('Bearer'),
     expires_in: seconds,
-    refresh_token: z.string().describe('Good once: each refresh gives the next one'),
+    refresh_token: z.string().describe('Valid once: each refresh returns the next one'),
     session_id: id,
     user,
   }),
@@ -70,13 +70,13 @@ export const signIn = component<SignIn>()(
 
 export const me = component<Me>()(
   'Me',
-  'Whom an access token speaks for.',
+  'The user and session of an access token.',
   z.object({ user, session_id: id, expires_at: time.describe('End of the access token') }),
 );
 
 export const ownSessions = component<{ sessions: OwnSession[] }>()(
   'OwnSessions',
-  'Where somebody is signed in with this account.',
+  'The open sessions of this account.',
   z.object({
     sessions: z.array(
       z.object({
@@ -84,7 +84,7 @@ export const ownSessions = component<{ sessions: OwnSession[] }>()(
         device: z.string().describe('Such as "Firefox on Linux", from the user agent of the sign-in'),
         created_at: time,
         last_seen_at: time,
-        current: z.boolean().describe('The one that asks'),
+        current: z.boolean().describe('Whether this request belongs to it'),
       }),
     ),
   }),
@@ -94,8 +94,8 @@ export const issuedTicket = component<IssuedTicket>()(
   'IssuedTicket',
   'The right to open one socket, once.',
   z.object({
-    ticket: z.string().describe('A secret until it is used; shown here and never again'),
-    ticket_id: ticketId.describe('Names the ticket in receipts and logs, opens nothing'),
+    ticket: z.string().describe('A secret until it is used; only this response contains it'),
+    ticket_id: ticketId.describe('Identifies the ticket in receipts and logs; it cannot open a socket'),
     expires_in: seconds,
     expires_at: time,
     url: z.string().describe('Where to dial: append `?ticket=`'),
@@ -111,7 +111,7 @@ export const receipt = component<Receipt>()(
     ticket_id: ticketId,
     state: z.enum(['pending', 'consumed', 'rejected', 'expired', 'revoked']),
     code: z.string().describe('Why it was rejected').optional(),
-    at: time.describe('When it came into this state'),
+    at: time.describe('Time at which it entered this state'),
     connection_id: connectionId.optional(),
     close: z
       .object({ code: z.int().min(CLOSE_CODES.normal), reason: z.string() })
@@ -122,7 +122,7 @@ export const receipt = component<Receipt>()(
 
 export const conversation = component<Conversation>()(
   'Conversation',
-  'An ordered log of messages and of what happened to them.',
+  'An ordered log of messages and their events.',
   z.object({ id, title: z.string(), last_seq: seq, created_at: time, updated_at: time }),
 );
 
@@ -157,7 +157,7 @@ export const messagePage = component<MessagePage>()(
 
 export const acceptedMessage = component<AcceptedMessage>()(
   'AcceptedMessage',
-  'The message is stored. With `duplicate` it was stored before, and these are the ids of that time.',
+  'The message is stored. With `duplicate`, it was stored earlier and these are its ids.',
   z.object({ message_id: id, seq, run_id: id, duplicate: z.boolean() }),
 );
 

@@ -2,7 +2,7 @@ import { ModulesContainer, Reflector } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { IS_PUBLIC, IS_UNLIMITED } from '../identity/public.decorator.js';
 
-/** What the guards in front of a route look at. */
+/** What the guards of a route read. */
 export interface RouteMarks {
   isPublic: boolean;
   isLimited: boolean;
@@ -14,7 +14,7 @@ export function operationId(controller: string, method: string): string {
   return noun.charAt(0).toLowerCase() + noun.slice(1) + method.charAt(0).toUpperCase() + method.slice(1);
 }
 
-/** The marks of every method of every controller, by operation id: what the document says is what the guards do. */
+/** The marks of every method of every controller, by operation id, so that the document agrees with the guards. */
 export function marksOf(app: NestFastifyApplication): Map<string, RouteMarks> {
   const reflector = app.get(Reflector);
   const marks = new Map<string, RouteMarks>();

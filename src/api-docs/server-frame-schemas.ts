@@ -26,19 +26,27 @@ const runEnd = z.object({
   sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
-    .describe('Of the UTF-8 of the whole text'),
+    .describe('SHA-256 of the whole text in UTF-8'),
   usage: z.object({ prompt_tokens: count.optional(), completion_tokens: count.optional() }).optional(),
   problem: problem.optional(),
   truncated,
 });
-component<RunEnd>()('RunEnd', 'How an answer ended, and what proves that a client holds all of it.', runEnd);
+component<RunEnd>()(
+  'RunEnd',
+  'How an answer ended, with length and digest, so that a client can check that it has all of it.',
+  runEnd,
+);
 
 /** Stored, numbered by `seq` and replayed. */
 export const DURABLE_FRAMES: Record<DurableEventType, ServerFrameRow> = {
-  'message.created': frame('message.created', 'A message joined the conversation.', z.object({ message })),
+  'message.created': frame(
+    'message.created',
+    'A message was added to the conversation.',
+    z.object({ message }),
+  ),
   'run.started': frame(
     'run.started',
-    'Somebody began to write this message.',
+    'A node began to write this message.',
     z.object({ run_id: id, message_id: id, responder: z.string(), model: z.string().optional() }),
   ),
   'tool.call': frame(
@@ -54,7 +62,7 @@ export const DURABLE_FRAMES: Record<DurableEventType, ServerFrameRow> = {
   ),
   'tool.result': frame(
     'tool.result',
-    'What the tool gave back, or why it could not.',
+    'The result of the tool, or why it failed.',
     z.object({
       run_id: id,
       tool_call_id: z.string(),
@@ -65,7 +73,7 @@ export const DURABLE_FRAMES: Record<DurableEventType, ServerFrameRow> = {
   ),
   'run.takeover': frame(
     'run.takeover',
-    'The writing node died; another goes on in the same message.',
+    'The node that wrote this message failed; another node continues the same message.',
     z.object({
       run_id: id,
       message_id: id,
@@ -75,12 +83,12 @@ export const DURABLE_FRAMES: Record<DurableEventType, ServerFrameRow> = {
       attempt: count,
     }),
   ),
-  'run.completed': { meaning: 'The message is whole.', data: runEnd },
+  'run.completed': { meaning: 'The message is complete.', data: runEnd },
   'run.failed': { meaning: 'The message ends here because of `problem`.', data: runEnd },
-  'run.cancelled': { meaning: 'The message ends here because its owner said so.', data: runEnd },
+  'run.cancelled': { meaning: 'The message ends here because its owner stopped it.', data: runEnd },
 };
 
-/** True only at the moment when they are sent. */
+/** Sent once, neither stored nor replayed. */
 export const LIVE_FRAMES: Record<Exclude<ServerFrameType, DurableEventType>, ServerFrameRow> = {
   ready: frame(
     'ready',
@@ -103,7 +111,7 @@ export const LIVE_FRAMES: Record<Exclude<ServerFrameType, DurableEventType>, Ser
   ),
   subscribed: frame(
     'subscribed',
-    'From now on the events of this conversation arrive.',
+    'The events of this conversation arrive from now on.',
     z.object({ conversation_id: id, last_seq: seq }),
   ),
   unsubscribed: frame(
@@ -151,17 +159,17 @@ export const LIVE_FRAMES: Record<Exclude<ServerFrameType, DurableEventType>, Ser
   'auth.refreshed': frame('auth.refreshed', 'The socket was renewed.', z.object({ expires_at: time })),
   'auth.expiring': frame(
     'auth.expiring',
-    "The socket's time ends in a minute: renew it.",
+    'The socket expires in a minute: renew it.',
     z.object({ expires_at: time }),
   ),
   pong: frame(
     'pong',
-    'The answer to `ping`, with its `t`.',
+    'The reply to `ping`, with its `t`.',
     z.object({ t: z.union([z.number(), z.string()]).optional(), server_time: time }),
   ),
   'session.revoked': frame(
     'session.revoked',
-    'The session is over; close 4410 follows.',
+    'The session has ended; close code 4410 follows.',
     z.object({ reason: z.string() }),
   ),
   'server.draining': frame(
@@ -195,11 +203,11 @@ function frame<T extends ServerFrameType, S extends z.ZodType>(
 const events = Object.entries(DURABLE_FRAMES).map(([type, { data }]) =>
   z.object({ type: z.literal(type), conversation_id: id, seq, ts: time, data }),
 );
-// Built in a loop, so the compiler sees a union of anything; each member was compared above.
+// Built in a loop, so the compiler cannot infer the union; each member was compared above.
 const event = z.union(events) as unknown as z.ZodType<DurableEvent>;
 
 export const eventPage = component<{ events: DurableEvent[]; last_seq: number }>()(
   'EventPage',
-  'Oldest first; `last_seq` is the newest event that there is.',
+  'Oldest first; `last_seq` is the `seq` of the newest event.',
   z.object({ events: z.array(event), last_seq: seq }),
 );

@@ -22,7 +22,7 @@ export const SERVICE_OPERATIONS: Operations = {
   'GET /metrics': {
     tag: 'Health',
     summary: 'Read the metrics',
-    description: "With `Authorization: Bearer` and the operator's `METRICS_TOKEN`, where one is set.",
+    description: "With `Authorization: Bearer` and the operator's `METRICS_TOKEN`, if one is set.",
     answers: { 200: { description: 'In the text format of Prometheus', mediaType: 'text/plain' } },
     failures: ['token_missing'],
   },
@@ -31,7 +31,7 @@ export const SERVICE_OPERATIONS: Operations = {
   'GET /api/v1/docs': {
     tag: 'Documents',
     summary: 'Old address of `/api/docs`',
-    answers: { 308: { description: 'Look there', headers: { Location: '`/api/docs`' } } },
+    answers: { 308: { description: 'The page has moved', headers: { Location: '`/api/docs`' } } },
   },
   'GET /api/openapi.json': document('Read this document', 'OpenAPI 3.1'),
   'GET /api/asyncapi.json': document('Read about the frames of the sockets', 'AsyncAPI 3.0'),

@@ -15,15 +15,21 @@ export const SIGN_IN_OPERATIONS: Operations = {
   'POST /auth/login': {
     tag: 'Sign-in',
     summary: 'Open a session',
-    description: 'An unknown address and a wrong password get the same answer after the same time.',
+    description: 'An unknown address and a wrong password get the same response after the same time.',
     answers: { 200: { description: 'The session is open', schema: signIn, headers: NEVER_STORED } },
     failures: ['credentials_invalid', 'user_disabled'],
   },
   'POST /auth/refresh': {
     tag: 'Sign-in',
     summary: 'Exchange a refresh token for the next pair of tokens',
-    description: 'Each refresh token is good once. One that comes a second time ends the session.',
-    answers: { 200: { description: 'The same session goes on', schema: signIn, headers: NEVER_STORED } },
+    description: 'Each refresh token is valid once. Using one a second time ends the session.',
+    answers: {
+      200: {
+        description: 'The session continues with the new tokens',
+        schema: signIn,
+        headers: NEVER_STORED,
+      },
+    },
     failures: [
       'token_malformed',
       'token_invalid',
@@ -37,7 +43,7 @@ export const SIGN_IN_OPERATIONS: Operations = {
     tag: 'Sign-in',
     summary: 'Open a session with a token of an old format',
     description:
-      'While `legacy_token_formats` is on. The answer says with `Deprecation` and `Sunset` until when. Limited as a sign-in.',
+      'Only while `legacy_token_formats` is on; the `Sunset` header says until when. Limited as a sign-in.',
     answers: { 200: { description: 'The session is open', schema: signIn, headers: NEVER_STORED } },
     failures: ['auth_method_disabled', ...TOKEN_CODES.filter((code) => code !== 'token_missing')],
   },
@@ -45,36 +51,36 @@ export const SIGN_IN_OPERATIONS: Operations = {
     tag: 'Sign-in',
     summary: 'End the session',
     description:
-      'Its sockets close with 4410 and its tickets are burnt. Answers being written go on, into history.',
-    answers: { 204: { description: 'The session is over' } },
+      'Its sockets close with 4410 and its tickets are revoked. Answers being written continue and are stored.',
+    answers: { 204: { description: 'The session has ended' } },
   },
   'GET /auth/me': {
     tag: 'Sign-in',
-    summary: 'Ask whether a token is good, and whose it is',
-    answers: { 200: { description: 'It is good', schema: me } },
+    summary: 'Check whether a token is valid, and whose it is',
+    answers: { 200: { description: 'The token is valid', schema: me } },
   },
   'POST /auth/password': {
     tag: 'Sign-in',
     summary: 'Change your password',
     description: 'Ends all other sessions. Counted together with sign-ins.',
-    answers: { 204: { description: 'It is changed, and this session goes on' } },
+    answers: { 204: { description: 'It was changed, and this session stays open' } },
     failures: ['credentials_invalid'],
   },
   'GET /auth/sessions': {
     tag: 'Sign-in',
-    summary: 'List your sessions, the one that was used last first',
-    answers: { 200: { description: 'Those that live', schema: ownSessions } },
+    summary: 'List your sessions, most recently used first',
+    answers: { 200: { description: 'The open sessions', schema: ownSessions } },
   },
   'DELETE /auth/sessions': {
     tag: 'Sign-in',
     summary: 'End all your other sessions',
-    answers: { 204: { description: 'Only this one is left' } },
+    answers: { 204: { description: 'Only this session is left' } },
   },
   'DELETE /auth/sessions/{id}': {
     tag: 'Sign-in',
     summary: 'End one of your sessions',
     parameters: { id: UUID_PARAMETER },
-    answers: { 204: { description: 'It is over, and its sockets close with 4410' } },
+    answers: { 204: { description: 'It has ended, and its sockets close with 4410' } },
     failures: ['not_found'],
   },
 };

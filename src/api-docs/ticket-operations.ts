@@ -4,7 +4,7 @@ import { issuedTicket, receipt } from './resource-schemas.js';
 const TICKET_ID = { type: 'string', pattern: '^tkt_[\\w-]+$' };
 const TICKET = { type: 'string', pattern: '^[\\w-]{43}$', description: 'From `POST /websocket/ticket`' };
 const UPGRADED = {
-  'Sec-WebSocket-Protocol': '`chat.v1` where the client offered it, otherwise absent',
+  'Sec-WebSocket-Protocol': '`chat.v1` if the client offered it, otherwise absent',
 };
 
 const SOCKET_FAILURES = [
@@ -24,12 +24,12 @@ export const TICKET_OPERATIONS: Operations = {
     summary: 'Mint a ticket',
     description:
       'The right to open one socket, once, within `expires_in` seconds. If the request has an `Origin`, the upgrade ' +
-      'must have the same one. `conversation_id` restricts the ticket to that conversation. Limited per user: so many ' +
-      'a minute, and so many unused at a time.',
+      'must have the same one. `conversation_id` restricts the ticket to that conversation. Limited per user: ' +
+      'tickets per minute, and unused tickets at a time.',
     isBodyOptional: true,
     answers: {
       201: {
-        description: 'Dial `url` with `?ticket=` and the ticket behind it',
+        description: 'Dial `url` with `?ticket=` and the ticket appended',
         schema: issuedTicket,
         headers: { 'Cache-Control': '`no-store`' },
       },
@@ -40,24 +40,24 @@ export const TICKET_OPERATIONS: Operations = {
     tag: 'Tickets',
     summary: 'Read what became of a ticket',
     description:
-      'For five minutes, for its owner alone. Browsers hide the answer to a refused upgrade; the receipt has the reason.',
+      'For five minutes and its owner only. Browsers hide the response to a refused upgrade; the receipt has the reason.',
     parameters: { ticket_id: TICKET_ID },
     answers: { 200: { description: 'The receipt', schema: receipt } },
     failures: ['not_found'],
   },
   'DELETE /websocket/tickets/{ticket_id}': {
     tag: 'Tickets',
-    summary: 'Burn a ticket that is not needed',
+    summary: 'Revoke a ticket that is not needed',
     parameters: { ticket_id: TICKET_ID },
-    answers: { 204: { description: 'It opens nothing any more' } },
+    answers: { 204: { description: 'It can no longer open a socket' } },
     failures: ['not_found'],
   },
   'GET /ws': {
     tag: 'Sockets',
     summary: 'Open a socket for any number of conversations',
     description:
-      'A WebSocket handshake (RFC 6455). What travels afterwards is in `/api/asyncapi.json`. A refusal says ' +
-      '`ticket_rejected` whatever was wrong with the ticket: the receipt tells its owner more.',
+      'A WebSocket handshake (RFC 6455). The frames are described in `/api/asyncapi.json`. A refusal says ' +
+      '`ticket_rejected` for every fault of a ticket: the receipt tells its owner which.',
     parameters: { ticket: TICKET },
     answers: {
       101: { description: 'The socket is open; `ready` is its first frame', headers: UPGRADED },

@@ -2,21 +2,21 @@ import { type ChainedRow, type ChainLink, hashOf } from './audit-chain.js';
 
 export interface ChainFault {
   kind: 'altered' | 'removed' | 'inserted';
-  /** The first row that is not as it was written. */
+  /** The first row that differs from what was written. */
   id: number;
 }
 
 /**
- * Follows a chain from where it begins to where it must end, row by row in the order of their numbers. The first fault
- * is the answer: after it nothing can be said about the rest.
+ * Checks a chain from its start to its expected end, row by row in the order of their numbers. Only the first fault is
+ * reported: the rows after it cannot be judged.
  */
 export class ChainCheck {
   private beforeLast: ChainLink | undefined;
   private last: ChainLink;
 
   /**
-   * @param start the row before the first one: genesis, or what retention left behind.
-   * @param head the newest row, as the writers know it.
+   * @param start the link before the first row: genesis, or the anchor that retention left.
+   * @param head the newest link, from `audit_head`.
    */
   constructor(
     start: ChainLink,
@@ -25,7 +25,7 @@ export class ChainCheck {
     this.last = start;
   }
 
-  /** @param next the row after it, which tells a row that was put between two others from one that was changed. */
+  /** @param next the row after it; it tells an inserted row from a changed one. */
   take(row: ChainedRow, next: ChainedRow | undefined): ChainFault | undefined {
     const fault = this.faultOf(row, next);
     this.beforeLast = this.last;
@@ -33,7 +33,7 @@ export class ChainCheck {
     return fault;
   }
 
-  /** After the last row: whether the end is where it was. */
+  /** To be called after the last row: checks that the chain ends at the head. */
   end(): ChainFault | undefined {
     if (this.last.id < this.head.id) return { kind: 'removed', id: this.last.id + 1 };
     return this.last.hash === this.head.hash ? undefined : { kind: 'altered', id: this.last.id };
@@ -46,9 +46,9 @@ export class ChainCheck {
     if (row.id !== last.id + 1) return { kind: 'removed', id: last.id + 1 };
     const isWhole = hashOf(row) === row.hash;
     if (isWhole && row.prev_hash === last.hash) return undefined;
-    // A whole row that is chained to something else than what stands before it: the one before was exchanged.
+    // This row is unchanged but chained to another row than the previous one: the previous one was replaced.
     if (isWhole && this.beforeLast !== undefined) return { kind: 'altered', id: last.id };
-    // Rows that were given other numbers, to close a gap or to make room.
+    // The row was renumbered, to close a gap or to make room.
     if (hashOf({ ...row, id: row.id + 1 }) === row.hash) return { kind: 'removed', id: row.id };
     if (hashOf({ ...row, id: row.id - 1 }) === row.hash) return { kind: 'inserted', id: last.id };
     return { kind: 'altered', id: row.id };

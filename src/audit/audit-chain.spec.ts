@@ -10,14 +10,14 @@ const row = {
 };
 
 describe('the audit chain', () => {
-  it('hashes what a row says, not the order in which its fields came', () => {
+  it('hashes the contents of a row independently of the order of its fields', () => {
     const [link] = chained(GENESIS, [row]);
     const turned = { ...row, fields: { a: { c: null, d: [1, 'é'] }, b: 1 }, id: 1, prev_hash: GENESIS.hash };
     expect(link?.hash).toBe(hashOf(turned));
     expect(link?.hash).not.toBe(hashOf({ ...turned, fields: { ...turned.fields, b: 2 } }));
   });
 
-  it('chains each row to the one before', () => {
+  it('chains each row to the previous one', () => {
     const links = chained({ id: 7, hash: 'f'.repeat(64) }, [row, row]);
     expect(links.map(({ id }) => id)).toEqual([8, 9]);
     expect(links[0]?.prev_hash).toBe('f'.repeat(64));
@@ -27,9 +27,9 @@ describe('the audit chain', () => {
 
   it.each([
     ['NUL', 'a\0b', 'a\uFFFDb'],
-    ['half a surrogate pair', 'a\uD800b', 'a\uFFFDb'],
-    ['a whole one', '😀', '😀'],
-  ])('stores %s in a form that Postgres takes', (_what, given, stored) =>
+    ['a lone surrogate', 'a\uD800b', 'a\uFFFDb'],
+    ['a surrogate pair', '😀', '😀'],
+  ])('stores %s in a form that Postgres accepts', (_what, given, stored) =>
     expect(storableFields({ text: given, list: [given] })).toEqual({ text: stored, list: [stored] }),
   );
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** One row of the audit log as it is hashed: `hash` covers everything else in it, the hash of the row before included. */
+/** One row of the audit log as it is hashed: `hash` covers all other fields, including the hash of the previous row. */
 export interface ChainedRow {
   id: number;
   at: Date;
@@ -12,16 +12,16 @@ export interface ChainedRow {
   hash: string;
 }
 
-/** Where a chain stands: the number and hash of one row. */
+/** A position in the chain: the number and hash of one row. */
 export interface ChainLink {
   id: number;
   hash: string;
 }
 
-/** What stands before the first row of all. */
+/** The link before the very first row. */
 export const GENESIS: ChainLink = { id: 0, hash: '0'.repeat(64) };
 
-/** SHA-256 of the canonical JSON of a row: keys sorted, no blanks, times in ISO 8601 with milliseconds. */
+/** SHA-256 of the canonical JSON of a row: keys sorted, no spaces, times in ISO 8601 with milliseconds. */
 export function hashOf(row: Omit<ChainedRow, 'hash'>): string {
   const { id, at, event, user_id, node, fields, prev_hash } = row;
   const content = { id, at: at.toISOString(), event, user_id, node, fields, prev_hash };
@@ -45,8 +45,8 @@ export function chained(
 }
 
 /**
- * Fields as jsonb gives them back: without what JSON leaves out, and without the two things that JSON allows and
- * Postgres refuses, NUL and half surrogate pairs. One such string would hold up every row behind it.
+ * Fields as jsonb returns them: without what JSON leaves out, and without NUL and lone surrogates, which JSON allows
+ * and Postgres refuses. One such string would block every row behind it.
  */
 export function storableFields(fields: Record<string, unknown>): Record<string, unknown> {
   return JSON.parse(JSON.stringify(fields), (_key, value: unknown) =>

@@ -10,12 +10,12 @@ import { RefusalLogService } from '../observability/refusal-log.service.js';
 const FLUSH_INTERVAL_MS = 200;
 const MAX_BUFFERED_ROWS = 20_000;
 const MAX_ROWS_PER_INSERT = 1000;
-/** Between two lines that say the same of us. */
+/** Between two log lines about a full buffer. */
 const ALARM_INTERVAL_MS = 60_000;
 
 /**
- * Who did what, for ever: one log line at once, and one Postgres row soon after. Rows are gathered, so that a slow
- * Postgres never slows a ticket; the buffer is bounded, and what it loses is counted and raised.
+ * Records who did what: one log line at once, and one Postgres row soon after. Rows are buffered, so that a slow
+ * Postgres never slows a ticket; the buffer is bounded, and rows that it drops are counted and logged as critical.
  */
 @Injectable()
 export class AuditLogService implements OnModuleInit, BeforeApplicationShutdown {
@@ -44,13 +44,13 @@ export class AuditLogService implements OnModuleInit, BeforeApplicationShutdown 
     await this.flush();
   }
 
-  /** Records what happened. `fields` must hold no credential. */
+  /** Records an event. `fields` must contain no credential. */
   record(event: string, userId: string | undefined, fields: LogFields = {}): void {
     this.logger.info(event, { user_id: userId, ...fields });
     this.keep(event, userId, fields);
   }
 
-  /** Records a refusal that its user can mend: a wrong password, an expired ticket. */
+  /** Records a refusal that the user can fix: a wrong password, an expired ticket. */
   warn(event: string, userId: string | undefined, fields: LogFields = {}): void {
     this.refusals.write('warn', event, String(fields.code), userId, { user_id: userId, ...fields });
     this.keep(event, userId, fields);
@@ -113,7 +113,7 @@ export class AuditLogService implements OnModuleInit, BeforeApplicationShutdown 
       try {
         await this.store.append(rows);
       } catch (error) {
-        // Kept for the next try: Postgres says when it is back, the buffer says how long we can wait.
+        // The rows stay for the next try, until Postgres is back or the buffer is full.
         const fields = { rows: this.buffer.length, error: (error as Error).message };
         this.refusals.write('warn', 'audit.delayed', '', undefined, fields);
         return;

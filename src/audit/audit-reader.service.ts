@@ -3,7 +3,7 @@ import { DatabaseService } from '../database/database.service.js';
 import { AuditEntity } from './audit.entity.js';
 
 export interface AuditFilter {
-  /** Rows before this one, in the order of the answer. */
+  /** Only rows with a smaller id. */
   beforeId: number | undefined;
   event: string | undefined;
   userId: string | undefined;
@@ -27,7 +27,7 @@ export interface AuditEntry {
 export class AuditReaderService {
   constructor(private readonly database: DatabaseService) {}
 
-  /** Newest first. Rows that wait in the nodes' buffers are not in it yet. */
+  /** Newest first, without the rows that still wait in the nodes' buffers. */
   async list({ beforeId, event, userId, after, before, limit }: AuditFilter): Promise<AuditEntry[]> {
     const rows = await this.database.run((dataSource) => {
       const query = dataSource.getRepository(AuditEntity).createQueryBuilder('row');

@@ -2,7 +2,7 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 @Entity('audit_log')
 export class AuditEntity {
-  /** From 1, without holes: the place in the chain. */
+  /** The place in the chain: from 1, without gaps. */
   @PrimaryColumn('bigint')
   id!: string;
 
@@ -22,7 +22,7 @@ export class AuditEntity {
   @Column('jsonb')
   fields!: Record<string, unknown>;
 
-  /** Of the row before. */
+  /** `hash` of the previous row. */
   @Column('text', { name: 'prev_hash' })
   prevHash!: string;
 

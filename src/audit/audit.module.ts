@@ -4,7 +4,7 @@ import { AuditReaderService } from './audit-reader.service.js';
 import { AuditRetentionService } from './audit-retention.service.js';
 import { AuditStore } from './audit.store.js';
 
-/** Global, because whoever decides or changes something records it. */
+/** Global, because every module that decides or changes something records it. */
 @Global()
 @Module({
   providers: [AuditStore, AuditLogService, AuditReaderService, AuditRetentionService],

@@ -48,8 +48,8 @@ export class AuditStore {
   }
 
   /**
-   * Removes the oldest rows, up to the first that is as young as `before`, and leaves their last link behind. What was
-   * removed is itself a row, so that nobody can shorten the log and call it retention.
+   * Removes the oldest rows, up to the first that is not older than `before`, and keeps their last link as an anchor.
+   * The removal is itself recorded as a row, so that other deletions cannot pass for retention.
    * @returns the number of removed rows, `limit` at most.
    */
   prune(before: Date, limit: number, node: string): Promise<number> {
@@ -74,14 +74,14 @@ export class AuditStore {
   }
 }
 
-/** The newest link; nobody else appends until this transaction ends. */
+/** The newest link; no other node appends until this transaction ends. */
 async function lockedHead(manager: EntityManager): Promise<ChainLink> {
   await manager.query(`SELECT set_config('lock_timeout', $1, true)`, [LOCK_TIMEOUT]);
-  // Read under the row's lock: Postgres looks again at the row after a wait, so this is never an older head.
+  // Read under the row's lock: Postgres reads the row again after a wait, so this is never an older head.
   const [head] = await manager.query<{ id: string; hash: string }[]>(
     'SELECT id, hash FROM audit_head FOR UPDATE',
   );
-  if (head === undefined) throw new Error('audit_head is empty: somebody removed the end of the audit chain');
+  if (head === undefined) throw new Error('audit_head is empty: the end of the audit chain was removed');
   return { id: Number(head.id), hash: head.hash };
 }
 

@@ -10,13 +10,13 @@ import { FLAG_NAMES, FLAGS, type FlagName, type FlagValue, isFlagName } from '..
 
 export interface FlagChange {
   enabled: boolean;
-  /** 100 unless said otherwise. */
+  /** 100 by default. */
   percent?: number | undefined;
   /** Why, for the audit log. */
   reason?: string | undefined;
 }
 
-/** The flags, as administrators see and change them. */
+/** Lists and changes flags for administrators. */
 @Injectable()
 export class FlagChangeService {
   constructor(
@@ -32,13 +32,13 @@ export class FlagChangeService {
   }
 
   /**
-   * Sets a flag on every node, until it is set again. This node has it when the promise resolves, the others within 1 s.
-   * @throws {AppError} `not_found`; `validation_failed` for a share of a flag that has none; `dependency_unavailable`.
+   * Sets a flag on every node, until it is set again: on this node when the promise resolves, on the others within 1 s.
+   * @throws {AppError} `not_found`; `validation_failed` for a share of a flag of kind `switch`; `dependency_unavailable`.
    */
   async change(name: string, { enabled, percent = 100, reason }: FlagChange, adminId: string): Promise<Flag> {
     if (!isFlagName(name)) throw new AppError('not_found', { detail: 'There is no flag of this name' });
     if (FLAGS[name].kind === 'switch' && percent !== 100) {
-      throw new AppError('validation_failed', { detail: `"percent": ${name} is on or off for everybody` });
+      throw new AppError('validation_failed', { detail: `"percent": ${name} is on or off for all users` });
     }
     const updated_at = new Date().toISOString();
     const told = { flag: name, new: { enabled, percent }, ...(reason === undefined ? {} : { reason }) };
@@ -46,7 +46,7 @@ export class FlagChangeService {
       const old = await this.store.write(name, { enabled, percent, updated_at, updated_by: adminId });
       this.audit.record('flag.changed', adminId, { ...told, old: valueOf(old ?? this.config.flags[name]) });
     } catch (error) {
-      // Redis may have done it before its answer was lost: what may be in force has a row, too.
+      // Redis may have applied it before its reply was lost, so a possible change has a row, too.
       this.audit.warn('flag.change_failed', adminId, told);
       throw error;
     }

@@ -6,12 +6,12 @@ import { statesOf, unreadable } from './flag-record.js';
 import { FlagProvider } from './flag.provider.js';
 import { FlagStore } from './flag.store.js';
 
-/** Half of what a change may take: whatever pub/sub loses, this finds within the second. */
+/** Half of the time that a change may take: a message that pub/sub loses is made up for within 1 s. */
 const RELOAD_INTERVAL_MS = 500;
-/** How long a start waits for Redis, so that no request meets the defaults of a flag that was changed. */
+/** How long a start waits for Redis, so that no request sees the default of a flag that was changed. */
 const START_LIMIT_MS = 1000;
 
-/** Keeps this node's flags as Redis has them. Without Redis, they stay as they were. */
+/** Keeps this node's flags equal to those in Redis. While Redis is down, they stay as they were. */
 @Injectable()
 export class FlagFollowerService implements OnModuleInit, OnModuleDestroy {
   private timer: NodeJS.Timeout | undefined;
@@ -39,9 +39,9 @@ export class FlagFollowerService implements OnModuleInit, OnModuleDestroy {
     clearInterval(this.timer);
   }
 
-  /** Resolves when this node has what Redis said after the call. */
+  /** Resolves when this node has flags that were read after the call. */
   reload(): Promise<void> {
-    // What is being read may have been asked for before the change that this call is about.
+    // A read that is already on its way may have begun before the change that caused this call.
     this.isOutdated = true;
     this.loading ??= this.load().finally(() => {
       this.loading = undefined;
@@ -58,7 +58,7 @@ export class FlagFollowerService implements OnModuleInit, OnModuleDestroy {
 
   private apply(stored: Record<string, string>): void {
     const text = JSON.stringify(stored);
-    // Once for each change, and not twice a second.
+    // Logged once for each change, not at every reload.
     const flags = text === this.lastRead ? [] : unreadable(stored);
     if (flags.length > 0) this.logger.critical('flag.unreadable', { flags });
     this.lastRead = text;

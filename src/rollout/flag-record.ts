@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { FLAG_NAMES, FLAGS, type FlagName, type FlagValue } from '../config/flags.js';
 
-/** What an administrator has set, as it lies in Redis. */
+/** What an administrator has set, as stored in Redis. */
 export interface FlagRecord extends FlagValue {
   readonly updated_at: string;
   /** Id of the administrator. */
   readonly updated_by: string;
 }
 
-/** A flag as this node has it. */
+/** A flag as this node applies it. */
 export interface FlagState extends FlagValue {
   readonly source: 'default' | 'runtime';
   readonly updatedAt?: string;
@@ -24,7 +24,7 @@ const recordSchema = z.object({
   updated_by: z.string(),
 });
 
-/** The record in a text, or `undefined` where there is none that can be read. */
+/** The record in a text, or `undefined` if the text is not a valid record. */
 export function readRecord(json: string | null | undefined): FlagRecord | undefined {
   if (json === null || json === undefined) return undefined;
   try {
@@ -35,14 +35,14 @@ export function readRecord(json: string | null | undefined): FlagRecord | undefi
   }
 }
 
-/** The flags as the settings have them. */
+/** The flags as the settings define them. */
 export function defaultStates(defaults: Readonly<Record<FlagName, FlagValue>>): FlagStates {
   return statesOf(defaults, {});
 }
 
 /**
- * The flags as the settings and Redis have them together. A name that this program does not know belongs to a node of
- * another version and is left alone.
+ * The flags of the settings, changed by those in Redis. A name that this program does not know belongs to another
+ * version and is ignored.
  */
 export function statesOf(
   defaults: Readonly<Record<FlagName, FlagValue>>,
@@ -52,14 +52,14 @@ export function statesOf(
     const record = readRecord(stored[name]);
     if (record === undefined) return [name, { ...defaults[name], source: 'default' }];
     const { enabled, percent, updated_at: updatedAt, updated_by: updatedBy } = record;
-    // A switch has no share, whatever Redis was made to say.
+    // A switch has no share, even if its record in Redis has one.
     const share = FLAGS[name].kind === 'switch' ? 100 : percent;
     return [name, { enabled, percent: share, source: 'runtime', updatedAt, updatedBy }];
   });
   return Object.fromEntries(states) as Record<FlagName, FlagState>;
 }
 
-/** Names of flags whose text in Redis is no record: those stay at their default. */
+/** Names of flags whose text in Redis is not a valid record; they keep their default. */
 export function unreadable(stored: Readonly<Record<string, string>>): FlagName[] {
   return FLAG_NAMES.filter((name) => stored[name] !== undefined && readRecord(stored[name]) === undefined);
 }

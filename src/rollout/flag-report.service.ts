@@ -6,10 +6,10 @@ import { MetricsService } from '../observability/metrics.service.js';
 import { FlagProvider } from './flag.provider.js';
 import { FLAG_NAMES } from '../config/flags.js';
 
-/** OpenFeature's name for who asks. A domain of our own, because its API is one for the whole process. */
+/** OpenFeature's domain for our provider: its API is global to the process. */
 export const FLAG_DOMAIN = 'admit-one';
 
-/** Puts our provider behind OpenFeature, and tells operators through OpenFeature's events what this node applies. */
+/** Registers our provider with OpenFeature, and logs and measures what this node applies by OpenFeature's events. */
 @Injectable()
 export class FlagReportService implements OnModuleInit, OnModuleDestroy {
   constructor(

@@ -6,15 +6,15 @@ const USERS = Array.from({ length: 1000 }, () => randomUUID());
 const at = (percent: number, userId?: string) =>
   isOnFor('ticket_required', { enabled: true, percent }, userId);
 
-describe('a share of the users', () => {
-  it.each([5, 25, 50, 90])('of %i percent is about that many of a thousand', (percent) => {
+describe('the share of users for whom a flag is on', () => {
+  it.each([5, 25, 50, 90])('is close to %i percent of a thousand users', (percent) => {
     const share = USERS.filter((user) => at(percent, user)).length / USERS.length;
     // Five standard deviations of a fair draw: wrong once in two million runs.
     const tolerance = 5 * Math.sqrt(((percent / 100) * (1 - percent / 100)) / USERS.length);
     expect(Math.abs(share - percent / 100)).toBeLessThan(tolerance);
   });
 
-  it('loses nobody when it grows', () => {
+  it('keeps every user when it grows', () => {
     for (const user of USERS) {
       const first = Array.from({ length: 101 }, (_, percent) => percent).find((percent) => at(percent, user));
       expect(first).toBeGreaterThan(0);
@@ -30,7 +30,7 @@ describe('a share of the users', () => {
     expect(first).toEqual([48, 17]);
   });
 
-  it('is another one for each flag', () => {
+  it('differs between flags', () => {
     const value = { enabled: true, percent: 50 };
     const same = USERS.filter(
       (user) => isOnFor('ticket_required', value, user) === isOnFor('legacy_cookie', value, user),
@@ -39,13 +39,13 @@ describe('a share of the users', () => {
     expect(same.length).toBeLessThan(600);
   });
 
-  it('is nobody at 0, everybody at 100, and nobody at all while the flag is off', () => {
+  it('is empty at 0 percent, complete at 100, and empty while the flag is off', () => {
     expect(USERS.some((user) => at(0, user))).toBe(false);
     expect(USERS.every((user) => at(100, user))).toBe(true);
     expect(isOnFor('ticket_required', { enabled: false, percent: 100 }, USERS[0])).toBe(false);
   });
 
-  it('holds without a user only where it is everybody', () => {
+  it('includes requests without a user only at 100 percent', () => {
     expect([at(99), at(100)]).toEqual([false, true]);
   });
 });

@@ -21,7 +21,7 @@ function stored(values: Record<string, { enabled: boolean; percent: number }>): 
   );
 }
 
-describe('the flags behind OpenFeature', () => {
+describe('flags in OpenFeature', () => {
   let provider: FlagProvider;
   let flags: FeatureFlagService;
   let client: Client;
@@ -35,7 +35,7 @@ describe('the flags behind OpenFeature', () => {
 
   afterEach(() => OpenFeature.clearProviders());
 
-  it('say the same as isEnabled, for every flag and user', async () => {
+  it('have the same value as in isEnabled, for every flag and user', async () => {
     provider.replace(statesOf(config.flags, stored({ ticket_required: { enabled: true, percent: 40 } })));
     const users = Array.from({ length: 200 }, () => randomUUID());
     const on = new Set<boolean>();
@@ -49,7 +49,7 @@ describe('the flags behind OpenFeature', () => {
     expect(on.size).toBe(2);
   });
 
-  it('are the default of the caller where there is no such flag', async () => {
+  it('have the default of the caller when there is no such flag', async () => {
     expect(await client.getBooleanDetails('no_such_flag', true)).toMatchObject({
       value: true,
       errorCode: 'FLAG_NOT_FOUND',
@@ -60,7 +60,7 @@ describe('the flags behind OpenFeature', () => {
     });
   });
 
-  it('say why: the settings, an administrator, a share, or the last that was known', async () => {
+  it('have a reason: the settings, an administrator, a share, or the last known value', async () => {
     const reasonOf = async (name: string) => (await client.getBooleanDetails(name, false)).reason;
     provider.replace(
       statesOf(
@@ -73,31 +73,31 @@ describe('the flags behind OpenFeature', () => {
     );
     const names = ['legacy_cookie', 'legacy_subprotocol', 'ticket_required'];
     expect(await Promise.all(names.map(reasonOf))).toEqual(['DEFAULT', 'STATIC', 'SPLIT']);
-    provider.keep('Redis is away');
+    provider.keep('Redis is down');
     expect(await Promise.all(names.map(reasonOf))).toEqual(['STALE', 'STALE', 'STALE']);
     expect(flags.isEnabled('legacy_subprotocol')).toBe(true);
   });
 
-  it('are all off until Redis was read, whatever the settings say', async () => {
+  it('are all off until Redis was read, even those that the settings switch on', async () => {
     const heard: unknown[] = [];
     client.addHandler(ProviderEvents.ConfigurationChanged, (change) => heard.push(change?.flagsChanged));
     expect(FLAG_NAMES.filter((name) => flags.isEnabled(name))).toEqual([]);
-    provider.keep('Redis is away');
+    provider.keep('Redis is down');
     expect(await client.getBooleanValue('legacy_cookie', true)).toBe(false);
     provider.replace(statesOf(config.flags, {}));
     expect(FLAG_NAMES.filter((name) => flags.isEnabled(name))).toEqual(['legacy_cookie']);
     expect(heard).toEqual([['legacy_cookie']]);
   });
 
-  it('tell of what changed and of nothing else, and once when they are out of date', () => {
+  it('emit an event for each change and no other, and one when they become stale', () => {
     const heard: unknown[] = [];
     client.addHandler(ProviderEvents.ConfigurationChanged, (change) => heard.push(change?.flagsChanged));
     client.addHandler(ProviderEvents.Stale, () => heard.push('stale'));
     const texts = stored({ legacy_cookie: { enabled: false, percent: 100 } });
     provider.replace(statesOf(config.flags, texts));
     provider.replace(statesOf(config.flags, texts));
-    provider.keep('Redis is away');
-    provider.keep('Redis is away');
+    provider.keep('Redis is down');
+    provider.keep('Redis is down');
     provider.replace(statesOf(config.flags, texts));
     provider.replace(statesOf(config.flags, {}));
     expect(heard).toEqual([['legacy_cookie'], 'stale', ['legacy_cookie']]);
@@ -105,13 +105,13 @@ describe('the flags behind OpenFeature', () => {
   });
 });
 
-describe('a flag in Redis', () => {
+describe('a flag record in Redis', () => {
   it.each([
-    ['no JSON', '{'],
-    ['nothing', ''],
-    ['another shape', '{"enabled":"yes"}'],
-    ['a share that is none', '{"enabled":true,"percent":101,"updated_at":"","updated_by":""}'],
-  ])('that is %s leaves the default', (_what, text) => {
+    ['that is not JSON', '{'],
+    ['that is empty', ''],
+    ['of another shape', '{"enabled":"yes"}'],
+    ['with a share above 100', '{"enabled":true,"percent":101,"updated_at":"","updated_by":""}'],
+  ])('%s leaves the default', (_what, text) => {
     const { legacy_cookie, ticket_required } = statesOf(config.flags, {
       legacy_cookie: text,
       ticket_required: text,
@@ -121,7 +121,7 @@ describe('a flag in Redis', () => {
     expect(ticket_required).toEqual({ enabled: false, percent: 100, source: 'default' });
   });
 
-  it('gives no share to what knows only on and off', () => {
+  it('cannot give a share to a flag that knows only on and off', () => {
     const texts = stored({ legacy_subprotocol: { enabled: true, percent: 10 } });
     expect(statesOf(config.flags, texts).legacy_subprotocol).toMatchObject({ enabled: true, percent: 100 });
   });

@@ -15,8 +15,8 @@ import { isOnFor } from './flag-share.js';
 import { FLAG_NAMES, type FlagName, isFlagName } from '../config/flags.js';
 
 /**
- * The flags as this node has them, for OpenFeature and for `FeatureFlagService`: one evaluation with two doors, because
- * OpenFeature's is asynchronous and an upgrade asks several times.
+ * The flags as this node applies them, for OpenFeature and for `FeatureFlagService`. Both use the same evaluation;
+ * OpenFeature's interface alone would not do, because it is asynchronous and an upgrade asks several times.
  */
 @Injectable()
 export class FlagProvider implements Provider {
@@ -36,26 +36,26 @@ export class FlagProvider implements Provider {
   }
 
   /**
-   * Whether a flag is on for a user, at once and from memory. Nothing is before Redis was read once: what the settings
-   * switch on, an administrator may have switched off, and what is left with every flag off is the ticket.
+   * Whether a flag is on for a user, at once and from memory. All flags are off until Redis was read once: an
+   * administrator may have switched off what the settings switch on, and tickets work with every flag off.
    */
   isOn(name: FlagName, userId?: string): boolean {
     return this.isKnown && isOnFor(name, this.states[name], userId);
   }
 
-  /** Takes over what Redis says now, and tells OpenFeature which flags that changes. */
+  /** Replaces the flags by those read from Redis, and tells OpenFeature which of them changed. */
   replace(states: FlagStates): void {
     const flagsChanged = FLAG_NAMES.filter(
       (name) => differs(this.states[name], states[name]) || (!this.isKnown && states[name].enabled),
     );
     this.states = states;
     this.isKnown = true;
-    if (this.isStale) this.events.emit(ProviderEvents.Ready, { message: 'Redis answers again' });
+    if (this.isStale) this.events.emit(ProviderEvents.Ready, { message: 'Redis is reachable again' });
     this.isStale = false;
     if (flagsChanged.length > 0) this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged });
   }
 
-  /** Keeps what it has, and says so once. */
+  /** Keeps the flags as they are, and reports once that they are stale. */
   keep(reason: string): void {
     if (!this.isStale) this.events.emit(ProviderEvents.Stale, { message: reason });
     this.isStale = true;
@@ -66,7 +66,7 @@ export class FlagProvider implements Provider {
     _defaultValue: boolean,
     { targetingKey }: EvaluationContext,
   ): Promise<ResolutionDetails<boolean>> {
-    if (!isFlagName(flagKey)) throw new FlagNotFoundError(`expected a flag of ours, got ${flagKey}`);
+    if (!isFlagName(flagKey)) throw new FlagNotFoundError(`expected the name of a flag, got ${flagKey}`);
     const state = this.states[flagKey];
     const value = this.isOn(flagKey, targetingKey);
     const percent = this.isKnown && state.enabled ? state.percent : 0;
@@ -75,15 +75,15 @@ export class FlagProvider implements Provider {
   }
 
   resolveStringEvaluation(): Promise<never> {
-    throw new TypeMismatchError('every flag of ours is a boolean');
+    throw new TypeMismatchError('every flag is a boolean');
   }
 
   resolveNumberEvaluation(): Promise<never> {
-    throw new TypeMismatchError('every flag of ours is a boolean');
+    throw new TypeMismatchError('every flag is a boolean');
   }
 
   resolveObjectEvaluation(): Promise<never> {
-    throw new TypeMismatchError('every flag of ours is a boolean');
+    throw new TypeMismatchError('every flag is a boolean');
   }
 
   private reasonFor({ source, enabled, percent }: FlagState): string {

@@ -5,7 +5,7 @@ import { RedisService } from '../redis/redis.service.js';
 import { type FlagRecord, readRecord } from './flag-record.js';
 import type { FlagName } from '../config/flags.js';
 
-/** One script, so that of two changes at once each is told what it really replaced. */
+/** One script, so that each of two simultaneous changes learns the value that it replaced. */
 const SET_AND_TELL = `
 local old = redis.call('HGET', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -16,12 +16,12 @@ return old`;
 export class FlagStore {
   constructor(private readonly redis: RedisService) {}
 
-  /** Everything that administrators have set, as text by name of the flag. */
+  /** All flags that administrators have set, as text by name. */
   async read(): Promise<Record<string, string>> {
     return this.redis.run((redis) => redis.hgetall(redisKeys.flags()));
   }
 
-  /** Sets a flag, tells every node, and answers what it replaced. */
+  /** Sets a flag, tells every node, and returns the record that it replaced. */
   async write(name: FlagName, record: FlagRecord): Promise<FlagRecord | undefined> {
     const args = [name, JSON.stringify(record), redisChannels.flagsChanged];
     const old = await this.redis.run((redis) => redis.eval(SET_AND_TELL, 1, redisKeys.flags(), ...args));
@@ -32,14 +32,14 @@ export class FlagStore {
   async onChange(listener: () => void): Promise<void> {
     const { subscriber } = this.redis;
     const changed = Buffer.from(redisChannels.flagsChanged);
-    // As bytes: a listener of 'message' would turn every frame of every conversation into a string first.
+    // As bytes: with a listener for 'message', ioredis would decode every frame of every conversation to a string.
     subscriber.on('messageBuffer', (channel: Buffer) => {
       if (channel.equals(changed)) listener();
     });
     await subscriber.subscribe(redisChannels.flagsChanged);
   }
 
-  /** Resolves when commands can be sent. @throws when that takes longer. */
+  /** Resolves when commands can be sent. @throws when that takes longer than `limitMs`. */
   async whenReady(limitMs: number): Promise<void> {
     const { client } = this.redis;
     if (client.status !== 'ready') await once(client, 'ready', { signal: AbortSignal.timeout(limitMs) });

@@ -10,7 +10,7 @@ import { FlagStore } from './flag.store.js';
 
 @Global()
 @Module({
-  // The report first: it is to hear of what the follower finds at the start.
+  // The report comes first, to receive what the follower finds at the start.
   providers: [
     FlagProvider,
     FlagStore,
