@@ -208,3 +208,22 @@ describe.each([
     for (const [, seconds] of limits) expect(Number(seconds)).toBeGreaterThan(40);
   });
 });
+
+describe('package.json', () => {
+  interface Manifest {
+    allowScripts: Record<string, boolean>;
+  }
+  interface Lock {
+    packages: Record<string, { hasInstallScript?: boolean }>;
+  }
+
+  test('decides about each package with an install script, and lets none run', () => {
+    const { allowScripts } = JSON.parse(read('package.json')) as Manifest;
+    const { packages } = JSON.parse(read('package-lock.json')) as Lock;
+    const withScript = Object.entries(packages)
+      .filter(([, { hasInstallScript }]) => hasInstallScript === true)
+      .map(([path]) => path.replace(/^.*node_modules\//, ''));
+    expect(Object.keys(allowScripts).sort()).toEqual([...new Set(withScript)].sort());
+    expect(new Set(Object.values(allowScripts))).toEqual(new Set([false]));
+  });
+});
