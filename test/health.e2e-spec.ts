@@ -141,7 +141,8 @@ const describeWithBinary = currentRun().redis.kind === 'binary' ? describe : des
 describeWithBinary('the health of a Redis that reads its data from disk', () => {
   it('is loading: not ready, and no upgrade is let in', async () => {
     const settings = { ...redisSettings(), durable: true, settings: SLOW_LOADING };
-    let redis: EngineProcess = await startRedis(settings);
+    const redis = await startRedis(settings);
+    let loaded: Promise<EngineProcess> | undefined;
     const cluster = await startCluster({ nodes: 1, redisForm: 'single', env: { REDIS_URL: redis.url } });
     try {
       await withRedis({ redisUrl: redis.url }, async (client) => {
@@ -149,7 +150,7 @@ describeWithBinary('the health of a Redis that reads its data from disk', () => 
         await Promise.all(names.map((name) => client.set(name, '')));
       });
       await redis.stop();
-      const loaded = startRedis({ ...settings, port: redis.port });
+      loaded = startRedis({ ...settings, port: redis.port });
       const report = await eventually(async () => {
         const { status, body } = await full(cluster.node);
         return body.details.redis?.status === 'loading' && { status, body };
@@ -158,11 +159,11 @@ describeWithBinary('the health of a Redis that reads its data from disk', () => 
       expect([await statusOf(cluster.node, 'ready'), await statusOf(cluster.node, 'websocket')]).toEqual([
         503, 503,
       ]);
-      redis = await loaded;
+      await loaded;
       await eventually(async () => (await statusOf(cluster.node, 'websocket')) === 200, 'it to serve');
     } finally {
       await cluster.stop();
-      await redis.stop();
+      await (await (loaded ?? redis)).stop();
     }
   });
 });
