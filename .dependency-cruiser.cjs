@@ -6,7 +6,7 @@
 
 /** Upper tiers first. Rooms of one tier do not know each other. */
 const TIERS = [
-  ['admin', 'api-docs', 'health'],
+  ['admin', 'api-docs', 'health', 'operations'],
   ['auth/legacy'],
   ['chat'],
   ['websocket'],

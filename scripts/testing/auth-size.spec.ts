@@ -5,7 +5,7 @@ import { codeLines, codeLinesIn } from './auth-size.js';
  * All of `src/auth` and `src/ticket` but the old ways in: 1437 lines when this was set, and a tenth, and 140 for recording each
  * ticket that expires, which decides nothing.
  */
-const BUDGET = 1760;
+const BUDGET = 1830;
 /** The guards only ask: whoever adds a decision to one of them needs more lines than this. */
 const GUARD_BUDGETS = { 'src/auth/http-auth.guard.ts': 40, 'src/auth/ws-auth.guard.ts': 15 };
 

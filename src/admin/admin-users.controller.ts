@@ -2,7 +2,7 @@ import { Body, Controller, HttpCode, Param, Patch, Post, UseGuards } from '@nest
 import { z } from 'zod';
 import { isUuid } from '../../protocol/messages.js';
 import type { User } from '../../protocol/resources.js';
-import { AccountService } from '../auth/account.service.js';
+import { AdminAccountService } from '../auth/admin-account.service.js';
 import { RunCancelService } from '../chat/runs/run-cancel.service.js';
 import { AppError } from '../errors/app-error.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
@@ -19,7 +19,7 @@ const changeSchema = z
 @UseGuards(AdminGuard)
 export class AdminUsersController {
   constructor(
-    private readonly accounts: AccountService,
+    private readonly accounts: AdminAccountService,
     private readonly runs: RunCancelService,
   ) {}
 
@@ -27,7 +27,7 @@ export class AdminUsersController {
   @HttpCode(204)
   async revoke(@CurrentUser() actor: UserContext, @Param('id') id: string): Promise<void> {
     const userId = requireUserId(id);
-    await this.accounts.revoke(actor, userId);
+    await this.accounts.revoke(actor.userId, userId);
     await this.runs.cancelAllOf(userId);
   }
 
@@ -38,7 +38,7 @@ export class AdminUsersController {
     @Body({ schema: changeSchema }) change: z.infer<typeof changeSchema>,
   ): Promise<{ user: User }> {
     const userId = requireUserId(id);
-    const user = await this.accounts.change(actor, userId, change);
+    const user = await this.accounts.change(actor.userId, userId, change);
     if (change.disabled === true) await this.runs.cancelAllOf(userId);
     return { user };
   }

@@ -83,6 +83,11 @@ export class AuditLogService implements OnModuleInit, BeforeApplicationShutdown 
     return new Set(stored.map(({ fields }) => fields[said.key]));
   }
 
+  /** Rows that are not stored yet. */
+  get waiting(): number {
+    return this.buffer.length;
+  }
+
   private keep(event: string, userId: string | undefined, fields: LogFields): void {
     if (this.buffer.length >= MAX_BUFFERED_ROWS) {
       this.drop();

@@ -6,6 +6,7 @@ import { SessionModule } from '../session/session.module.js';
 import { TicketModule } from '../ticket/ticket.module.js';
 import { CLOCK_TOLERANCE_SECONDS, verifyingKey } from './access-token.js';
 import { AccountService } from './account.service.js';
+import { AdminAccountService } from './admin-account.service.js';
 import { AddressLimitService } from './address-limit.service.js';
 import { AuthController } from './auth.controller.js';
 import { AuthPathService } from './auth-path.service.js';
@@ -34,6 +35,7 @@ import { redisNow } from '../redis/redis-clock.js';
   providers: [
     AccountService,
     AddressLimitService,
+    AdminAccountService,
     AuthPathService,
     AuthReportService,
     KnownDevicesStore,
@@ -49,7 +51,7 @@ import { redisNow } from '../redis/redis-clock.js';
     { provide: APP_GUARD, useClass: HttpAuthGuard },
   ],
   exports: [
-    AccountService,
+    AdminAccountService,
     AuthPathService,
     LoginLimitService,
     SignInService,

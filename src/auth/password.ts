@@ -13,6 +13,15 @@ const hashing = bulkhead(Math.min(2, availableParallelism()), 200);
 export const PASSWORD_MIN_LENGTH = 12;
 export const PASSWORD_MAX_LENGTH = 128;
 
+/** @throws {AppError} `validation_failed` */
+export function requirePasswordLength(password: string): void {
+  const { length } = password;
+  if (length >= PASSWORD_MIN_LENGTH && length <= PASSWORD_MAX_LENGTH) return;
+  throw new AppError('validation_failed', {
+    detail: `"password" must have ${PASSWORD_MIN_LENGTH} to ${PASSWORD_MAX_LENGTH} characters, not ${length}`,
+  });
+}
+
 /** A hash of no password, so that an unknown account costs as much time as a known one. */
 const NOBODYS_HASH = hash('nobody has this password', ARGON2);
 

@@ -27,6 +27,18 @@ export class UserEntity {
   createdAt!: Date;
 }
 
+/** The account as administrators see it. */
+export interface Account {
+  email: string;
+  role: Role;
+  isDisabled: boolean;
+  createdAt: Date;
+}
+
+export function toAccount({ email, role, disabledAt, createdAt }: UserEntity): Account {
+  return { email, role, isDisabled: disabledAt !== null, createdAt };
+}
+
 /** The account as clients see it. */
 export function toUser(account: Pick<UserEntity, 'id' | 'email' | 'role' | 'displayName'>): User {
   return { id: account.id, email: account.email, role: account.role, display_name: account.displayName };

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { IsNull, MoreThan } from 'typeorm';
 import type { Role } from '../../protocol/resources.js';
 import { DatabaseService } from '../database/database.service.js';
 import { isUniqueViolation } from '../database/unique-violation.js';
@@ -41,16 +42,42 @@ export class UserStore {
     return affected === 1;
   }
 
-  /** Changes what is given of an account. @returns the account, or `undefined` when there is none. */
+  /**
+   * Changes what is given of an account, unless that would leave no enabled administrator.
+   * @returns the account, or `undefined` when there is none
+   */
   async change(
     id: string,
     { role, disabled }: { role?: Role | undefined; disabled?: boolean | undefined },
-  ): Promise<UserEntity | undefined> {
+  ): Promise<UserEntity | 'last_admin' | undefined> {
     const change = {
       ...(role === undefined ? {} : { role }),
       ...(disabled === undefined ? {} : { disabledAt: disabled ? new Date() : null }),
     };
-    await this.database.run((dataSource) => dataSource.getRepository(UserEntity).update({ id }, change));
-    return this.findById(id);
+    return this.database.transaction(async (manager) => {
+      const users = manager.getRepository(UserEntity);
+      if (disabled === true || role === 'user') {
+        // Locked: of two administrators who demote each other at once, the second one is looked at after the first.
+        const admins = await users.find({
+          where: { role: 'admin', disabledAt: IsNull() },
+          order: { id: 'ASC' },
+          lock: { mode: 'pessimistic_write' },
+        });
+        if (admins.length === 1 && admins[0]?.id === id) return 'last_admin';
+      }
+      await users.update({ id }, change);
+      return (await users.findOneBy({ id })) ?? undefined;
+    });
+  }
+
+  /** Accounts by address, those after one. */
+  page(afterEmail: string | undefined, limit: number): Promise<UserEntity[]> {
+    return this.database.run((dataSource) =>
+      dataSource.getRepository(UserEntity).find({
+        ...(afterEmail === undefined ? {} : { where: { email: MoreThan(afterEmail) } }),
+        order: { email: 'ASC' },
+        take: limit,
+      }),
+    );
   }
 }

@@ -93,10 +93,13 @@ export class RunStore {
     return rows.map(({ id }) => id);
   }
 
-  /** Asks the node that writes it to stop. Also found by that node when it renews its leases. */
+  /**
+   * Asks for the end of a run. The node that writes it also finds this when it renews its leases; one that takes the run
+   * later ends it before its answer begins.
+   */
   async requestCancel(id: string): Promise<void> {
     await this.query(
-      `UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = $1 AND status = 'running'`,
+      `UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = $1 AND status IN ('queued', 'running')`,
       [id],
     );
   }
