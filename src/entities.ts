@@ -6,7 +6,7 @@ import { MessageEntity } from './chat/history/message.entity.js';
 import { RunEntity } from './chat/runs/run.entity.js';
 import type { EntityClass } from './database/data-source.js';
 
-/** Every class of a row, for the one data source: the rooms keep them, and the database knows no room. */
+/** All entity classes, for the one data source. They belong to their features; `database/` imports none of them. */
 export const ENTITIES: readonly EntityClass[] = [
   UserEntity,
   ConversationEntity,

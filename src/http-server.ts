@@ -13,11 +13,11 @@ import { resolveAlias } from './websocket/upgrade/path-alias.js';
 
 /** A message of 32,000 characters, all of them escaped, with room to spare. */
 const BODY_LIMIT_BYTES = 256 * 1024;
-/** Longer than the idle limit of the usual load balancers (60 s), so that they and not we end an idle connection. */
+/** Longer than the idle limit of common load balancers (60 s), so that they close an idle connection before we do. */
 const KEEP_ALIVE_MS = 75_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 
-/** What every HTTP answer says to browsers. Nothing of ours may be framed, sniffed or named in a referrer. */
+/** Headers of every HTTP response: no framing, no MIME sniffing, no referrer. */
 const SECURITY_HEADERS = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -26,7 +26,7 @@ const SECURITY_HEADERS = {
 const HSTS = { 'strict-transport-security': 'max-age=31536000; includeSubDomains' };
 
 export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAdapter {
-  // Before Nest starts there is none to inject: this one tells of what never reaches a route.
+  // Nest has not started, so none can be injected. This one logs requests that never reach a route.
   const refusals = new RefusalLogService(logger);
   const errors = new HttpErrorFilter(refusals);
   const adapter = new FastifyAdapter({
@@ -40,7 +40,7 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
     clientErrorHandler: (error, socket) => refuseMalformedRequest(error, socket, errors),
   });
   const fastify = adapter.getInstance();
-  // JSON only: a text body is what another site can make a browser send without asking first.
+  // JSON only: another site can make a browser send a text body without a CORS preflight.
   fastify.removeContentTypeParser('text/plain');
   acceptEmptyJson(fastify);
   const headers = config.publicUrl.startsWith('https:') ? { ...SECURITY_HEADERS, ...HSTS } : SECURITY_HEADERS;
@@ -55,7 +55,7 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
   return adapter;
 }
 
-/** Everything that Nest's own settings say about HTTP: validation, errors, other origins. */
+/** Configures HTTP in Nest: validation, errors, CORS. */
 export function configureHttp(app: NestFastifyApplication, config: Config): void {
   app.useGlobalPipes(
     new StandardSchemaValidationPipe({
@@ -75,7 +75,7 @@ export function configureHttp(app: NestFastifyApplication, config: Config): void
   });
 }
 
-/** Many clients name the type of every request, also of those that have no body: an empty one is no body. */
+/** Many clients send `content-type` even without a body, so an empty JSON body counts as none. */
 function acceptEmptyJson(fastify: FastifyInstance): void {
   const parse = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeContentTypeParser('application/json');
@@ -84,7 +84,7 @@ function acceptEmptyJson(fastify: FastifyInstance): void {
   );
 }
 
-/** What Node's parser refused never became a request: it is answered here, as completely as any other. */
+/** Answers a request that Node's parser refused, and that never reaches Fastify, with a full problem response. */
 function refuseMalformedRequest(
   error: Error & { code?: string },
   socket: Socket,

@@ -11,7 +11,7 @@ import { serveWebPage } from './web-page.js';
 import { DrainService } from './websocket/drain/drain.service.js';
 import { UpgradeAdapter } from './websocket/upgrade/upgrade.adapter.js';
 
-/** Time beyond the drain window after which the process ends, come what may. */
+/** The process exits this long after the drain window, even if it has not finished. */
 const SHUTDOWN_MARGIN_MS = 10_000;
 
 async function main(): Promise<void> {
@@ -34,7 +34,7 @@ async function start(config: Config, logger: AppLogger): Promise<NestFastifyAppl
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.with(config, logger),
     createHttpAdapter(config, logger),
-    // Nest would add a parser for forms, which another site can make a browser send without asking first.
+    // Nest would add a form parser: another site can make a browser send forms without a CORS preflight.
     { logger, abortOnError: false, bodyParser: false },
   );
   configureHttp(app, config);
@@ -81,13 +81,13 @@ function stopOnSignal(app: NestFastifyApplication, config: Config, logger: AppLo
   process.on('SIGINT', stop);
 }
 
-/** Nest takes the parts of the program down only when the node is empty: until then all of them are needed. */
+/** Closes the Nest application only after the drain, which needs all of its services. */
 async function drainAndClose(app: NestFastifyApplication): Promise<void> {
   await app.get(DrainService).drain();
   await app.close();
 }
 
-/** A wrong setting stops the program with its own lines, before there is a logger to write them. */
+/** An invalid setting ends the process. It is reported on stderr because there is no logger yet. */
 function readConfig(): Config {
   try {
     return loadConfig();

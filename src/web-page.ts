@@ -5,10 +5,10 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Config } from './config/config.js';
 import type { AppLogger } from './observability/logger.js';
 
-/** Where the build puts the page: beside the compiled server. */
+/** The build puts the page next to the compiled server. */
 const WEB_ROOT = fileURLToPath(new URL('../web', import.meta.url));
 
-/** The page loads and reaches nothing but its own server: an injected script has nowhere to send what it finds. */
+/** The page can load from and connect to its own server only, so an injected script cannot send data elsewhere. */
 function pagePolicy(publicUrl: string): string {
   const sockets = new URL(publicUrl).origin.replace(/^http/, 'ws');
   return [
@@ -24,7 +24,7 @@ function pagePolicy(publicUrl: string): string {
   ].join('; ');
 }
 
-/** Serves the chat page. Each file is a route of its own, so that no other address is swallowed. */
+/** Serves the chat page. Each file has its own route, so that no wildcard route hides other addresses. */
 export async function serveWebPage(
   app: NestFastifyApplication,
   { publicUrl }: Config,

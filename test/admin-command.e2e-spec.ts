@@ -55,7 +55,7 @@ describe('npm run admin', () => {
       errors: '',
     });
     const user = await signIn(cluster.node, email, password);
-    expect(user.user).toMatchObject({ email, role: 'admin', display_name: typed.split('@')[0] });
+    expect(user.user).toMatchObject({ email, role: 'admin', display_name: email.split('@')[0] });
     await as(user, 'GET', `${cluster.node.url}/admin/flags`, { expect: 200 });
     expect(await auditOf(user.user.id, 'user.created')).toEqual([
       { node: expect.stringMatching(/^admin-command@/), fields: { by: 'cli', role: 'admin' } },
@@ -68,7 +68,7 @@ describe('npm run admin', () => {
       expect(await admin(['create-admin', address])).toEqual({
         code: 1,
         output: '',
-        errors: `admin: ${address} has an account already`,
+        errors: `admin: ${email} has an account already`,
       });
     }
     expect(await roles(email)).toEqual(['user']);

@@ -10,12 +10,12 @@ import { Responder } from '../responder/contract/responder.js';
 
 const PROBE_INTERVAL_MS = 1000;
 
-/** How a dependency is. `loading` is one that is there and cannot serve yet. */
+/** State of a dependency. `loading` means that it is reachable but cannot serve yet. */
 export type DependencyState = { status: 'up'; latency_ms: number } | { status: 'down' | 'loading' };
 
 /**
- * Asks Redis and Postgres once a second, so that a dependency that hangs opens its breaker, and one that is back
- * closes it, without a user's request having to find out.
+ * Probes Redis and Postgres once a second, so that their breakers open and close without waiting for a user's
+ * request.
  */
 @Injectable()
 export class DependencyProbeService implements OnModuleInit, OnModuleDestroy {
@@ -60,7 +60,7 @@ export class DependencyProbeService implements OnModuleInit, OnModuleDestroy {
 
   private probe(): void {
     for (const ask of [() => this.redis.ping(), () => this.pingPostgres()]) {
-      // The breakers' own change of state is what is logged and counted.
+      // Failures are not logged here: the breakers log and count their changes of state.
       background(ask().catch(ignoreUnavailable), this.logger, 'health.probe_failed');
     }
   }
@@ -70,7 +70,7 @@ export class DependencyProbeService implements OnModuleInit, OnModuleDestroy {
   }
 }
 
-/** Whoever asks has counted and logged the failure; here it is told. */
+/** Turns the outcome of `ask` into a state. `ask` itself counts and logs failures. */
 async function stateOf(
   ask: () => Promise<void>,
   isLoading: (failure: AppError) => boolean | Promise<boolean>,

@@ -3,9 +3,9 @@ import type { Warning } from './warning.service.js';
 
 type States = Record<string, DependencyState>;
 
-/** `HealthCheckResult` of `@nestjs/terminus`, with dependencies that may be loading, and with warnings. */
+/** `HealthCheckResult` of `@nestjs/terminus`, extended with the state `loading` and with warnings. */
 export interface FullReport {
-  /** `degraded` while nobody can write answers: everything else goes on. */
+  /** `degraded` while the responder is down: everything else works. */
   status: 'ok' | 'degraded' | 'error';
   info: States;
   error: States;
@@ -13,7 +13,7 @@ export interface FullReport {
   warnings: Warning[];
 }
 
-/** @param required without which the node cannot serve; without one of `useful` it serves in part. */
+/** @param required the node cannot serve without these; without one of `useful` it serves in part. */
 export function fullReport(required: States, useful: States, warnings: Warning[]): FullReport {
   const details = { ...required, ...useful };
   const areUp = (states: States) => Object.values(states).every(({ status }) => status === 'up');

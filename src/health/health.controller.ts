@@ -13,7 +13,7 @@ import { DependencyProbeService, type DependencyState } from './dependency-probe
 import { type FullReport, fullReport } from './full-report.js';
 import { WarningService } from './warning.service.js';
 
-/** What orchestrators and people ask. Anybody may, so nothing is told but what is up and how fast it answers. */
+/** Health checks for orchestrators and people. They are public, so they show only what is up and its latency. */
 @Controller('health')
 @Public()
 @Unlimited()
@@ -31,13 +31,13 @@ export class HealthController {
     return this.ready(reply);
   }
 
-  /** The process answers. Asks no dependency: a restart would not bring Redis back. */
+  /** Liveness. Checks no dependency: a restart would not bring Redis back. */
   @Get('live')
   live(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
     return this.check(reply, []);
   }
 
-  /** The node may be sent requests. */
+  /** Readiness: whether the node can take requests. */
   @Get('ready')
   ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
     return this.check(reply, [
@@ -47,13 +47,13 @@ export class HealthController {
     ]);
   }
 
-  /** An upgrade would be looked at. */
+  /** Whether the node would consider an upgrade. */
   @Get('websocket')
   websocket(@Res({ passthrough: true }) reply: FastifyReply): Promise<HealthCheckResult> {
     return this.check(reply, [() => this.upgrades()]);
   }
 
-  /** Each dependency, and what somebody should look at. */
+  /** The state of each dependency, and warnings. */
   @Get('full')
   async full(@Res({ passthrough: true }) reply: FastifyReply): Promise<FullReport> {
     const [redis, postgres, responder] = await Promise.all([

@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { EvictionWatchService } from '../redis/eviction-watch.service.js';
 import { RedisClockService } from '../redis/redis-clock.service.js';
 
-/** What somebody should look at, although everything serves. */
+/** A problem that an operator should look at although everything works. */
 export type Warning = 'evicts_keys' | 'clock_skew';
 
-/** Gathers the warnings that `/health/full` shows. Each comes from the service that watches for it, which also logs it. */
+/** Collects the warnings for `/health/full`. The service that detects a problem also logs it. */
 @Injectable()
 export class WarningService {
   constructor(

@@ -8,7 +8,7 @@ import { ConnectionDirectoryStore } from './connection-directory.store.js';
 import { ConnectionRegistry } from './connection.registry.js';
 import { NodeRosterService } from './node-roster.service.js';
 
-/** Who is connected to which node, for administrators: the whole cluster, whichever node is asked. */
+/** Lists the connections of the whole cluster for administrators, on any node. */
 @Injectable()
 export class ConnectionDirectoryService implements OnModuleInit {
   constructor(
@@ -24,8 +24,8 @@ export class ConnectionDirectoryService implements OnModuleInit {
     this.registry.onRenewed((socket) => this.keepOpen(socket));
     this.registry.onClosed((socket) => this.store.remove(socket.connectionId));
     background(
-      // 4101, not 4403: the rights are what they were. An operator empties a node or frees a socket that hangs, and the
-      // client comes back with a new ticket. Who should stay away is revoked or disabled.
+      // 4101, not 4403: the user's rights are unchanged. An operator empties a node or ends a hanging socket, and the
+      // client reconnects with a new ticket. To keep a user out, revoke the session or disable the user.
       this.store.onEnd((id) => this.registry.find(id)?.endWith('rebalance')),
       this.logger,
       'connection.listen_failed',
@@ -33,8 +33,8 @@ export class ConnectionDirectoryService implements OnModuleInit {
   }
 
   /**
-   * A page of connections in the order of their ids, which are random: one that stays open is on exactly one page.
-   * @param after the last id of the page before.
+   * Returns a page of connections, sorted by their random ids: a connection that stays open is on exactly one page.
+   * @param after the last id of the previous page.
    */
   async list(after: string | undefined, limit: number): Promise<ConnectionPage> {
     const ids = (await this.store.ids()).sort();
@@ -42,7 +42,7 @@ export class ConnectionDirectoryService implements OnModuleInit {
     if (start === -1) return { connections: [] };
     const page = ids.slice(start, start + limit);
     const living = this.roster.livingNodes;
-    // What a killed node has left in the list is there no more.
+    // Leaves out the entries of killed nodes.
     const found = (await this.store.read(page)).filter(
       ({ node_id }) => living === undefined || living.includes(node_id),
     );
@@ -53,14 +53,14 @@ export class ConnectionDirectoryService implements OnModuleInit {
       : { connections };
   }
 
-  /** Ends a connection, on whichever node. `undefined` when there is none of this id. */
+  /** Ends a connection on any node. Returns `undefined` if there is none with this id. */
   async end(connectionId: string): Promise<ConnectionEntry | undefined> {
     const entry = await this.store.find(connectionId);
     if (entry !== undefined) await this.store.publishEnd(connectionId);
     return entry;
   }
 
-  /** A heartbeat that comes after the close must not enter the connection again. */
+  /** A heartbeat that completes after the close must not add the connection again. */
   private async keepOpen(socket: AuthenticatedSocket): Promise<void> {
     if (this.registry.find(socket.connectionId) !== undefined) await this.store.keep(this.toEntry(socket));
   }

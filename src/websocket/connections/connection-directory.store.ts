@@ -6,7 +6,7 @@ import type { StoredConnection } from './connection-entry.js';
 import { staleAfterMs } from './connection.store.js';
 import { redisNow } from '../../redis/redis-clock.js';
 
-/** Every open connection of the cluster. What no heartbeat renews is forgotten. */
+/** Every open connection of the cluster. An entry expires unless heartbeats renew it. */
 @Injectable()
 export class ConnectionDirectoryStore {
   private readonly staleAfterMs: number;
@@ -18,7 +18,7 @@ export class ConnectionDirectoryStore {
     this.staleAfterMs = staleAfterMs(config);
   }
 
-  /** Enters a connection, or says that it is still there. */
+  /** Adds a connection, or renews its entry. */
   async keep(entry: StoredConnection): Promise<void> {
     const list = redisKeys.connectionsOfAll();
     const now = redisNow();
@@ -46,13 +46,13 @@ export class ConnectionDirectoryStore {
     return json === null ? undefined : (JSON.parse(json) as StoredConnection);
   }
 
-  /** Ids of all connections. They move with each heartbeat, so a page of them needs an order of its own. */
+  /** Returns the ids of all connections. Each heartbeat changes their order, so paging has to sort them. */
   ids(): Promise<string[]> {
     const since = redisNow() - this.staleAfterMs;
     return this.redis.run((redis) => redis.zrangebyscore(redisKeys.connectionsOfAll(), since, '+inf'));
   }
 
-  /** Those that are still there. */
+  /** Returns the entries that still exist. */
   async read(connectionIds: readonly string[]): Promise<StoredConnection[]> {
     const found = await this.redis.run((redis) =>
       Promise.all(connectionIds.map((id) => redis.get(redisKeys.connection(id)))),
@@ -64,7 +64,7 @@ export class ConnectionDirectoryStore {
     await this.redis.run((redis) => redis.publish(redisChannels.connectionEnded, connectionId));
   }
 
-  /** Calls `listener` for each connection that is ended by an administrator on any node. */
+  /** Calls `listener` for each connection that an administrator ends, on any node. */
   async onEnd(listener: (connectionId: string) => void): Promise<void> {
     const { subscriber } = this.redis;
     subscriber.on('message', (channel: string, message: string) => {

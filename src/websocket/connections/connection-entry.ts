@@ -13,7 +13,7 @@ export interface ConnectionEntry {
   connected_at: string;
 }
 
-/** As it is stored: with the process that holds it. */
+/** The stored form, which also names the process that holds the connection. */
 export interface StoredConnection extends ConnectionEntry {
   node_id: string;
 }

@@ -10,7 +10,7 @@ import { TicketService } from '../../ticket/ticket.service.js';
 import { redisNow } from '../../redis/redis-clock.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 
-/** What is counted, logged, audited and written into receipts about open sockets. */
+/** Writes metrics, logs, audit entries and ticket receipts about open sockets. */
 @Injectable()
 export class ConnectionReportService {
   constructor(
@@ -21,7 +21,7 @@ export class ConnectionReportService {
     private readonly tickets: TicketService,
   ) {}
 
-  /** @param sessions distinct ones with a socket on this node, from now on */
+  /** @param sessions number of sessions that now have a socket on this node */
   opened(sessions: number): void {
     this.metrics.connections.inc();
     this.metrics.sessionsActive.set(sessions);
@@ -52,7 +52,7 @@ export class ConnectionReportService {
     this.metrics.revocationClose.observe(Math.max(0, redisNow() - endedAtMs) / 1000);
   }
 
-  /** A pong came, so many milliseconds after its ping. */
+  /** A pong arrived this many milliseconds after its ping. */
   answered(afterMs: number): void {
     this.metrics.heartbeatRtt.observe(afterMs / 1000);
   }
@@ -70,13 +70,13 @@ export class ConnectionReportService {
     this.metrics.frameSent(type);
   }
 
-  /** @returns the trace id under which the log speaks of a frame that was answered with an error. */
+  /** Logs a frame that was answered with an error. @returns the trace id of the log entry */
   refused({ user: { userId }, connectionId }: AuthenticatedSocket, { code, detail }: AppError): string {
     const fields = { reason: code, detail, user_id: userId, connection_id: connectionId };
     return this.refusals.write('warn', 'frame.refused', code, userId, fields);
   }
 
-  /** Lets work run on whose failure is logged under `event`. */
+  /** Runs work in the background and logs its failure as `event`. */
   follow(work: Promise<unknown>, event: string): void {
     background(work, this.logger, event);
   }

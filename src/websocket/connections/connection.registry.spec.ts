@@ -22,7 +22,7 @@ describe('ConnectionRegistry', () => {
   let endSession: (ended: EndedSession) => void;
   let endReplaced: (connectionId: string) => void;
 
-  /** What the registry needs of a socket. */
+  /** The part of a socket that the registry uses. */
   const aSocket = (connectionId: string, sessionId: string) =>
     ({
       connectionId,
@@ -60,7 +60,7 @@ describe('ConnectionRegistry', () => {
 
   const gauge = async () => (await metrics.connections.get()).values[0]?.value;
 
-  it('finds a socket from its opening to its close, and counts it no more once', async () => {
+  it('finds a socket until it closes, and counts its close once', async () => {
     const socket = aSocket('a', 's1');
     registry.opened(socket);
     expect(registry.find('a')).toBe(socket);
@@ -73,7 +73,7 @@ describe('ConnectionRegistry', () => {
     expect(left).toEqual(['a']);
   });
 
-  it('ends the sockets of the session that has ended, and no other', () => {
+  it('ends only the sockets of the session that has ended', () => {
     for (const [id, session] of [
       ['a', 's1'],
       ['b', 's1'],
@@ -84,7 +84,7 @@ describe('ConnectionRegistry', () => {
     expect(told).toEqual(['a logout', 'b logout']);
   });
 
-  it('forgets a socket of a session that goes on without it', () => {
+  it('forgets a closed socket while its session has others', () => {
     const gone = aSocket('a', 's1');
     registry.opened(gone);
     registry.opened(aSocket('b', 's1'));
@@ -93,7 +93,7 @@ describe('ConnectionRegistry', () => {
     expect(told).toEqual(['b logout']);
   });
 
-  it('ends the open connection whose client has registered again', async () => {
+  it('ends the older connection of a client that connects again', async () => {
     registry.opened(aSocket('a', 's1'));
     outcome = ['a'];
     expect(await registry.admit({} as ConnectionIdentity)).toEqual(['a']);
@@ -102,7 +102,7 @@ describe('ConnectionRegistry', () => {
     expect(told).toEqual(['a replaced']);
   });
 
-  it.each(['session', 'user'] as const)('admits no more than a %s may have', async (whose) => {
+  it.each(['session', 'user'] as const)('refuses a connection above the limit of its %s', async (whose) => {
     outcome = whose;
     await expect(registry.admit({} as ConnectionIdentity)).rejects.toMatchObject({
       code: 'connection_limit',

@@ -10,7 +10,7 @@ import type { ConnectionIdentity } from '../socket/connection-identity.js';
 
 type Listener = (socket: AuthenticatedSocket) => void | Promise<void>;
 
-/** The open sockets of this node, and what must happen to them when a session ends or a newer socket takes over. */
+/** The open sockets of this node. Closes them when their session ends or a newer socket replaces them. */
 @Injectable()
 export class ConnectionRegistry implements OnModuleInit {
   private readonly sockets = new Map<string, AuthenticatedSocket>();
@@ -47,26 +47,26 @@ export class ConnectionRegistry implements OnModuleInit {
     this.readyListeners.push(listener);
   }
 
-  /** Calls `listener` for each socket that is gone. */
+  /** Calls `listener` for each socket that has closed. */
   onClosed(listener: Listener): void {
     this.closedListeners.push(listener);
   }
 
-  /** Calls `listener` for each socket at each of its heartbeats. */
+  /** Calls `listener` at each heartbeat of each socket. */
   onRenewed(listener: Listener): void {
     this.renewedListeners.push(listener);
   }
 
-  /** This process, as connection identities name it. */
+  /** The id of this process in connection identities. */
   get nodeId(): string {
     return this.roster.nodeId;
   }
 
   /**
    * Counts a connection that is about to open among those of its user.
-   * @returns the connections of the same client, which `replace` ends once this one is open. Should it never be, their
-   * next heartbeat enters them again.
-   * @throws {AppError} `connection_limit` when session or user have too many on all nodes together.
+   * @returns the connections of the same client, which `replace` ends once this one is open. If it never opens, their
+   * next heartbeat adds them again.
+   * @throws {AppError} `connection_limit` when the session or the user has too many, counted across all nodes.
    */
   async admit(connection: ConnectionIdentity): Promise<readonly string[]> {
     const outcome = await this.store.admit(connection, this.roster.livingNodes);
@@ -76,13 +76,13 @@ export class ConnectionRegistry implements OnModuleInit {
     return outcome;
   }
 
-  /** Ends connections, on whichever node, that a newer one has replaced. */
+  /** Ends connections, on any node, that a newer one has replaced. */
   replace(connectionIds: readonly string[]): void {
     if (connectionIds.length === 0) return;
     this.report.follow(this.store.publishReplaced(connectionIds), 'connection.replace_failed');
   }
 
-  /** Counts a connection no more: it never opened, or is closed. */
+  /** Stops counting a connection that never opened or has closed. */
   release(connection: ConnectionIdentity): void {
     this.report.follow(this.store.leave(connection), 'connection.leave_failed');
   }
@@ -111,7 +111,7 @@ export class ConnectionRegistry implements OnModuleInit {
     this.release(socket.identity);
   }
 
-  /** A connection of this node. */
+  /** Returns a connection of this node. */
   find(connectionId: string): AuthenticatedSocket | undefined {
     return this.sockets.get(connectionId);
   }
@@ -124,13 +124,13 @@ export class ConnectionRegistry implements OnModuleInit {
     return this.sockets.size;
   }
 
-  /** Says that a connection is still there. */
+  /** Renews the entry of a connection. */
   renew(socket: AuthenticatedSocket): Promise<void> {
     this.tell(this.renewedListeners, socket);
     return this.store.renew(socket.identity);
   }
 
-  /** A socket has the rights with which it was opened: with others it comes back. */
+  /** A socket keeps the rights it was opened with. The client must reconnect to get the new ones. */
   endRoleChanged(socket: AuthenticatedSocket): void {
     socket.endWith('auth_expired', { cause: 'role_changed' });
   }

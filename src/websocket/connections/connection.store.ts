@@ -7,9 +7,9 @@ import type { ConnectionIdentity } from '../socket/connection-identity.js';
 import { redisNow } from '../../redis/redis-clock.js';
 
 /**
- * Enters a connection among those of its user, on all nodes. Connections of the same session and client are replaced by
- * it and not counted, and those of nodes that are gone are forgotten. Answers `session` or `user` for the limit that is
- * reached, else the ids that were replaced.
+ * Adds a connection to those of its user on all nodes. It replaces connections of the same session and client, which
+ * are not counted, and removes those of dead nodes. Returns `session` or `user` if that limit is reached, otherwise the
+ * ids of the replaced connections.
  */
 const ADMIT = `
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
@@ -39,10 +39,10 @@ redis.call('ZADD', KEYS[1], ARGV[1], session .. '|' .. client .. '|' .. ARGV[6] 
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return ids`;
 
-/** A node is in the list of those that live this long after it has started, at the latest. */
+/** A node appears in the list of living nodes within this time after it has started. */
 const NODE_UNKNOWN_MS = 3000;
 
-/** Who is connected, across the cluster. An entry that no heartbeat renews is forgotten. */
+/** The connections of each user, across the cluster. An entry expires unless heartbeats renew it. */
 @Injectable()
 export class ConnectionStore {
   private readonly staleAfterMs: number;
@@ -60,8 +60,8 @@ export class ConnectionStore {
   }
 
   /**
-   * @param livingNodes those whose connections count; `undefined` counts all
-   * @returns the connections that this one replaces, or which limit it would exceed.
+   * @param livingNodes nodes whose connections count; `undefined` counts all
+   * @returns the connections that this one replaces, or the limit that it would exceed.
    */
   async admit(
     { userId, sessionId, clientId, connectionId, nodeId }: ConnectionIdentity,
@@ -80,9 +80,9 @@ export class ConnectionStore {
         nodeId,
         this.maxPerSession,
         this.maxPerUser,
-        // Its own node lives, whatever the list says.
+        // The connection's own node is alive even if the list lacks it.
         livingNodes === undefined ? '' : [...livingNodes, nodeId].join(' '),
-        // A node may be younger than the list: its connections are, too.
+        // A node that started after the list was read is not in it: recent connections count anyway.
         now - NODE_UNKNOWN_MS,
       ),
     );
@@ -93,7 +93,7 @@ export class ConnectionStore {
     await this.redis.run((redis) => redis.zrem(key, memberOf(connection)));
   }
 
-  /** Says that a connection is still there. */
+  /** Renews the entry of a connection. */
   async renew(connection: ConnectionIdentity): Promise<void> {
     const key = redisKeys.connectionsOfUser(connection.userId);
     await this.redis.run((redis) =>
@@ -115,7 +115,7 @@ export class ConnectionStore {
   }
 }
 
-/** How long after its last heartbeat a connection is believed in. */
+/** How long after its last heartbeat a connection counts as open. */
 export function staleAfterMs({ heartbeatSeconds }: Config): number {
   return Math.max(90_000, 3 * heartbeatSeconds * 1000);
 }

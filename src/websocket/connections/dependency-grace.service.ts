@@ -5,7 +5,7 @@ import { RedisService } from '../../redis/redis.service.js';
 /** How long Redis or Postgres may be down before open sockets are closed. */
 const DEPENDENCY_GRACE_MS = 30_000;
 
-/** How long open sockets outlive what they need. */
+/** Decides how long open sockets stay while Redis or Postgres is down. */
 @Injectable()
 export class DependencyGraceService {
   private lostSinceMs: number | undefined;
@@ -15,7 +15,7 @@ export class DependencyGraceService {
     private readonly database: DatabaseService,
   ) {}
 
-  /** Whether Redis or Postgres has been down for longer than the grace. To be asked about once a second. */
+  /** Whether Redis or Postgres has been down for longer than the grace period. Must be called about once a second. */
   isOver(now: number): boolean {
     if (this.redis.isUp && this.redis.isListening && this.database.isUp) {
       this.lostSinceMs = undefined;

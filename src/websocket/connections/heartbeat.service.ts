@@ -8,17 +8,17 @@ import { SessionWatchService } from './session-watch.service.js';
 import { redisNow } from '../../redis/redis-clock.js';
 
 const TICK_MS = 1000;
-/** After messages were lost all sockets are asked about at once, but not in the same moment. */
+/** After messages were lost, all sessions are checked soon, spread over this time. */
 const CATCH_UP_MS = 1000;
 export const PONG_TIMEOUT_MS = 10_000;
-/** How long before the end of its time a socket is told. */
+/** How long before it expires a socket is warned. */
 export const EXPIRY_WARNING_MS = 60_000;
-/** How long after the end of its time a socket may still renew itself. */
+/** How long after it expires a socket may still renew itself. */
 const EXPIRY_GRACE_MS = 2000;
 
 /**
- * One timer for all sockets of the node. It pings them, ends those that do not answer, asks whether their sessions
- * still live (so that a lost message about a revocation costs one interval at most), and ends those whose time is over.
+ * One timer for all sockets of the node. It pings them, ends those that do not answer, checks that their sessions are
+ * still active (a lost message about a revocation costs at most one interval), and ends those that have expired.
  */
 @Injectable()
 export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
@@ -45,19 +45,19 @@ export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
     clearInterval(this.timer);
   }
 
-  /** Gives a new socket its first beat, at random, so that sockets that came together do not beat together. */
+  /** Sets a random time for a new socket's first ping, so that sockets opened together are not pinged together. */
   join(socket: AuthenticatedSocket): void {
     socket.pingDueAtMs = Date.now() + this.intervalMs * (0.5 + Math.random() / 2);
   }
 
-  /** A pong came. */
+  /** A pong arrived. */
   beat(socket: AuthenticatedSocket): void {
     if (socket.pingSentAtMs === 0) return;
     this.report.answered(Date.now() - socket.pingSentAtMs);
     socket.pingSentAtMs = 0;
   }
 
-  /** A revocation may have been among the messages that were lost. */
+  /** Checks all sockets soon: the lost messages may include a revocation. */
   private hasten(now: number): void {
     for (const socket of this.registry.all()) {
       socket.pingDueAtMs = Math.min(socket.pingDueAtMs, now + Math.random() * CATCH_UP_MS);

@@ -8,16 +8,16 @@ import { DEAD_AFTER_MS, NodeRosterStore } from './node-roster.store.js';
 const BEAT_INTERVAL_MS = 1000;
 
 /**
- * Which nodes of the cluster live. A node that is killed cannot take its connections out of the lists; whoever reads them
- * leaves out those of nodes that are not here.
+ * Knows which nodes of the cluster are alive. A killed node cannot remove its connections from the lists, so readers of
+ * the lists ignore connections of nodes that are not alive.
  */
 @Injectable()
 export class NodeRosterService implements OnModuleInit, BeforeApplicationShutdown {
-  /** Of this process: a node that starts again under its old name is another one. */
+  /** Identifies this process: a node that restarts under the same name gets a new id. */
   readonly nodeId = randomBytes(6).toString('hex');
   private readonly task: RepeatingTask;
   private living: readonly string[] = [];
-  /** Since when every beat was answered. */
+  /** Start of the current period in which every beat succeeded. */
   private steadySinceMs: number | undefined;
 
   constructor(
@@ -37,8 +37,8 @@ export class NodeRosterService implements OnModuleInit, BeforeApplicationShutdow
   }
 
   /**
-   * The ids of the nodes that live, or `undefined` while nobody can say: after Redis was away all others look dead until
-   * they had time to say that they are not.
+   * The ids of the living nodes, or `undefined` while that is unknown: after Redis was unreachable, other nodes look
+   * dead until they have had time to report.
    */
   get livingNodes(): readonly string[] | undefined {
     const isSteady =
@@ -56,7 +56,7 @@ export class NodeRosterService implements OnModuleInit, BeforeApplicationShutdow
     return BEAT_INTERVAL_MS;
   }
 
-  /** While Redis is away its breaker tells of it. */
+  /** Ignores failures while Redis is down: its breaker logs them. */
   private async withoutRedis<T>(ask: () => Promise<T>): Promise<T | undefined> {
     try {
       return await ask();

@@ -3,10 +3,10 @@ import type { Result } from 'ioredis';
 import { redisKeys } from '../../redis/redis-keys.js';
 import { RedisService } from '../../redis/redis.service.js';
 
-/** A node that has been silent for this long is believed to be dead. */
+/** A node that has not reported for this long counts as dead. */
 export const DEAD_AFTER_MS = 5000;
 
-/** Enters a node by the clock of Redis, so that the clocks of nodes need not agree, and answers all that live. */
+/** Adds a node, timed by the clock of Redis so that the nodes' clocks need not agree. Returns all living nodes. */
 const BEAT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -15,14 +15,14 @@ redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ${DEAD_AFTER_MS})
 return redis.call('ZRANGE', KEYS[1], 0, -1)`;
 
-/** Which nodes live. */
+/** The list of living nodes. */
 @Injectable()
 export class NodeRosterStore {
   constructor(private readonly redis: RedisService) {
     redis.client.defineCommand('beatOfNode', { numberOfKeys: 1, lua: BEAT });
   }
 
-  /** Says that a node lives. @returns the ids of all that do */
+  /** Reports that a node is alive. @returns the ids of all living nodes */
   beat(nodeId: string): Promise<string[]> {
     return this.redis.run((redis) => redis.beatOfNode(redisKeys.nodes(), nodeId));
   }

@@ -12,7 +12,7 @@ import { EXPIRY_WARNING_MS, PONG_TIMEOUT_MS } from './heartbeat.service.js';
 const RECONNECT_BASE_MS = 500;
 const RECONNECT_MAX_MS = 15_000;
 
-/** Makes the first frame of a socket: who is behind it, and what its client needs to know about this server. */
+/** Makes the first frame of a socket: its user, and what the client needs to know about this server. */
 @Injectable()
 export class ReadyFrameService {
   constructor(

@@ -6,10 +6,10 @@ import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { ConnectionReportService } from './connection-report.service.js';
 import { ConnectionRegistry } from './connection.registry.js';
 
-/** A live connection touches its session at most this often. */
+/** An open connection touches its session at most this often. */
 const TOUCH_INTERVAL_MS = 60_000;
 
-/** Asks whether the sessions behind open sockets still live: a lost message about a revocation costs one heartbeat at most. */
+/** Checks the sessions of open sockets, so that a lost revocation message costs at most one heartbeat. */
 @Injectable()
 export class SessionWatchService {
   private readonly touchIntervalMs: number;
@@ -23,7 +23,7 @@ export class SessionWatchService {
     this.touchIntervalMs = Math.min(TOUCH_INTERVAL_MS, (config.sessionTtlSeconds * 1000) / 3);
   }
 
-  /** Asks at each heartbeat, and in between when the session would otherwise run out. */
+  /** Checks at each heartbeat, and in between when the session would otherwise expire. */
   look(socket: AuthenticatedSocket, isBeat: boolean, now: number): void {
     const isTouchDue = now - socket.touchedAtMs >= this.touchIntervalMs;
     if (isBeat || isTouchDue) this.report.follow(this.verify(socket, isTouchDue, now), 'heartbeat.failed');
@@ -37,11 +37,11 @@ export class SessionWatchService {
         shouldTouch ? this.sessions.touch(userId, sessionId) : this.sessions.check(userId, sessionId),
         this.registry.renew(socket),
       ]);
-      // The message about a changed role was lost: the socket comes back with the new one.
+      // The message about a changed role was lost: the client must reconnect to get the new role.
       if (session.role !== socket.user.role) this.registry.endRoleChanged(socket);
     } catch (error) {
       const reason = toAppError(error);
-      // Without Redis the grace decides, not one failed question.
+      // While a dependency is down, the grace period decides, not a single failed check.
       if (reason.code === 'dependency_unavailable') return;
       socket.endRevoked(reason.code);
     }

@@ -9,12 +9,12 @@ import { ConnectionRegistry } from './connection.registry.js';
 import { HeartbeatService } from './heartbeat.service.js';
 import { ReadyFrameService } from './ready-frame.service.js';
 
-/** A socket with more unsent bytes may still read; one that has not read for this long does not. */
+/** A slow socket that has not closed by then is cut. */
 const SLOW_CLOSE_TIMEOUT_MS = 2000;
 
 /**
- * The life of an open socket: `ready` first, then frames, pings and the end. The listeners are the same functions for
- * all sockets, and find theirs as `this`: nothing is allocated per socket.
+ * The life of an open socket: `ready` first, then frames, pings and the close. All sockets share the same listener
+ * functions, which get their socket as `this`, so nothing is allocated per socket.
  */
 @Injectable()
 export class SocketLifecycleService implements SocketHolder {
@@ -31,7 +31,7 @@ export class SocketLifecycleService implements SocketHolder {
     this.listeners = socketListeners(this, dispatcher, heartbeat);
   }
 
-  /** Called in the same turn in which the handshake completed: no frame can have come yet. */
+  /** Called in the turn of the event loop in which the handshake completed: no frame can have arrived yet. */
   start(socket: AuthenticatedSocket, identity: SocketIdentity, raw: Socket): void {
     socket.open(identity, raw, this);
     socket.on('message', this.listeners.message);
@@ -55,7 +55,7 @@ export class SocketLifecycleService implements SocketHolder {
     this.report.protocolError(socket, error);
   }
 
-  /** Resolves when no socket is left, or when the time is over. */
+  /** Resolves when no socket is left, or after the timeout. */
   async allClosed(timeoutMs: number): Promise<void> {
     if (this.registry.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -67,7 +67,7 @@ export class SocketLifecycleService implements SocketHolder {
     });
   }
 
-  /** Called by an open socket, which is not open any more afterwards. */
+  /** Called by an open socket. Closes it. */
   endSlow(socket: AuthenticatedSocket): void {
     this.report.slow(socket);
     const detail = 'this connection reads too slowly: connect again, and resume from the last event';
@@ -80,7 +80,7 @@ export class SocketLifecycleService implements SocketHolder {
     this.report.frameSent(type);
   }
 
-  /** An error frame is on its way that nobody has logged. */
+  /** Logs an error frame that was sent but not logged yet. */
   refused(socket: AuthenticatedSocket, error: AppError): string {
     return this.report.refused(socket, error);
   }
@@ -94,7 +94,7 @@ interface SocketListeners {
   close: (this: WebSocket, code: number, reason: Buffer) => void;
 }
 
-/** The library calls each with the socket as `this`, which is one of ours: it makes no others. */
+/** The library calls each with the socket as `this`, which is always an `AuthenticatedSocket`. */
 function socketListeners(
   lifecycle: SocketLifecycleService,
   dispatcher: FrameDispatcherService,

@@ -6,8 +6,8 @@ const windowMs = fc.integer({ min: 0, max: 3600 }).map((seconds) => seconds * 10
 const ttlMs = fc.integer({ min: 5, max: 120 }).map((seconds) => seconds * 1000);
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-describe('the plan of a drain', () => {
-  test('gives most of the default window to the sockets, and keeps time to close', () => {
+describe('drainPlan', () => {
+  test('gives most of the default window to moving sockets, and reserves time to close the rest', () => {
     expect(drainPlan(20_000, 30_000)).toEqual({
       firstSlotMs: 1000,
       lastSlotMs: 13_875,
@@ -20,7 +20,7 @@ describe('the plan of a drain', () => {
     expect(drainPlan(0, 30_000)).toMatchObject({ firstSlotMs: 0, lastSlotMs: 0, deadlineMs: 0 });
   });
 
-  test('has every slot before the deadline and within the life of a ticket', () => {
+  test('puts every slot before the deadline and within the lifetime of a ticket', () => {
     fc.assert(
       fc.property(windowMs, ttlMs, fc.integer({ min: 1, max: 500 }), random, (window, ttl, count, point) => {
         const plan = drainPlan(window, ttl);
@@ -43,7 +43,7 @@ describe('the plan of a drain', () => {
   });
 });
 
-test('sockets that are closed together come back over a time that grows with their number', () => {
+test('returnAfterMs spreads the return of sockets over a time that grows with their number', () => {
   expect([0, 0.5].map((point) => returnAfterMs(10, () => point))).toEqual([500, 1250]);
   expect(returnAfterMs(1000, () => 0.5)).toBe(5500);
   expect(returnAfterMs(1_000_000, () => 0.999_999)).toBe(15_500);

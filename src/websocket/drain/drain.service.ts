@@ -3,12 +3,12 @@ import { AppLogger } from '../../observability/logger.js';
 import { UpgradeGateService } from '../upgrade/upgrade-gate.service.js';
 import { SocketDrainService } from './socket-drain.service.js';
 
-/** Upgrades that were let in before the drain are decided within this, or not at all. */
+/** Time limit for deciding upgrades that were let in before the drain. */
 const UPGRADES_LIMIT_MS = 1000;
 
 /**
- * Empties the node within `DRAIN_SECONDS`. Runs before Nest takes anything down: until the last socket is gone and the
- * last answer has ended, HTTP, heartbeats, flags and the audit log go on.
+ * Empties the node within `DRAIN_SECONDS`. Runs before Nest shuts anything down: HTTP, heartbeats, flags and the audit
+ * log keep working until the last socket has closed and the last answer has ended.
  */
 @Injectable()
 export class DrainService {
@@ -21,12 +21,12 @@ export class DrainService {
     private readonly logger: AppLogger,
   ) {}
 
-  /** Begins `work` together with the drain, which does not end before it. It keeps to `DRAIN_SECONDS` by itself. */
+  /** Starts `work` with the drain, which waits for it. `work` itself must keep to `DRAIN_SECONDS`. */
   alongside(work: () => Promise<void>): void {
     this.companions.push(work);
   }
 
-  /** From now on the node is not ready and lets nobody in. Resolves when it is empty; asked twice, it drains once. */
+  /** Makes the node not ready and refuses new sockets. Resolves when it is empty. A second call joins the first. */
   drain(): Promise<void> {
     this.draining ??= this.empty();
     return this.draining;

@@ -7,10 +7,10 @@ import { SocketLifecycleService } from '../connections/socket-lifecycle.service.
 import { type DrainPlan, drainPlan, returnAfterMs } from './drain-plan.js';
 import { SocketHandoffService } from './socket-handoff.service.js';
 
-/** A connection that was cut is gone within a turn of the event loop or two. */
+/** A terminated connection closes within one or two turns of the event loop. */
 const CUT_LIMIT_MS = 200;
 
-/** Moves the sockets of a node that stops to other nodes, and closes those that are left at the deadline. */
+/** Moves the sockets of a stopping node to other nodes, and closes the rest at the deadline. */
 @Injectable()
 export class SocketDrainService {
   constructor(
@@ -39,7 +39,7 @@ export class SocketDrainService {
       socket.endWith('service_restart', { retry_after_ms: returnAfterMs(rest.length) });
     }
     await this.lifecycle.allClosed(handshakeMs);
-    // They were told, and do not answer: the node does not wait for them.
+    // These did not answer the close frame: the node does not wait for them.
     for (const socket of this.registry.all()) socket.terminate();
     await this.lifecycle.allClosed(CUT_LIMIT_MS);
   }

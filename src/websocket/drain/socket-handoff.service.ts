@@ -5,10 +5,10 @@ import { HandoffTicketService } from '../../ticket/handoff-ticket.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { type DrainPlan, slotsOf } from './drain-plan.js';
 
-/** Tickets that are made at one time, so that other work of the node has its turn between them. */
+/** Tickets issued at once; other work of the node runs between batches. */
 const BATCH = 100;
 
-/** Tells each socket of a node that stops where to go, when, and with which ticket. */
+/** Tells each socket of a stopping node where and when to reconnect, and with which ticket. */
 @Injectable()
 export class SocketHandoffService {
   constructor(
@@ -17,7 +17,7 @@ export class SocketHandoffService {
   ) {}
 
   /**
-   * Sends `server.draining` to each socket. Those that get none are closed at the deadline, like those that do not move.
+   * Sends `server.draining` to each socket. Sockets that do not get it are closed at the deadline.
    * @param startMs when the drain began, on the clock of `performance.now()`.
    */
   async offer(sockets: readonly AuthenticatedSocket[], plan: DrainPlan, startMs: number): Promise<void> {
@@ -33,7 +33,7 @@ export class SocketHandoffService {
       const outcomes = await Promise.allSettled(batch);
       const failure = outcomes.find((outcome) => outcome.status === 'rejected');
       if (failure !== undefined) {
-        // Without Redis no node lets anybody in: there is nowhere to go, and nothing to be gained by asking on.
+        // Without Redis no node accepts upgrades, so there is nowhere to move to: stop here.
         this.logger.warn('drain.no_tickets', { error: String(failure.reason) });
         return;
       }

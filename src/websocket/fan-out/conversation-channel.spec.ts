@@ -20,7 +20,7 @@ describe('ConversationChannel', () => {
   let closed: string[];
   let whenRead: Promise<void>;
 
-  /** What the channel needs of a socket: to be told. */
+  /** The part of a socket that the channel uses. */
   const socket = {
     sendShared: ({ seq, bytes }: SharedFrame) =>
       void sent.push(seq ?? (JSON.parse(payloadOf(bytes).toString()) as FrameReply).type),
@@ -54,7 +54,7 @@ describe('ConversationChannel', () => {
       );
   };
 
-  it('reads what is missing, each hole once, and sends all in order', async () => {
+  it('reads missing events from the log, each gap once, and sends all frames in order', async () => {
     watch(1);
     log = [event(2), event(3)];
     say(4, 6);
@@ -65,20 +65,20 @@ describe('ConversationChannel', () => {
       { fromSeq: 2, toSeq: 3 },
       { fromSeq: 5, toSeq: 5 },
     ]);
-    // The log does not have the fifth: whoever watches sees that it is missing.
+    // The log lacks event 5: clients see the gap in `seq`.
     expect(sent).toEqual([2, 3, 4, 6]);
     say(5, 7);
     expect(sent).toEqual([2, 3, 4, 6, 7]);
   });
 
-  it('reads nothing where the missing event only comes late', async () => {
+  it('does not read the log when the missing event arrives late', async () => {
     watch(1);
     say(3, undefined, 2);
     await jest.advanceTimersByTimeAsync(1000);
     expect([sent, asked]).toEqual([[2, 3, 'notice'], []]);
   });
 
-  it('goes on without what cannot be read', async () => {
+  it('continues without events that cannot be read', async () => {
     watch(1);
     whenRead = Promise.reject(new Error('Postgres is away'));
     say(3);
@@ -86,13 +86,13 @@ describe('ConversationChannel', () => {
     expect(sent).toEqual([3]);
   });
 
-  it('does not hold back more than it can keep', () => {
+  it('does not hold back more frames than its limit', () => {
     watch(1);
     say(...Array.from({ length: 1001 }, (_, index) => index + 3));
     expect(sent).toHaveLength(1001);
   });
 
-  it('is brought up to date after the connection was away, and keeps what comes meanwhile for later', async () => {
+  it('reads missed events after a lost connection, and holds back frames that arrive meanwhile', async () => {
     watch(4);
     say(5);
     log = [event(6), event(7)];
@@ -105,7 +105,7 @@ describe('ConversationChannel', () => {
     expect(sent).toEqual([5, 6, 7, 8]);
   });
 
-  it('holds back what comes after the connection was lost until what was missed has been read', async () => {
+  it('holds back frames after the connection was lost until the missed events have been read', async () => {
     watch(5);
     say(6);
     channel.connectionLost();
@@ -116,7 +116,7 @@ describe('ConversationChannel', () => {
     expect(sent).toEqual([6, 7, 8]);
   });
 
-  it('goes on holding back when the connection is lost once more while it reads', async () => {
+  it('keeps holding back frames when the connection is lost again while it reads', async () => {
     watch(5);
     say(6);
     channel.connectionLost();
@@ -131,7 +131,7 @@ describe('ConversationChannel', () => {
     expect(sent).toEqual([6, 7, 8, 9]);
   });
 
-  it('asks by the time where no event has told how far it is', async () => {
+  it('reads missed events by time when it has seen no event yet', async () => {
     watch();
     log = [event(3), notice];
     await channel.recover(1000);
@@ -139,7 +139,7 @@ describe('ConversationChannel', () => {
     expect(sent).toEqual([3, 'notice']);
   });
 
-  it('forgets what is too much while it reads', async () => {
+  it('drops frames above the limit while it reads', async () => {
     watch(1);
     const recovered = channel.recover(1000);
     say(...Array.from({ length: 1200 }, (_, index) => index + 2));
@@ -147,7 +147,7 @@ describe('ConversationChannel', () => {
     expect(sent).toHaveLength(1000);
   });
 
-  it('takes the place in the log from a socket that is alone, and from no other', () => {
+  it('takes the position in the log from a socket only if it is the only one', () => {
     const [first, second] = [channel.hold(socket), channel.hold({ ...socket } as AuthenticatedSocket)];
     first.release(3);
     say(9);
@@ -160,7 +160,7 @@ describe('ConversationChannel', () => {
     expect(channel.isEmpty).toBe(false);
   });
 
-  it('ends a socket that cannot keep up with catching up', () => {
+  it('ends a socket that has too many frames held back', () => {
     channel.hold(socket);
     say(...Array.from({ length: 2001 }, () => undefined));
     expect(closed).toEqual(['slow_consumer']);

@@ -10,30 +10,30 @@ import { Subscription } from './subscription.js';
 
 /** How long later frames wait for an earlier one that another node has stored but not published yet. */
 const GAP_TIMEOUT_MS = 250;
-/** Frames that wait for a missing one, at most, and events that are read for one hole. */
+/** Limit for frames that wait for a missing one, and for events that are read for one gap. */
 const MAX_WAITING_FRAMES = 1000;
 
-/** Events that no message brought: those of a hole, or those stored since a time, where nobody knows what came last. */
+/** Events that were not received: those of a gap, or those stored since a time if the last `seq` is unknown. */
 export type Missed = { fromSeq: number; toSeq: number } | { sinceMs: number };
 
-/** Reads what was missed from the log, in order, and behind it where the answer in progress stands. */
+/** Reads missed events from the log, in order, followed by the current state of the answer in progress. */
 export type MissedReader = (conversationId: string, missed: Missed) => Promise<FrameReply[]>;
 
-/** One conversation on this node: brings its frames into order, and to every socket that watches it. */
+/** One conversation on this node: puts its frames in order and sends them to every socket that watches it. */
 export class ConversationChannel {
   private readonly subscriptions = new Map<AuthenticatedSocket, Subscription>();
   private readonly feed = new ConversationFeed();
   private gapTimer: NodeJS.Timeout | undefined;
-  /** Frames that wait until what was missed before them has been read. */
+  /** Frames that wait until the events missed before them have been read. */
   private arrived: SharedFrame[] | undefined;
   private isRecovering = false;
   private isLost = false;
-  /** Until it is recovered: since when messages are missed, in milliseconds since the epoch. */
+  /** Since when messages have been missed, in milliseconds since the epoch; set until recovered. */
   private missedSinceMs: number | undefined;
 
   constructor(
     private readonly conversationId: string,
-    /** Resolves when Redis sends us the frames of this conversation. */
+    /** Resolves when this node is subscribed to the conversation in Redis. */
     readonly isListening: Promise<unknown>,
     private readonly readMissed: MissedReader,
     private readonly logger: AppLogger,
@@ -51,7 +51,7 @@ export class ConversationChannel {
     return this.subscriptions.has(socket);
   }
 
-  /** The socket watches, if it did not before, and gets nothing until `release`. */
+  /** Adds the socket if it does not watch yet. It gets no frames until `release`. */
   hold(socket: AuthenticatedSocket): Subscription {
     let subscription = this.subscriptions.get(socket);
     if (subscription === undefined) {
@@ -66,7 +66,7 @@ export class ConversationChannel {
     this.subscriptions.delete(socket);
   }
 
-  /** Takes a message as it came through Redis. */
+  /** Takes a message from Redis. */
   receive(message: Buffer): void {
     for (const frame of parseFeedMessage(message)) {
       if (this.arrived === undefined) this.accept(frame);
@@ -75,8 +75,8 @@ export class ConversationChannel {
   }
 
   /**
-   * The connection to Redis is lost. What comes once it is there again waits for `recover`: a piece of text in front of
-   * what was missed would leave a hole in the text that the sockets hold.
+   * The connection to Redis was lost. Frames that arrive once it is back wait for `recover`: a piece of text sent
+   * before the missed ones would leave a gap in the clients' text.
    */
   connectionLost(): void {
     this.isLost = true;
@@ -84,8 +84,8 @@ export class ConversationChannel {
   }
 
   /**
-   * The connection to Redis was lost: reads from the log what was said meanwhile. Where that fails frames go on waiting.
-   * @param sinceMs when it was last known to be there, in milliseconds since the epoch
+   * Reads the events missed while the connection to Redis was lost. If that fails, frames keep waiting.
+   * @param sinceMs when the connection was last known to work, in milliseconds since the epoch
    */
   async recover(sinceMs: number): Promise<void> {
     this.missedSinceMs = Math.min(this.missedSinceMs ?? sinceMs, sinceMs);
@@ -104,12 +104,12 @@ export class ConversationChannel {
       this.isRecovering = false;
     }
     this.missedSinceMs = undefined;
-    // Lost once more while it read: the next recovery lets go of what comes.
+    // If the connection was lost again meanwhile, the next recovery releases the frames that arrive.
     this.arrived = this.isLost ? [] : undefined;
     for (const frame of arrived) this.accept(frame);
   }
 
-  /** To every socket of this node. Not a part of the order of the conversation: true at this moment only. */
+  /** Sends a frame to every socket of this node at once, outside of the conversation's order. */
   tell(frame: SharedFrame): void {
     this.deliver([frame]);
   }
@@ -133,8 +133,8 @@ export class ConversationChannel {
   }
 
   /**
-   * Messages were lost on their way: the events are read from the log, each hole once. Where that does not help, the
-   * sockets go on without them, see the hole in `seq`, and ask for it themselves.
+   * Reads the events of lost messages from the log, each gap once. Where that fails, the sockets continue without them:
+   * the clients see the gap in `seq` and ask for it.
    */
   private async mend(): Promise<void> {
     try {
@@ -175,7 +175,7 @@ export class ConversationChannel {
     }
   }
 
-  /** Whoever else watches may still wait for an event that this socket has read from the log. */
+  /** Other sockets may still wait for an event that this one has read from the log. */
   private caughtUp(seq: number): void {
     if (this.subscriptions.size === 1) this.feed.beginAfter(seq);
   }

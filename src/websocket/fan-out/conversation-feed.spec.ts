@@ -15,13 +15,13 @@ function parseOne(message: string): SharedFrame {
 }
 
 describe('ConversationFeed', () => {
-  it('passes on what comes in order at once', () => {
+  it('passes on frames in order at once', () => {
     const feed = new ConversationFeed();
     for (const seq of [5, 6, 7]) expect(seqs(feed.accept(frame(seq)))).toEqual([seq]);
     expect(feed.waitingCount).toBe(0);
   });
 
-  it('holds what comes early until the missing event is there', () => {
+  it('holds early frames until the missing event arrives', () => {
     const feed = new ConversationFeed();
     feed.accept(frame(1));
     expect(feed.accept(frame(3))).toEqual([]);
@@ -31,7 +31,7 @@ describe('ConversationFeed', () => {
     expect(feed.waitingCount).toBe(0);
   });
 
-  it('waits for the first event as for any other, once it knows where it begins', () => {
+  it('waits for a missing first event once it knows where the feed begins', () => {
     const feed = new ConversationFeed();
     feed.beginAfter(9);
     expect(feed.accept(frame(11))).toEqual([]);
@@ -40,7 +40,7 @@ describe('ConversationFeed', () => {
     expect(feed.accept(frame(4))).toEqual([]);
   });
 
-  it('passes nothing on twice', () => {
+  it('passes no event on twice', () => {
     const feed = new ConversationFeed();
     feed.accept(frame(1));
     feed.accept(frame(2));
@@ -51,7 +51,7 @@ describe('ConversationFeed', () => {
     expect(seqs(feed.accept(frame(3)))).toEqual([3, 4]);
   });
 
-  it('passes on no text of an attempt at a run that another one has taken over', () => {
+  it('drops text of an attempt at a run after another attempt has taken it over', () => {
     const feed = new ConversationFeed();
     const piece = (runId: string, attempt: number) =>
       parseOne(toFeedMessage(undefined, '{"type":"message.delta"}', { runId, attempt }));
@@ -68,7 +68,7 @@ describe('ConversationFeed', () => {
       expect(pass(piece(runId, attempt))).toBe(true);
   });
 
-  it('gives up on what never comes, and goes on behind it', () => {
+  it('gives up on an event that never arrives, and continues after it', () => {
     const feed = new ConversationFeed();
     feed.accept(frame(1));
     feed.accept(frame(3));
@@ -78,7 +78,7 @@ describe('ConversationFeed', () => {
     expect(feed.accept(frame(2))).toEqual([]);
   });
 
-  it('says what is missing before the first event that waits, and gives up in order', () => {
+  it('reports the gap before the first waiting event, and gives up in order', () => {
     const feed = new ConversationFeed();
     for (const seq of [3, 9, 7, undefined]) feed.accept(frame(seq));
     expect(feed.hole).toEqual({ fromSeq: 4, toSeq: 6 });
@@ -89,7 +89,7 @@ describe('ConversationFeed', () => {
     expect(feed.lastSeq).toBe(9);
   });
 
-  it('brings any order of the events behind the first into order', () => {
+  it('sorts events after the first that arrive in any order', () => {
     const orders = fc.shuffledSubarray([2, 3, 4, 5, 6, 7, 8], { minLength: 7 });
     fc.assert(
       fc.property(orders, (order) => {
@@ -101,15 +101,15 @@ describe('ConversationFeed', () => {
   });
 });
 
-describe('a message of the feed', () => {
-  it.each([undefined, 1, 42])('keeps the seq %s and the frame', (seq) => {
+describe('a feed message', () => {
+  it.each([undefined, 1, 42])('keeps seq %s and the frame', (seq) => {
     const parsed = parseOne(toFeedMessage(seq, '{"type":"x"}'));
     expect(parsed.seq).toBe(seq);
     expect(parsed.bytes.subarray(2).toString()).toBe('{"type":"x"}');
     expect(parsed.type).toBe('x');
   });
 
-  it('is several frames where its text does not fit into one', () => {
+  it('becomes several frames if its text does not fit into one', () => {
     const text = '€'.repeat(50_000);
     const data = { run_id: 'r', message_id: 'm', offset: 7, text };
     const json = JSON.stringify({ type: 'message.delta', conversation_id: 'c', ts: 't', data });
@@ -128,7 +128,7 @@ describe('a message of the feed', () => {
     );
   });
 
-  it('tells its delta, if it is one', () => {
+  it('has a delta only if it is a message.delta without seq', () => {
     const delta = {
       type: 'message.delta',
       conversation_id: 'c1',

@@ -1,20 +1,20 @@
 import type { Attempt, SharedFrame } from '../socket/shared-frame.js';
 
 /**
- * Puts the frames of one conversation into the order of `seq`. Two nodes that store events one right after the other
- * may publish them the other way round; whatever comes after a missing event waits for it.
+ * Puts the frames of one conversation into the order of `seq`. Two nodes that store events in quick succession may
+ * publish them in reverse order, so frames after a missing event wait for it.
  *
- * What a node said before it died may arrive after another one has taken over. Pieces of text of an earlier attempt go
- * out no more then: they would cut back what its successor has written since.
+ * Text from a node that died may arrive after another node has taken over the run. Text of an earlier attempt is then
+ * dropped: it would overwrite what the new attempt has written.
  */
 export class ConversationFeed {
-  /** Of the last durable event that went out; no number is one more than it before the first. */
+  /** `seq` of the last durable event that was passed on; `-Infinity` before the first, which has no successor. */
   private last = Number.NEGATIVE_INFINITY;
   private waiting: SharedFrame[] = [];
-  /** The last attempt that has taken a run over. */
+  /** The last attempt that has taken over a run. */
   private successor: Attempt | undefined;
 
-  /** Takes a frame and returns those that may go out now, in order. */
+  /** Takes a frame and returns the frames that can be sent now, in order. */
   accept(frame: SharedFrame): SharedFrame[] {
     this.successor = frame.takeover ?? this.successor;
     if (this.isOvertaken(frame)) return [];
@@ -29,12 +29,12 @@ export class ConversationFeed {
     return [];
   }
 
-  /** Says which event was the last before the feed began, so that the first one can be missed. */
+  /** Sets the last event before the feed began, so that a missing first event is noticed. */
   beginAfter(seq: number): void {
     if (!this.hasBegun) this.last = seq;
   }
 
-  /** The last event that was passed on; `undefined` while there was none. */
+  /** `seq` of the last event that was passed on; `undefined` if there was none. */
   get lastSeq(): number | undefined {
     return this.hasBegun ? this.last : undefined;
   }
@@ -43,14 +43,14 @@ export class ConversationFeed {
     return this.waiting.length;
   }
 
-  /** What is missing before the first event that waits, both ends included. */
+  /** The gap before the first waiting event, both ends included. */
   get hole(): { fromSeq: number; toSeq: number } | undefined {
     const waiting = this.waiting.flatMap(({ seq }) => seq ?? []);
     if (waiting.length === 0) return undefined;
     return { fromSeq: this.last + 1, toSeq: Math.min(...waiting) - 1 };
   }
 
-  /** Gives up on what is missing: whoever watches sees the hole in `seq` and asks for it. */
+  /** Gives up on missing events: clients see the gap in `seq` and ask for it. */
   giveUp(): SharedFrame[] {
     const frames = inOrder(this.waiting);
     this.waiting = [];
@@ -81,7 +81,7 @@ export class ConversationFeed {
   }
 }
 
-/** Durable events by `seq`; the frames between them stay behind the event that they came after. */
+/** Sorts durable events by `seq`; other frames stay after the event that they followed. */
 function inOrder(frames: readonly SharedFrame[]): SharedFrame[] {
   let seq = 0;
   return frames

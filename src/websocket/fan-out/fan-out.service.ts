@@ -16,16 +16,16 @@ import type { FrameReply } from '../socket/frame-reply.js';
 import type { Subscription } from './subscription.js';
 
 const SUBSCRIBE_TIMEOUT_MS = 1000;
-/** Conversations that are brought up to date at one time after the connection to Redis was away. */
+/** Conversations that are recovered at the same time after the connection to Redis was lost. */
 const MAX_RECOVERIES = 8;
-/** Between two tries to do what Redis or Postgres did not let us. */
+/** Delay between attempts while Redis or Postgres fails. */
 const RETRY_MS = 1000;
-/** How long it is tried: as long as open sockets stay without Redis. */
+/** How long to retry: as long as open sockets stay without Redis. */
 export const SUBSCRIBE_GRACE_MS = 30_000;
 const CLOSE_MESSAGE = '!close';
 
 /**
- * Brings the frames of a conversation to every socket that watches it, on every node, through Redis. A node listens
+ * Sends the frames of a conversation through Redis to every socket that watches it, on every node. A node subscribes
  * only to the conversations that its own sockets watch.
  */
 @Injectable()
@@ -68,8 +68,8 @@ export class FanOutService implements OnModuleInit {
   }
 
   /**
-   * Live frames of a conversation to a socket, held back until `release`, also where it got them before.
-   * @throws {AppError} `dependency_unavailable`; then the socket watches only if it did before
+   * Subscribes a socket to a conversation. Frames are held back until `release`, even if it was subscribed before.
+   * @throws {AppError} `dependency_unavailable`; the socket then stays subscribed only if it was before
    */
   async hold(socket: AuthenticatedSocket, conversationId: string): Promise<Subscription> {
     const channel = this.channelOf(conversationId);
@@ -83,7 +83,7 @@ export class FanOutService implements OnModuleInit {
       else this.unsubscribe(socket, conversationId);
       throw new AppError('dependency_unavailable', { detail: 'redis is unavailable', cause: error });
     }
-    // It may have closed while we waited, after its subscriptions were taken down.
+    // The socket may have closed while we waited, after its subscriptions were removed.
     if (socket.readyState !== socket.OPEN) this.unsubscribe(socket, conversationId);
     return subscription;
   }
@@ -103,35 +103,35 @@ export class FanOutService implements OnModuleInit {
     );
   }
 
-  /** Says where missed events can be read, `undefined` for a deleted conversation: sockets know no conversations. */
+  /** Sets the reader for missed events. It returns `undefined` if the conversation is deleted. */
   mendWith(readMissed: (...asked: Parameters<MissedReader>) => Promise<FrameReply[] | undefined>): void {
     this.readMissed = readMissed;
   }
 
   /**
-   * To every socket that watches the conversation, in the order of the calls. What fails is found in the log of events.
-   * @param writtenBy of pieces of text: they reach nobody whom its successor has reached
+   * Sends a frame to every socket that watches the conversation, in call order. If that fails, the event log has it.
+   * @param writtenBy the attempt that wrote a piece of text; the text is dropped once a later attempt has taken over
    */
   publish(frame: FrameReply & { conversation_id: string }, writtenBy?: Attempt): void {
     this.send(frame.conversation_id, toFeedMessage(frame.seq, frameJson(frame), writtenBy));
   }
 
-  /** To every socket of this node that watches the conversation, and to no other node. */
+  /** Sends a frame to the sockets of this node that watch the conversation. */
   tellHere(frame: FrameReply & { conversation_id: string }): void {
     const shared = new SharedFrame(undefined, encodeTextFrame(frameJson(frame)));
     this.channels.get(frame.conversation_id)?.tell(shared);
   }
 
   /**
-   * The conversation is deleted: ends, on every node, the sockets of its own path, and tells the others, which stop
-   * watching it.
+   * For a deleted conversation: on every node, closes the sockets opened for it, and unsubscribes the other sockets and
+   * tells them.
    */
   closeConversation(conversationId: string): void {
     this.closeHere(conversationId);
     background(this.announceClose(conversationId), this.logger, 'fanout.close_failed');
   }
 
-  /** As `closeConversation`, on this node. */
+  /** Like `closeConversation`, on this node only. */
   closeHere(conversationId: string): void {
     const data = { conversation_id: conversationId, reason: 'conversation_not_found' as const };
     for (const socket of this.channels.get(conversationId)?.sockets ?? []) {
@@ -141,7 +141,7 @@ export class FanOutService implements OnModuleInit {
     }
   }
 
-  /** Other nodes that do not hear of it find out by themselves, but later. */
+  /** Nodes that miss this message find out later by themselves. */
   private async announceClose(conversationId: string): Promise<void> {
     const channel = redisChannels.conversation(conversationId);
     await untilDone(() => this.redis.run((redis) => redis.publish(channel, CLOSE_MESSAGE)));
@@ -166,8 +166,8 @@ export class FanOutService implements OnModuleInit {
   }
 
   /**
-   * Messages are lost while the connection is: each conversation is brought up to date from the log. Sockets that cannot
-   * be within the grace are closed: they would believe that nothing happens.
+   * Messages are lost while the connection is down, so each conversation is recovered from the log. If that fails for
+   * the grace period, its sockets are closed: they would otherwise miss events without noticing.
    */
   private async recover(sinceMs: number): Promise<void> {
     const work = async (channels: MapIterator<ConversationChannel>) => {
@@ -226,7 +226,7 @@ async function withTimeout(promise: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Tries again what fails until the grace is over. */
+/** Retries `work` until it succeeds or the grace period has ended. */
 async function untilDone(work: () => Promise<unknown>): Promise<void> {
   const deadline = performance.now() + SUBSCRIBE_GRACE_MS;
   for (;;) {

@@ -6,15 +6,15 @@ import { type Attempt, SharedFrame } from '../socket/shared-frame.js';
 
 const NEWLINE = 0x0a;
 /**
- * What goes through Redis: the `seq` of a durable event, or run and attempt of a piece of text, or nothing; a newline;
- * the frame's JSON.
+ * Message format in Redis: the `seq` of a durable event, or the run and attempt of a piece of text, or nothing; then a
+ * newline and the frame's JSON.
  */
 export function toFeedMessage(seq: number | undefined, json: string, writtenBy?: Attempt): string {
   const head = writtenBy === undefined ? (seq ?? '') : `${writtenBy.runId}/${writtenBy.attempt}`;
   return `${head}\n${json}`;
 }
 
-/** The frames that a message brings to sockets: one, unless its text has to go in several. */
+/** Returns the frames of a message: one, or several if its text does not fit into one. */
 export function parseFeedMessage(message: Buffer): SharedFrame[] {
   const end = message.indexOf(NEWLINE);
   const json = message.subarray(end + 1);
@@ -22,7 +22,7 @@ export function parseFeedMessage(message: Buffer): SharedFrame[] {
   return payloadsOf(json).map((payload) => new SharedFrame(seq, encodeUtf8Frame(payload), writtenBy));
 }
 
-/** Whatever another node has sent, no socket gets more than fits into a frame. */
+/** Splits the frame if it exceeds the size limit, whatever another node has sent. */
 function payloadsOf(json: Buffer): Buffer[] {
   if (fits(json)) return [json];
   const reply = JSON.parse(json.toString()) as FrameReply;

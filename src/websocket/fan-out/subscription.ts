@@ -1,10 +1,10 @@
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import type { SharedFrame } from '../socket/shared-frame.js';
 
-/** Frames held back for one socket while it catches up; a socket that has more is told to connect again. */
+/** Frames held back for one socket while it catches up; a socket that has more is closed and must reconnect. */
 const MAX_HELD_FRAMES = 2000;
 
-/** One socket's view of one conversation: held back until what came before has been sent. */
+/** One socket's subscription to one conversation. Frames are held back until earlier ones have been sent. */
 export class Subscription {
   private held: SharedFrame[] | undefined = [];
   private lastSeq = 0;
@@ -14,7 +14,7 @@ export class Subscription {
     private readonly onCaughtUp: (seq: number) => void,
   ) {}
 
-  /** From now on frames wait for `release`. */
+  /** Holds back frames until `release`. */
   holdBack(): void {
     this.held ??= [];
   }
@@ -33,8 +33,8 @@ export class Subscription {
   }
 
   /**
-   * Sends what was held back, leaving out durable events with `seq` up to `uptoSeq`, and from now on all.
-   * @param uptoSeq where the log stood; `undefined` when nobody has looked.
+   * Sends the held frames, except durable events with `seq` up to `uptoSeq`, and stops holding frames back.
+   * @param uptoSeq last `seq` in the log when it was read; `undefined` if it was not read.
    */
   release(uptoSeq: number | undefined): void {
     if (uptoSeq !== undefined) this.onCaughtUp(uptoSeq);

@@ -7,7 +7,7 @@ import { timestamp } from '../socket/clock.js';
 import type { FrameReply } from '../socket/frame-reply.js';
 import type { FrameRequest } from './frame-request.js';
 
-/** The frames that are about the connection itself. */
+/** Handles the frames that concern the connection itself. */
 @WebSocketGateway()
 @UseFilters(WsErrorFilter)
 export class ConnectionGateway {

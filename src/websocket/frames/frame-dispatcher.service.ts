@@ -17,20 +17,20 @@ import type { FrameReply } from '../socket/frame-reply.js';
 import type { FrameRequest } from './frame-request.js';
 
 type Handler = (request: FrameRequest<ClientFrameType>) => Promise<FrameReply | undefined>;
-/** Takes a text that is no frame of the protocol. True when it did. */
+/** Handles a text that is not a frame of the protocol. Returns true if it did. */
 type UnusableReader = (socket: AuthenticatedSocket, text: string) => boolean;
 type Inbound = { frame: ClientFrame; receivedMs: number } | { fault: AppError; id: string | undefined };
 
-/** Reading from a socket stops at the first and goes on at the second: the client's own send buffer is the queue. */
+/** Reading from a socket pauses at the first and resumes at the second, so that data waits at the client. */
 const QUEUE_HIGH = 256;
 const QUEUE_LOW = 64;
-/** More unusable frames than this within the window end the socket. */
+/** More invalid frames than this within the window close the socket. */
 const MAX_BAD_FRAMES = 3;
 const BAD_FRAME_WINDOW_MS = 10_000;
 const MINUTE_MS = 60_000;
-/** Frames beyond the limit that are answered with an error before the socket is ended. */
+/** Frames above the limit that are answered with an error before the socket is closed. */
 const LIMIT_WARNINGS = 5;
-/** A message takes a few frames, beside pings and subscriptions: this many times the messages a user may send. */
+/** Frame limit per message that a user may send: a message needs a few frames, besides pings and subscriptions. */
 const FRAMES_PER_MESSAGE = 60;
 
 interface Inbox {
@@ -44,8 +44,8 @@ interface Inbox {
 }
 
 /**
- * Hands each frame to its handler: the frames of one socket one after the other, in the order in which they came. The
- * table of handlers is one for all sockets; Nest fills it at the start.
+ * Passes each frame to its handler. The frames of one socket are handled one at a time, in the order of arrival. All
+ * sockets share one table of handlers, which Nest fills at startup.
  */
 @Injectable()
 export class FrameDispatcherService {
@@ -69,12 +69,12 @@ export class FrameDispatcherService {
     this.received.set(type, this.metrics.frames.labels('in', type));
   }
 
-  /** Shows each text that is no frame to `reader` first, from now on. */
+  /** Offers each text that is not a valid frame to `reader` first. */
   readUnusableWith(reader: UnusableReader): void {
     this.readUnusable = reader;
   }
 
-  /** Takes a text frame as it came. */
+  /** Takes a text frame as received. */
   receive(socket: AuthenticatedSocket, text: string): void {
     const inbox = this.inboxOf(socket);
     if (this.isOverLimit(socket, inbox, text)) return;
@@ -94,7 +94,7 @@ export class FrameDispatcherService {
     background(this.work(socket, inbox, inbound), this.logger, 'frame.failed');
   }
 
-  /** Counts a control frame, which costs as much as any other. */
+  /** Counts a control frame towards the limit. Returns false if the limit is exceeded. */
   countControlFrame(socket: AuthenticatedSocket): boolean {
     return !this.isOverLimit(socket, this.inboxOf(socket));
   }
@@ -134,7 +134,7 @@ export class FrameDispatcherService {
       const reply = await handler({ socket, frame, receivedMs });
       if (reply !== undefined) socket.sendFrame(reply, frame.id);
     } catch (error) {
-      // The gateways' filter answers what their handlers throw; what comes here broke outside of it.
+      // The gateways' filter answers errors of their handlers; errors caught here were thrown outside of it.
       const traceId = newTraceId();
       const stack = error instanceof Error ? error.stack : String(error);
       this.logger.error('frame.failed', { type: frame.type, trace_id: traceId, error: stack });
@@ -160,7 +160,7 @@ export class FrameDispatcherService {
     if (inbox.badFrames > MAX_BAD_FRAMES) socket.endWith('bad_frame');
   }
 
-  /** @param text of the frame; a control frame has none */
+  /** @param text the frame's text; `undefined` for a control frame */
   private isOverLimit(socket: AuthenticatedSocket, inbox: Inbox, text?: string): boolean {
     const now = Date.now();
     if (now - inbox.framesSinceMs >= MINUTE_MS) {

@@ -12,14 +12,14 @@ import { flushSoon } from './flush-queue.js';
 import type { ConnectionIdentity } from './connection-identity.js';
 import { redisNow } from '../../redis/redis-clock.js';
 
-/** A socket that has more than this unsent is not reading. */
+/** A socket with more unsent bytes than this is a slow consumer. */
 export const MAX_UNSENT_BYTES = 1024 * 1024;
-/** Frames of one turn leave in one write, up to this size. */
+/** Frames of one turn of the event loop go out in one write, up to this size. */
 const MAX_BATCH_BYTES = 64 * 1024;
-/** Nor is one of whose unsent bytes the network has taken none for this long. */
+/** So is a socket of whose unsent bytes the network has taken none for this long. */
 const STALL_LIMIT_MS = 10_000;
 
-/** Reasons for the closes that the WebSocket library decides on by itself. */
+/** Reasons for closes that the WebSocket library starts. */
 const LIBRARY_REASONS = new Map<number, CloseName>(
   (['protocol_error', 'invalid_payload', 'frame_too_large', 'policy_violation'] as const).map((name) => [
     CLOSE_CODES[name],
@@ -27,60 +27,60 @@ const LIBRARY_REASONS = new Map<number, CloseName>(
   ]),
 );
 
-/** What a socket tells the node that holds it. */
+/** Callbacks from a socket to the node that holds it. */
 export interface SocketHolder {
-  /** It does not read. */
+  /** The socket is a slow consumer. */
   endSlow(socket: AuthenticatedSocket): void;
-  /** A frame is on its way to the client. */
+  /** A frame is being sent to the client. */
   frameSent(type: string): void;
-  /** An `error` frame is on its way that stands in no log yet. Returns the trace id of the line that tells of it. */
+  /** Logs an `error` frame that has no log entry yet. Returns the trace id of the entry. */
   refused(socket: AuthenticatedSocket, error: AppError): string;
 }
 
-/** Everything about a socket that is known before it opens. */
+/** What is known about a socket before it opens. */
 export interface SocketIdentity extends ConnectionIdentity {
   user: UserContext;
   conversationId: string | undefined;
-  /** Absent for a socket that came another way. */
+  /** Absent for a socket that was opened without a ticket. */
   ticketId: string | undefined;
   /** Network address, for the list of connections. */
   address: string;
-  /** `Origin` of its upgrade, when a browser sent one: a handoff ticket is bound to it. */
+  /** `Origin` header of its upgrade, if any: a handoff ticket is bound to it. */
   origin: string | undefined;
 }
 
 /**
- * An open WebSocket and the user behind it. The library makes one for each upgrade and `open` gives it its identity
- * before anything can arrive.
+ * An open WebSocket and its user. The library makes one for each upgrade, and `open` sets its identity before any data
+ * can arrive.
  */
 export class AuthenticatedSocket extends WebSocket {
   declare identity: SocketIdentity;
   /** The signed-in user; replaced when the socket is renewed. */
   declare user: UserContext;
   declare openedAtMs: number;
-  /** Phase of the heartbeat: see `heartbeat.service.ts`. */
+  /** State of the heartbeat: see `heartbeat.service.ts`. */
   declare pingDueAtMs: number;
   declare pingSentAtMs: number;
   declare touchedAtMs: number;
   declare hasWarnedOfExpiry: boolean;
-  /** It has a handoff ticket: its client's next socket, which replaces it, is where it was sent. */
+  /** It has been sent a handoff ticket, so its client's next socket completes the handoff. */
   declare isToldToMove: boolean;
-  /** Conversations that it watches; made with the first. */
+  /** Conversations that it watches; created on the first subscription. */
   declare subscriptions: Set<string> | undefined;
-  /** The close frame that we sent, if the end was ours: a client that is gone answers none, and is no other end. */
+  /** The close frame that we sent, if any. It is the recorded reason even if the client never answers it. */
   declare sentClose: { code: number; reason: string } | undefined;
   declare private raw: Socket;
   declare private gathered: Buffer[];
   declare private gatheredBytes: number;
   declare private holder: SocketHolder;
   declare private isTooSlow: boolean;
-  /** What the network had taken when it last took something, and since when that has not changed. */
+  /** Bytes that the network had taken at the last change, and the time of that change. */
   declare private takenBytes: number;
   declare private stalledSinceMs: number;
-  /** Made when the network takes no more, gone when it does again. */
+  /** Exists only while the network takes no more data. */
   declare private backlog: DeltaBacklog | undefined;
 
-  /** Makes it able to send. Nobody is behind it yet. */
+  /** Enables sending. The socket has no user yet. */
   attach(raw: Socket, holder: SocketHolder): void {
     this.sentClose = undefined;
     this.raw = raw;
@@ -114,30 +114,30 @@ export class AuthenticatedSocket extends WebSocket {
     return this.identity.conversationId;
   }
 
-  /** @param re the `id` of the client's frame that this answers. */
+  /** @param re `id` of the client's frame that this answers. */
   sendFrame(reply: FrameReply, re?: string): void {
     for (const { type, bytes } of encodeReply(reply, re)) this.sendEncoded(type, bytes);
   }
 
-  /** Answers with an `error` frame; an error that ends the session ends the socket as well. */
+  /** Sends an `error` frame; an error that ends the session also closes the socket. */
   sendError(error: AppError, re?: string): void {
     this.sendProblem(error, error.row.title, re);
     if (error.row.close === 'session_revoked') this.endRevoked(error.code);
   }
 
-  /** Says that the session has ended, and why, before the close. */
+  /** Tells the client why the session has ended, then closes. */
   endRevoked(reason: string): void {
     this.sendFrame({ type: 'session.revoked', data: { reason } });
     this.endWith('session_revoked');
   }
 
-  /** @param text stands beside `data`, for clients that know another word than the title. */
+  /** @param text sent next to `data`, for clients that expect a text other than the title. */
   sendProblem(error: AppError, text: string, re?: string): void {
     const data = toProblem(error, '/ws', error.traceId ?? this.holder.refused(this, error));
     this.sendFrame({ type: 'error', data, error: text }, re);
   }
 
-  /** Sends a frame of a conversation. While the network takes nothing, deltas wait and become one. */
+  /** Sends a frame of a conversation. While the network takes no data, deltas wait and are merged. */
   sendShared(frame: SharedFrame): void {
     if (this.backlog === undefined && !this.raw.writableNeedDrain) {
       this.sendEncoded(frame.type, frame.bytes);
@@ -145,7 +145,7 @@ export class AuthenticatedSocket extends WebSocket {
     }
     const { delta } = frame;
     if (delta === undefined) {
-      // What waits was said before. It is sent for all conversations, since this frame may be of any.
+      // Earlier deltas must go first: those of all conversations, since this frame may belong to any.
       this.sendBacklog();
       this.sendEncoded(frame.type, frame.bytes);
       return;
@@ -158,14 +158,14 @@ export class AuthenticatedSocket extends WebSocket {
     if (this.unsentBytes + this.backlog.length > MAX_UNSENT_BYTES) this.endSlow();
   }
 
-  /** Ends a socket that does not read. */
+  /** Closes a socket that is a slow consumer. */
   endSlow(): void {
     if (this.isTooSlow) return;
     this.isTooSlow = true;
     this.holder.endSlow(this);
   }
 
-  /** True when something has been waiting and the network has taken nothing for 10 s. Asked about once a second. */
+  /** True if data has waited and the network has taken none for 10 s. Must be called about once a second. */
   isStalled(now: number): boolean {
     if (this.raw.writableLength === 0) {
       this.stalledSinceMs = 0;
@@ -184,7 +184,7 @@ export class AuthenticatedSocket extends WebSocket {
     return this.raw.writableLength + this.gatheredBytes;
   }
 
-  /** Writes what has gathered. */
+  /** Writes the gathered frames. */
   flush(): void {
     if (this.gathered.length === 0) return;
     const bytes =
@@ -194,14 +194,14 @@ export class AuthenticatedSocket extends WebSocket {
     if (this.raw.writable) this.raw.write(bytes);
   }
 
-  /** Closes with a code of ours, after what has gathered. */
+  /** Writes the gathered frames, then closes with one of our codes. */
   endWith(name: CloseName, detail?: Readonly<Record<string, string | number>>): void {
     if (this.readyState !== WebSocket.OPEN) return;
     this.flush();
     this.sendClose(name, detail);
   }
 
-  /** Called by the library itself, without a reason, for what its parser refuses. */
+  /** The library itself calls this, without a reason, for data that its parser refuses. */
   override close(code?: number, data?: string | Buffer): void {
     const name = data === undefined && code !== undefined ? LIBRARY_REASONS.get(code) : undefined;
     this.flush();
@@ -212,14 +212,14 @@ export class AuthenticatedSocket extends WebSocket {
     this.sendClose(name);
   }
 
-  /** Sends a frame that is encoded already. The bytes are shared with other sockets and must not change. */
+  /** Sends an encoded frame. The bytes are shared with other sockets and must not be changed. */
   private sendEncoded(type: string, frame: Buffer): void {
     if (this.readyState !== WebSocket.OPEN) return;
     this.holder.frameSent(type);
     if (this.gathered.length === 0) flushSoon(this);
     this.gathered.push(frame);
     this.gatheredBytes += frame.length;
-    // A burst within one turn says nothing about the reader: only what the network leaves behind does.
+    // A burst within one turn does not show a slow reader: flush first, and count what the network left unsent.
     if (this.gatheredBytes > MAX_BATCH_BYTES) this.flush();
     if (this.unsentBytes > MAX_UNSENT_BYTES) this.endSlow();
   }

@@ -3,7 +3,7 @@ import { redisNow } from '../../redis/redis-clock.js';
 let lastMs = 0;
 let lastText = '';
 
-/** The time as frames carry it. Frames of one millisecond share the text: making it costs as much as a small frame. */
+/** Returns the time for frames. It is cached per millisecond: formatting it costs as much as a small frame. */
 export function timestamp(): string {
   const now = redisNow();
   if (now !== lastMs) {

@@ -1,4 +1,4 @@
-/** What tells a connection from all others of its user, on all nodes together. */
+/** Identifies a connection among all of its user's, on all nodes. */
 export interface ConnectionIdentity {
   userId: string;
   sessionId: string;

@@ -11,7 +11,7 @@ const apply = (text: string, frames: readonly DeltaFrame[]) =>
   frames.reduce((known, { data }) => known.slice(0, data.offset) + data.text, text);
 
 describe('DeltaBacklog', () => {
-  it('makes one delta of those of one message, and keeps messages apart', () => {
+  it('merges the deltas of one message, and keeps messages apart', () => {
     const backlog = new DeltaBacklog();
     for (const frame of [delta(3, 'ab'), delta(9, 'xy', 'm2'), delta(5, 'cd')]) backlog.hold(frame);
     expect(backlog.length).toBe(6);
@@ -20,13 +20,13 @@ describe('DeltaBacklog', () => {
     expect(backlog.take()).toEqual([]);
   });
 
-  it('does not close a hole that came from elsewhere', () => {
+  it('does not merge across a gap between deltas', () => {
     const backlog = new DeltaBacklog();
     for (const frame of [delta(0, 'ab'), delta(5, 'f'), delta(6, 'g')]) backlog.hold(frame);
     expect(backlog.take()).toEqual([delta(0, 'ab'), delta(5, 'fg')]);
   });
 
-  it('leads to the same text as all deltas one by one, also when an attempt begins again further back', () => {
+  it('gives the same text as the single deltas, even when an attempt restarts at a lower offset', () => {
     const steps = fc.array(
       fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.string({ maxLength: 6 })),
       {

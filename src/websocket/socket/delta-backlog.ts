@@ -3,14 +3,14 @@ import type { ServerFrameOf } from '../../../protocol/messages.js';
 export type DeltaFrame = Pick<ServerFrameOf<'message.delta'>, 'type' | 'conversation_id' | 'data'>;
 
 /**
- * Deltas that wait for a socket that reads slowly. Those of one message become one: whoever applies it has the same text
- * as after all of them, so a slow reader costs what the texts are long, not what their frames are many.
+ * Deltas that wait for a slow socket. Those of one message are merged into one that gives the same text, so the cost of
+ * a slow reader depends on the length of the text, not on the number of frames.
  */
 export class DeltaBacklog {
   private held: DeltaFrame[] = [];
   private codeUnits = 0;
 
-  /** UTF-16 code units of text that wait. */
+  /** Length of the waiting text in UTF-16 code units. */
   get length(): number {
     return this.codeUnits;
   }
@@ -27,7 +27,7 @@ export class DeltaBacklog {
     }
   }
 
-  /** All that waits, in the order in which it began to. */
+  /** Removes and returns all waiting deltas, oldest first. */
   take(): DeltaFrame[] {
     const taken = this.held;
     this.held = [];
@@ -36,11 +36,11 @@ export class DeltaBacklog {
   }
 }
 
-/** Both as one, or `undefined` when there is a hole between them. */
+/** Merges two deltas. Returns `undefined` if there is a gap between them. */
 function merge(earlier: DeltaFrame, later: DeltaFrame): DeltaFrame | undefined {
   const start = earlier.data.offset;
   const { offset, text } = later.data;
-  // A node that took over begins before what waits: the text from there on is all that counts.
+  // A node that took over starts before the waiting text, and replaces all of it.
   if (offset < start) return later;
   if (offset > start + earlier.data.text.length) return undefined;
   const whole = earlier.data.text.slice(0, offset - start) + text;

@@ -6,8 +6,8 @@ const waiting: Flushable[] = [];
 let isScheduled = false;
 
 /**
- * Frames of one turn of the event loop leave in one write per socket: one system call for a burst, which is what most
- * of a frame costs.
+ * Writes all frames of one turn of the event loop in one write per socket: the system call is most of a frame's
+ * cost.
  */
 export function flushSoon(socket: Flushable): void {
   waiting.push(socket);

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import * as library from 'ws';
 import { encodeTextFrame, encodeUtf8Frame } from './frame-encoding.js';
 
-/** What the library's own receiver makes of the bytes. */
+/** Reads the bytes with the library's own receiver. */
 async function read(frame: Buffer): Promise<string> {
   const { Receiver } = library as unknown as { Receiver: new (options: object) => NodeJS.WritableStream };
   const receiver = new Receiver({ isServer: false });
@@ -15,9 +15,9 @@ async function read(frame: Buffer): Promise<string> {
   });
 }
 
-describe('a frame of ours', () => {
+describe('encodeTextFrame', () => {
   it.each([0, 1, 125, 126, 127, 65_535, 65_536, 70_000])(
-    'of %i bytes is read as it was written',
+    'encodes %i bytes so that the library reads the same text',
     async (length) => {
       const text = 'x'.repeat(length);
       expect(await read(encodeTextFrame(text))).toBe(`false:${text}`);
@@ -25,7 +25,7 @@ describe('a frame of ours', () => {
     },
   );
 
-  it('counts bytes and not characters', async () => {
+  it('writes the length in bytes, not characters', async () => {
     const text = '€🙂'.repeat(30);
     expect(await read(encodeTextFrame(text))).toBe(`false:${text}`);
   });

@@ -2,8 +2,8 @@
 const FIN_TEXT = 0x81;
 
 /**
- * One unmasked text frame, ready for the wire. Written by us and not by the library's sender, so that a broadcast is
- * encoded once and the same bytes go to every socket.
+ * Returns one unmasked text frame as bytes. It is encoded here, not by the library's sender, so that a broadcast is
+ * encoded once for all sockets.
  */
 export function encodeTextFrame(text: string): Buffer {
   const length = Buffer.byteLength(text);
@@ -14,7 +14,7 @@ export function encodeTextFrame(text: string): Buffer {
   return frame;
 }
 
-/** As `encodeTextFrame`, for a text that is UTF-8 already. */
+/** Like `encodeTextFrame`, for a text that is already UTF-8. */
 export function encodeUtf8Frame(payload: Uint8Array): Buffer {
   const headerLength = headerLengthOf(payload.length);
   const frame = Buffer.allocUnsafe(headerLength + payload.length);
@@ -23,7 +23,7 @@ export function encodeUtf8Frame(payload: Uint8Array): Buffer {
   return frame;
 }
 
-/** The text of a frame that one of the functions above has made. */
+/** Returns the text of a frame made by one of the functions above. */
 export function payloadOf(frame: Buffer): Buffer {
   const short = frame[1]!;
   if (short < 126) return frame.subarray(2);

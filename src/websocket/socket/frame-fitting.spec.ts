@@ -17,7 +17,7 @@ const problem = {
 const failure = { ...problem, trace_id: 'x', retry: 'none', retry_after_ms: 0 } as const;
 const end = { ...ids, finish_reason: 'error', length: 0, sha256: '' } as const;
 
-/** Reads what a socket would get. */
+/** Returns the frames that a socket would get. */
 function framesOf(reply: FrameReply, re?: string): ServerFrame[] {
   return encodeReply(reply, re).map(({ type, bytes }) => {
     const payload = payloadOf(bytes);
@@ -28,7 +28,7 @@ function framesOf(reply: FrameReply, re?: string): ServerFrame[] {
   });
 }
 
-/** What a client holds after these frames, if it held `text`. */
+/** Returns a client's text after these frames, if it had `text` before. */
 function apply(frames: readonly ServerFrame[], text = ''): string {
   return frames.reduce((held, { type, data }) => {
     if (type === 'message.snapshot') return data.text;
@@ -42,8 +42,8 @@ const longText = fc
   .tuple(fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 9000 }))
   .map(([unit, times]) => Buffer.from(unit.repeat(times)).toString());
 
-describe('a frame', () => {
-  it('of a text goes in as many as it takes, and the text comes whole', () => {
+describe('a frame that is sent', () => {
+  it('is split into several if its text is too long, and loses no text', () => {
     fc.assert(
       fc.property(longText, (text) => {
         const data = { ...ids, text, status: 'streaming' };
@@ -59,7 +59,7 @@ describe('a frame', () => {
     );
   });
 
-  it('that fits is left as it is', () => {
+  it('is unchanged if it fits', () => {
     const reply: FrameReply = { type: 'message.delta', data: { ...ids, offset: 0, text: 'x' } };
     expect(fittingReplies(reply)).toEqual([reply]);
   });
@@ -89,13 +89,13 @@ describe('a frame', () => {
         data: { ...end, problem: { ...failure, detail: '\u0001'.repeat(20_000) } },
       },
     ],
-  ])('of a long %s is one with what fits, and says so', (_name, reply) => {
+  ])('is shortened and marked truncated if it is a long %s', (_name, reply) => {
     const frames = framesOf(reply);
     expect(frames).toHaveLength(1);
     expect(frames[0]).toMatchObject({ type: reply.type, seq: 4, data: { run_id: 'r', truncated: true } });
   });
 
-  it('of a long message is one with its beginning, and says so', () => {
+  it('contains the beginning of a long message and is marked truncated', () => {
     const content = '\u0001😀'.repeat(10_000);
     const message = { id: 'm', role: 'user', content, status: 'complete', seq: 4, created_at: '' } as const;
     const frames = framesOf({ type: 'message.created', seq: 4, data: { message } });
@@ -107,7 +107,7 @@ describe('a frame', () => {
     expect(unstorable(data.message.content)).toBe(false);
   });
 
-  it('of a long problem keeps its code and what it answers', () => {
+  it('keeps code and re if it is a long error', () => {
     const [frame] = framesOf(
       { type: 'error', data: { ...failure, detail: 'x'.repeat(99_000) }, error: 't' },
       'f1',

@@ -4,20 +4,20 @@ import { frameJson } from './frame-json.js';
 import type { FrameReply } from './frame-reply.js';
 import { beginningOf, endOfPiece } from './text-pieces.js';
 
-/** Kept of a frame for `ts`, `re`, and the digits of an offset. */
+/** Reserved in a frame for `ts`, `re`, and the digits of an offset. */
 const ENVELOPE_BYTES = 512;
-/** What a string of a truncated event may have at most, the content of a message aside. */
+/** Maximum size of a string in a truncated event, except for the content of a message. */
 const MAX_STRING_BYTES = 2048;
 
 type Reply<T extends FrameReply['type']> = Extract<FrameReply, { type: T }>;
 
-/** A frame as it goes to a socket. */
+/** A frame encoded for a socket. */
 export interface EncodedFrame {
   type: string;
   bytes: Buffer;
 }
 
-/** The only way from a frame to its bytes for one socket: none has more than 64 KiB of text. */
+/** Encodes a frame for one socket. All such frames pass here, so none has more than 64 KiB of text. */
 export function encodeReply(reply: FrameReply, re?: string): EncodedFrame[] {
   const json = frameJson(reply, re);
   if (fits(json)) return [{ type: reply.type, bytes: encodeTextFrame(json) }];
@@ -25,8 +25,8 @@ export function encodeReply(reply: FrameReply, re?: string): EncodedFrame[] {
 }
 
 /**
- * A frame as those that say the same within 64 KiB each: a text goes as its beginning and deltas for the rest. Of anything
- * else only the beginning is sent, marked `truncated`: it can be read whole over HTTP.
+ * Splits a frame into frames of at most 64 KiB: a text becomes its beginning and deltas for the rest. Anything else is
+ * shortened and marked `truncated`; the whole can be read over HTTP.
  */
 export function fittingReplies(reply: FrameReply): FrameReply[] {
   return fits(frameJson(reply)) ? [reply] : fitted(reply);
@@ -54,7 +54,7 @@ function fitted(reply: FrameReply): FrameReply[] {
   }
   const data = withShortStrings(reply.data);
   const short = reply.seq === undefined ? data : { ...data, truncated: true };
-  // The same members with shorter strings.
+  // It has the same members, with shorter strings.
   return [{ ...reply, data: short } as FrameReply];
 }
 
@@ -66,7 +66,7 @@ function splitSnapshot(reply: Reply<'message.snapshot'>): FrameReply[] {
   return [first, ...deltasFrom({ ...reply, type: 'message.delta', data }, text, beginning.length, 0)];
 }
 
-/** Deltas for `text` from `start` on. The text itself begins at `base` of its message. */
+/** Returns deltas for `text` from `start` on. `text` begins at offset `base` of its message. */
 function deltasFrom(reply: Reply<'message.delta'>, text: string, start: number, base: number): FrameReply[] {
   const room = roomIn({ ...reply, data: { ...reply.data, text: '' } });
   const deltas: FrameReply[] = [];
@@ -85,7 +85,7 @@ function truncateMessage(reply: Reply<'message.created'>): FrameReply {
   return { ...reply, data: { message: { ...short, content: beginningOf(content, roomIn(empty)) } } };
 }
 
-/** Bytes that are left in a frame for its text. */
+/** Returns how many bytes a frame has left for its text. */
 function roomIn(empty: FrameReply): number {
   return LIMITS.maxFrameBytes - ENVELOPE_BYTES - sizeOf(frameJson(empty));
 }

@@ -2,8 +2,8 @@ import { timestamp } from './clock.js';
 import type { FrameReply } from './frame-reply.js';
 
 /**
- * The JSON of a frame, in the order of members that all frames have.
- * @param re the `id` of the client's frame that it answers
+ * Returns the JSON of a frame, with its members in the order of all frames.
+ * @param re `id` of the client's frame that it answers
  */
 export function frameJson(reply: FrameReply, re?: string): string {
   const frame: Record<string, unknown> = { type: reply.type };

@@ -1,6 +1,6 @@
 import type { ServerFrameData, ServerFrameType } from '../../../protocol/messages.js';
 
-/** What a handler answers, or a broadcast says. */
+/** A frame that a handler returns or a broadcast sends. */
 export type FrameReply = {
   [T in ServerFrameType]: {
     type: T;
@@ -8,7 +8,7 @@ export type FrameReply = {
     conversation_id?: string;
     seq?: number;
     ts?: string;
-    /** Beside the data of an `error`, for clients that show one line. */
+    /** Sent next to the data of an `error`, for clients that show one line. */
     error?: string;
   };
 }[ServerFrameType];

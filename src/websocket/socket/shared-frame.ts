@@ -2,24 +2,24 @@ import type { ServerFrameOf } from '../../../protocol/messages.js';
 import type { DeltaFrame } from './delta-backlog.js';
 import { payloadOf } from './frame-encoding.js';
 
-/** What stands before the type, which is the first member of every frame. */
+/** Length of the text before the type, which is the first member of every frame. */
 const TYPE_START = '{"type":"'.length;
 
-/** Who has written a piece of text: of the attempts at one run the last one alone may. */
+/** The attempt at a run that wrote a piece of text. Only the last attempt at a run may write. */
 export interface Attempt {
   runId: string;
   attempt: number;
 }
 
-/** A frame on its way to the sockets of a conversation, which all get the same bytes. */
+/** A frame for all sockets of a conversation, which share its bytes. */
 export class SharedFrame {
   private parsed: DeltaFrame | null | undefined;
   private named: string | undefined;
 
   /**
-   * @param seq of durable events
+   * @param seq set for durable events
    * @param bytes a whole WebSocket frame
-   * @param writtenBy of pieces of text
+   * @param writtenBy set for pieces of text
    */
   constructor(
     readonly seq: number | undefined,
@@ -27,18 +27,18 @@ export class SharedFrame {
     readonly writtenBy?: Attempt,
   ) {}
 
-  /** Read when the first socket needs it, once for all of them. */
+  /** Parsed once, when the first socket needs it. */
   get type(): string {
     return (this.named ??= typeIn(payloadOf(this.bytes)));
   }
 
-  /** The delta that it is, if it is one. Read when a socket needs it, once for all of them. */
+  /** The frame as a delta, if it is one. Parsed once, when the first socket needs it. */
   get delta(): DeltaFrame | undefined {
     this.parsed ??= this.readDelta();
     return this.parsed ?? undefined;
   }
 
-  /** The attempt that takes over with this frame, if one does. */
+  /** The attempt that takes over, if this frame announces one. */
   get takeover(): Attempt | undefined {
     if (this.seq === undefined || this.type !== 'run.takeover') return undefined;
     const { data } = JSON.parse(payloadOf(this.bytes).toString()) as ServerFrameOf<'run.takeover'>;

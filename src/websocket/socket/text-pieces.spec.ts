@@ -12,7 +12,7 @@ const text = fc.oneof(
     maxLength: 300,
   }),
 );
-/** From less than one character to more than all. */
+/** From less than one character to more than the whole text. */
 const limit = fc.integer({ min: 12, max: 400 });
 
 function piecesOf(whole: string, maxBytes: number): string[] {
@@ -25,8 +25,8 @@ function piecesOf(whole: string, maxBytes: number): string[] {
   return pieces;
 }
 
-describe('the pieces of a text', () => {
-  it('are the whole text, none over the limit, and each as long as it can be', () => {
+describe('pieces of a text', () => {
+  it('add up to the whole text, stay within the limit, and are as long as possible', () => {
     fc.assert(
       fc.property(text, limit, (whole, maxBytes) => {
         const pieces = piecesOf(whole, maxBytes);
@@ -43,7 +43,7 @@ describe('the pieces of a text', () => {
     );
   });
 
-  it('never end between the halves of a surrogate pair', () => {
+  it('never split a surrogate pair', () => {
     fc.assert(
       fc.property(text, limit, (whole, maxBytes) => {
         const pieces = piecesOf(whole, maxBytes);
@@ -56,8 +56,8 @@ describe('the pieces of a text', () => {
   });
 });
 
-describe('the beginning of a text', () => {
-  it('is the whole text where that fits', () => {
+describe('beginningOf', () => {
+  it('returns the whole text if it fits', () => {
     expect(beginningOf('a€', 4)).toBe('a€');
     expect(beginningOf('a€', 3)).toBe('a');
   });

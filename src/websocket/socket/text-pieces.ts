@@ -1,16 +1,16 @@
-/** Cuts text for frames. Bytes are those of the text inside a JSON string, in UTF-8 and without the quotes. */
+/** Cuts text for frames. Bytes are counted for the text as a JSON string in UTF-8, without the quotes. */
 
-/** The longest that one character can become: `\u0000` for a control character or half a surrogate pair. */
+/** Size of the longest escape: `\u0000`, for a control character or half a surrogate pair. */
 const ESCAPE_BYTES = 6;
-/** Control characters that JSON writes with one letter: \b \t \n \f \r. */
+/** Control characters with a short escape in JSON: \b \t \n \f \r. */
 const SHORT_ESCAPES = new Set([0x08, 0x09, 0x0a, 0x0c, 0x0d]);
 
 /**
- * Where a piece that begins at `start` has to end, so that it has at most `maxBytes`: an offset in UTF-16 code units,
- * never between the halves of a surrogate pair. A piece has one character at least, however little fits.
+ * Returns where a piece from `start` must end to have at most `maxBytes`: an offset in UTF-16 code units, never inside
+ * a surrogate pair. A piece always has at least one character.
  */
 export function endOfPiece(text: string, start: number, maxBytes: number): number {
-  // No character of two code units has more bytes than two escapes: short rests need no look at each of them.
+  // A code unit needs at most one escape, so a short rest fits without counting.
   if ((text.length - start) * ESCAPE_BYTES <= maxBytes) return text.length;
   let bytes = 0;
   let index = start;
@@ -23,7 +23,7 @@ export function endOfPiece(text: string, start: number, maxBytes: number): numbe
   return index;
 }
 
-/** The beginning of a text, whole if it has at most `maxBytes`. */
+/** Returns the longest beginning of a text that has at most `maxBytes`, but at least one character. */
 export function beginningOf(text: string, maxBytes: number): string {
   return text.slice(0, endOfPiece(text, 0, maxBytes));
 }

@@ -13,7 +13,7 @@ describe('clientAddress', () => {
     [2, '203.0.113.9'],
     [['10.0.0.0/8'], '198.51.100.7'],
     [['192.168.0.0/16'], '10.0.0.1'],
-  ])('with TRUST_PROXY %j is %s', (trust, address) => {
+  ])('returns, with TRUST_PROXY %j, %s', (trust, address) => {
     const request = { headers: { 'x-forwarded-for': FORWARDED }, socket: { remoteAddress: '10.0.0.1' } };
     expect(clientAddress(trust)(request as unknown as IncomingMessage)).toBe(address);
   });

@@ -4,7 +4,7 @@ import type { TrustProxy } from '../../config/config.js';
 
 type Trust = (address: string, hop: number) => boolean;
 
-/** The address of whoever dialled, found with the same rule that Fastify uses for HTTP requests. */
+/** Finds the client's address by the rule that Fastify uses for HTTP requests. */
 export function clientAddress(trustProxy: TrustProxy): (request: IncomingMessage) => string {
   const trust = toTrust(trustProxy);
   return (request) => proxyAddr(request, trust);

@@ -24,7 +24,7 @@ const statusOf = (url: string, change: object = {}) => {
 };
 
 describe('parseHandshake', () => {
-  it('finds conversation and query', () => {
+  it('returns the conversation id and the query', () => {
     expect(parse('/ws').conversationId).toBeUndefined();
     const { conversationId, query } = parse(
       `/api/v1/chat/ws/conversations/${ID.toUpperCase()}?ticket=a&x=b%20c`,
@@ -33,7 +33,7 @@ describe('parseHandshake', () => {
     expect([query.get('ticket'), query.get('x')]).toEqual(['a', 'b c']);
   });
 
-  it('checks path, protocol and form in this order', () => {
+  it('checks path, protocol and syntax, in this order', () => {
     const other = { headers: { ...headers, upgrade: 'h2c' } };
     const old = { headers: { ...headers, 'sec-websocket-version': '8' } };
     expect(statusOf('/wsx', other)).toBe(404);
@@ -45,13 +45,13 @@ describe('parseHandshake', () => {
     expect(statusOf('/ws', { url: undefined })).toBe(404);
   });
 
-  it('takes what is no id for a conversation that is missing', () => {
+  it('treats an invalid id as a missing conversation', () => {
     expect(parse('/ws/conversations/1').conversationId).toBe('00000000-0000-0000-0000-000000000000');
   });
 });
 
 describe('toPublicRefusal', () => {
-  it('tells a stranger of five codes only, beside what is wrong with the request itself', () => {
+  it('reveals only the public codes and faults of the request itself', () => {
     const requestFaults: ErrorCode[] = ['protocol_unsupported', 'multiple_credentials', 'not_found'];
     const credentials: ErrorCode[] = (Object.keys(ERRORS) as ErrorCode[]).filter((code) =>
       /^(ticket|session|user|token|auth|conversation|connection|forbidden)/.test(code),
@@ -61,7 +61,7 @@ describe('toPublicRefusal', () => {
       expect(toPublicRefusal(new AppError(code)).code).toBe(code);
   });
 
-  it('calls our own fault a dependency that is unavailable: try again', () => {
+  it('turns an internal error into dependency_unavailable with a retry time', () => {
     const refusal = toPublicRefusal(new AppError('internal', { detail: 'a secret', traceId: 't' }));
     expect(refusal).toMatchObject({ code: 'dependency_unavailable', status: 503, traceId: 't' });
     expect(refusal.retryAfterMs).toBeGreaterThan(0);
@@ -88,13 +88,13 @@ describe('refuseUpgrade', () => {
     expect(socket.writableEnded).toBe(true);
   });
 
-  it('has a word for a status that has no name', () => {
+  it('writes a reason phrase for an unknown status', () => {
     const socket = new PassThrough();
     refuseUpgrade(socket, '/ws', new AppError('internal', { status: 599 }));
     expect((socket.read() as Buffer).toString()).toMatch(/^HTTP\/1\.1 599 Error\r\n/);
   });
 
-  it('writes nothing to a client that has gone', () => {
+  it('writes nothing to a client that has disconnected', () => {
     const socket = new PassThrough();
     socket.destroy();
     refuseUpgrade(socket, '/ws', new AppError('ticket_rejected'));

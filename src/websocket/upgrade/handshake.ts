@@ -15,7 +15,7 @@ const KEY_FORM = /^[+/0-9A-Za-z]{22}==$/;
 const TOKEN_FORM = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const SUPPORTED_VERSION = '13';
 const PUBLIC_CODES: readonly ErrorCode[] = UPGRADE_PUBLIC_CODES;
-/** Statuses of refusals that say what is wrong with the request itself, and nothing about a credential. */
+/** Statuses of refusals that concern the request itself and reveal nothing about a credential. */
 const REQUEST_STATUSES = new Set([400, 404, 426]);
 
 /**
@@ -46,7 +46,7 @@ export function upgradeRequired(): AppError {
   });
 }
 
-/** What a stranger is told: why a credential failed is in the receipt, for its owner alone. */
+/** Returns the refusal for the client. Why a credential failed is only in the receipt, for its owner. */
 export function toPublicRefusal(error: AppError): AppError {
   if (
     PUBLIC_CODES.includes(error.code) ||
@@ -74,7 +74,7 @@ export function refuseUpgrade(socket: Duplex, path: string, error: AppError): vo
   socket.end(head + body);
 }
 
-/** The path of a request without its query, which may hold a credential. */
+/** Returns the path of a request without its query, which may contain a credential. */
 export function pathOf(url: string | undefined): string {
   const path = url ?? '/';
   const end = path.indexOf('?');
@@ -91,11 +91,11 @@ function conversationOf(path: string): string | undefined {
   const match = /^\/ws\/conversations\/([^/]+)$/.exec(path);
   if (match === null) throw new AppError('not_found', { detail: 'There is no WebSocket at this address' });
   const id = match[1]!;
-  // Whatever is no id of ours is answered like a conversation that is missing, by the same check.
+  // An invalid id is handled as a missing conversation, by the same check.
   return isUuid(id) ? id.toLowerCase() : '00000000-0000-0000-0000-000000000000';
 }
 
-/** RFC 6455 section 4.1. The library would refuse any other list, but only after the ticket was used up. */
+/** RFC 6455 section 4.1. The library also refuses other lists, but only after the ticket has been used. */
 function isSubprotocolList(header: string | undefined): boolean {
   if (header === undefined) return true;
   const names = header.split(',').map((name) => name.trim());

@@ -2,8 +2,8 @@ const CHAT_PREFIX = '/api/v1/chat';
 const OLD_SOCKET_PATH = '/api/ws';
 
 /**
- * The addresses that old gateways use: `/api/ws` is `/ws`, and `/api/v1/chat/*` is `/*`. Compared by whole segments.
- * @param path path of a request, with or without a query string behind it.
+ * Maps the paths of old gateways: `/api/ws` is `/ws`, and `/api/v1/chat/*` is `/*`. Compares whole segments.
+ * @param path path of a request, with or without a query string.
  */
 export function resolveAlias(path: string): string {
   if (isBelow(path, CHAT_PREFIX)) return path.slice(CHAT_PREFIX.length) || '/';

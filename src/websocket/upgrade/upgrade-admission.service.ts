@@ -18,13 +18,13 @@ import { UpgradeReportService } from './upgrade-report.service.js';
 type Start = (socket: AuthenticatedSocket, raw: Socket) => void;
 
 /**
- * Completes the handshake of an upgrade and calls `start` in the same turn.
- * @param answerHeaders what the answer says beside its own headers.
- * @returns false when there is nobody left to answer.
+ * Completes the handshake of an upgrade and calls `start` in the same turn of the event loop.
+ * @param answerHeaders additional headers of the response.
+ * @returns false if the client has disconnected.
  */
 export type Complete = (start: Start, answerHeaders: Readonly<Record<string, string>>) => boolean;
 
-/** A connection that may open: it is counted already, and must be given up when it does not. */
+/** A connection that may open. It is already counted, and must be released if it does not open. */
 interface AdmittedConnection {
   identity: SocketIdentity;
   /** Connections of the same client, which end once this one is open. */
@@ -32,7 +32,7 @@ interface AdmittedConnection {
   answerHeaders: Readonly<Record<string, string>>;
 }
 
-/** Decides which upgrades become sockets: limits first, then the one service, which is asked about a counted connection. */
+/** Decides which upgrades become sockets: limits first, then authentication, which counts the connection. */
 @Injectable()
 export class UpgradeAdmissionService {
   private pending: PendingUpgrades | undefined;
@@ -45,14 +45,14 @@ export class UpgradeAdmissionService {
     private readonly report: UpgradeReportService,
   ) {}
 
-  /** Asks these about each upgrade, too, from now on. */
+  /** Also offers each upgrade to `upgrades`. */
   admitPending(upgrades: PendingUpgrades): void {
     this.pending = upgrades;
   }
 
   /**
-   * Decides about an upgrade, and has the handshake completed of one that may open.
-   * @throws {AppError} what whoever dialled is told; the cause is reported.
+   * Decides about an upgrade, and completes its handshake if it may open.
+   * @throws {AppError} the refusal for the client; the cause is reported.
    */
   async admit(request: IncomingMessage, complete: Complete): Promise<void> {
     const address = this.gate.addressOf(request);
@@ -84,7 +84,7 @@ export class UpgradeAdmissionService {
     const connection = await this.authenticate(upgrade);
     const isOpen = complete((socket, raw) => this.start(connection, socket, raw), connection.answerHeaders);
     if (isOpen) this.report.opened();
-    // A client that has hung up meanwhile is dropped without a word: its connection must not stay counted.
+    // The client has disconnected meanwhile: its connection must not stay counted.
     else this.registry.release(connection.identity);
   }
 

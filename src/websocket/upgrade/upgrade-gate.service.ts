@@ -8,14 +8,14 @@ import { RateLimiterService } from '../../redis/rate-limiter.service.js';
 import { RedisService } from '../../redis/redis.service.js';
 import { clientAddress } from './client-address.js';
 
-/** Upgrades that are being decided about at one time. */
+/** Maximum number of upgrades that are being decided at the same time. */
 const MAX_PENDING = 2000;
 const PENDING_RETRY_MS = 1000;
 
-/** What stands before the ticket: is the node able and willing to look at one more upgrade? */
+/** Decides, before the ticket is checked, whether the node can take another upgrade. */
 @Injectable()
 export class UpgradeGateService {
-  /** Network address of whoever dialled. */
+  /** Returns the client's network address. */
   readonly addressOf: (request: IncomingMessage) => string;
   private pending = 0;
   private draining = false;
@@ -35,12 +35,12 @@ export class UpgradeGateService {
     return this.draining;
   }
 
-  /** From now on nobody enters. */
+  /** Refuses all further upgrades. */
   drain(): void {
     this.draining = true;
   }
 
-  /** Resolves when no upgrade is being decided about, or when the time is over. */
+  /** Resolves when no upgrade is being decided, or after the timeout. */
   async allDecided(timeoutMs: number): Promise<void> {
     if (this.pending === 0) return;
     await new Promise<void>((resolve) => {
@@ -53,8 +53,8 @@ export class UpgradeGateService {
   }
 
   /**
-   * Decides about an upgrade, if the node looks at any and its address is not over the limit. Only then: what is refused
-   * here has used up no ticket.
+   * Calls `decide` if the node takes upgrades and the address is within its limit. An upgrade that is refused here has
+   * not used its ticket.
    * @throws {AppError} `draining`, `dependency_unavailable`, `rate_limited`, and what `decide` throws.
    */
   async admit(address: string, decide: () => Promise<void>): Promise<void> {
@@ -62,7 +62,7 @@ export class UpgradeGateService {
     this.requireRoom();
     this.pending += 1;
     try {
-      // The breaker learns of a Postgres that is gone after some failures; no upgrade may pass until then.
+      // The breaker opens only after several failures; no upgrade may pass while Postgres is down.
       await this.database.confirmUp();
       await this.rateLimiter.take('upgrades', address);
       await decide();
@@ -73,13 +73,13 @@ export class UpgradeGateService {
   }
 
   /**
-   * Resolves when an upgrade would be looked at now. Asks what every upgrade asks, so that the health of this node cannot
-   * differ from what its upgrades get.
+   * Resolves if an upgrade would be considered now. Makes the same checks as an upgrade, so that the reported health
+   * matches what upgrades get.
    * @throws {AppError} `draining`, `dependency_unavailable`.
    */
   async confirmOpen(): Promise<void> {
     this.requireOpen();
-    // The ping also finds the lost part of a cluster; the limiter finds a Redis that refuses scripts or writes.
+    // The ping also detects a lost part of a Redis cluster; the limiter detects a Redis that refuses scripts or writes.
     await Promise.all([
       this.database.confirmUp(),
       this.redis.ping(),

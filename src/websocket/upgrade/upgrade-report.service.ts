@@ -9,7 +9,7 @@ import { MetricsService } from '../../observability/metrics.service.js';
 import { RefusalLogService } from '../../observability/refusal-log.service.js';
 import { severityOf } from '../../observability/refusal-severity.js';
 
-/** Counts upgrades, logs the refused ones, and records in the receipt of a ticket which connection it opened. */
+/** Counts upgrades, logs refusals, and records in a ticket's receipt which connection it opened. */
 @Injectable()
 export class UpgradeReportService {
   constructor(
@@ -27,7 +27,7 @@ export class UpgradeReportService {
     this.metrics.upgrades.labels('accepted', 'none').inc();
   }
 
-  /** Counts and logs a refusal, unless the authentication service has decided and logged it. */
+  /** Counts and logs a refusal, unless the authentication service has already logged it. */
   refused(error: AppError, address: string): void {
     const { code, detail, cause } = error;
     this.metrics.upgrades.labels('refused', upgradeReason(code)).inc();

@@ -14,17 +14,18 @@ import { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { pathOf, refuseUpgrade } from './handshake.js';
 import { type Complete, UpgradeAdmissionService } from './upgrade-admission.service.js';
 
-/** Closing handshakes that a client does not answer are given up after this. */
+/** Timeout for a closing handshake that the client does not answer. */
 const CLOSE_TIMEOUT_MS = 5000;
 
 /**
- * Stands in for a socket when Nest binds its handlers: it binds them once, to this, and every socket shares them. The
- * handlers get their socket with each frame instead.
+ * Placeholder socket for Nest, which binds its handlers once, to this object. All sockets share the handlers, which get
+ * their socket with each frame.
  */
 const EVERY_SOCKET = Object.freeze({});
 
 /**
- * Speaks HTTP with whoever dials: 101 for an upgrade that is admitted, a whole HTTP response for any other. Extends Nest's adapter, so that gateways, guards and filters work as in any Nest application.
+ * Answers upgrade requests: 101 if admitted, otherwise a complete HTTP response. Extends Nest's adapter, so that
+ * gateways, guards and filters work as in any Nest application.
  */
 @Injectable()
 export class UpgradeAdapter extends AbstractWsAdapter {
@@ -41,7 +42,7 @@ export class UpgradeAdapter extends AbstractWsAdapter {
     closeTimeout: CLOSE_TIMEOUT_MS,
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
   } as ConstructorParameters<typeof WebSocketServer<typeof AuthenticatedSocket>>[0]);
-  /** What an answer of 101 says beside its own headers. */
+  /** Additional headers of a 101 response. */
   private readonly answerHeaders = new WeakMap<IncomingMessage, Readonly<Record<string, string>>>();
 
   constructor(
@@ -57,7 +58,7 @@ export class UpgradeAdapter extends AbstractWsAdapter {
     });
   }
 
-  /** Called by Nest once for all gateways, because they name no port and no path of their own. */
+  /** Nest calls this once for all gateways, because they set no port or path of their own. */
   create(): WebSocketServer {
     const server = this.http.httpAdapter.getHttpServer() as Server;
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -71,7 +72,7 @@ export class UpgradeAdapter extends AbstractWsAdapter {
   }
 
   override bindClientDisconnect(): void {
-    // Sockets announce their end to the registry; Nest has nothing bound to them.
+    // Sockets report their close to the registry; Nest has no listener on them.
   }
 
   bindMessageHandlers(_client: object, handlers: WsMessageHandler<string>[]): void {
@@ -79,17 +80,17 @@ export class UpgradeAdapter extends AbstractWsAdapter {
   }
 
   override async close(): Promise<void> {
-    // The drain has closed the sockets, with a close frame each; the HTTP server is Nest's own.
+    // The drain has closed all sockets with a close frame, and Nest closes the HTTP server.
   }
 
   private async upgrade(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    // A client that resets while we ask Redis would end the process if nobody listened.
+    // Without a listener, a client reset while we wait for Redis would crash the process.
     socket.on('error', onLateError);
     const complete: Complete = (start, answerHeaders) => {
       if (socket.destroyed) return false;
       let hasOpened = false;
       this.answerHeaders.set(request, answerHeaders);
-      // The answer to the handshake and the first frame leave in one write.
+      // The handshake response and the first frame go out in one write.
       socket.cork();
       socket.off('error', onLateError);
       this.server.handleUpgrade(request, socket, head, (opened) => {
@@ -107,7 +108,7 @@ export class UpgradeAdapter extends AbstractWsAdapter {
   }
 }
 
-/** The socket is gone, which `socket.destroyed` and `socket.writable` say where it matters. */
+/** Nothing to do: later code checks `socket.destroyed` and `socket.writable`. */
 function onLateError(): void {
   return;
 }

@@ -2,7 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { Public, Unlimited } from '../../identity/public.decorator.js';
 import { upgradeRequired } from './handshake.js';
 
-/** Answers plain HTTP requests to the addresses of sockets. */
+/** Answers plain HTTP requests to WebSocket paths with 426. */
 @Controller('ws')
 @Public()
 @Unlimited()
