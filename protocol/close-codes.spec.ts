@@ -16,7 +16,7 @@ describe('reconnectPolicy', () => {
     [1006, 'backoff'],
     [1001, 'backoff'],
     [CLOSE_CODES.handoff_done, 'stop'],
-  ] as const)('goes by the hundreds where it does not know %i', (code, policy) => {
+  ] as const)('for %i is %s', (code, policy) => {
     expect(reconnectPolicy(code)).toBe(policy);
   });
 });
@@ -24,7 +24,7 @@ describe('reconnectPolicy', () => {
 describe('closeReason', () => {
   const names = fc.constantFrom(...(Object.keys(CLOSE_CODES) as CloseName[]));
 
-  test('is its name, and fits into a close frame as ASCII whatever is said beside it', () => {
+  test('begins with the name and fits into a close frame as ASCII, whatever the details are', () => {
     fc.assert(
       fc.property(names, fc.dictionary(fc.stringMatching(/^[a-z_]{1,20}$/), fc.string()), (name, detail) => {
         const reason = closeReason(name, detail);
@@ -35,7 +35,7 @@ describe('closeReason', () => {
     );
   });
 
-  test('says how long to wait', () => {
+  test('includes how long to wait', () => {
     expect(closeReason('service_restart', { retry_after_ms: 1500 })).toBe(
       'service_restart;retry_after_ms=1500',
     );

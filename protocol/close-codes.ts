@@ -1,5 +1,5 @@
 /**
- * Every way a socket of Admit One closes (RFC 6455 section 7.4). The hundreds carry the policy, so that an old client
+ * Every close code of Admit One (RFC 6455 section 7.4). The hundreds determine the policy, so that an old client
  * handles a new code: 41xx reconnect now with a new ticket, 44xx stop, 45xx reconnect with backoff.
  */
 
@@ -29,15 +29,15 @@ export const CLOSE_CODES = {
 } as const;
 
 /**
- * Codes that no close frame carries (RFC 6455 section 7.4.1): what a side reports when the frame had none, and when there
- * was no frame.
+ * Codes that no close frame carries (RFC 6455 section 7.4.1): reported when the frame had no code, and when there was
+ * no frame.
  */
 export const REPORTED_CODES = { no_status: 1005, abnormal: 1006 } as const;
 
 export type CloseName = keyof typeof CLOSE_CODES;
 export type CloseCode = (typeof CLOSE_CODES)[CloseName];
 
-/** What a client does after a close: dial again at once, dial again with growing waits, or wait for a person. */
+/** What a client does after a close: reconnect at once, stop, or reconnect with backoff. */
 export type ReconnectPolicy = 'now' | 'backoff' | 'stop';
 
 export function reconnectPolicy(code: number): ReconnectPolicy {
@@ -53,7 +53,7 @@ export function reconnectPolicy(code: number): ReconnectPolicy {
     case CLOSE_CODES.frame_too_large:
       return 'stop';
     default:
-      // 1001, 1006, 1012 and whatever a proxy makes up: the network or a process went away, not the right to be here.
+      // 1001, 1006, 1012 and any code of a proxy: the network or a process failed, but access was not revoked.
       return 'backoff';
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Every error that Admit One can answer with, over HTTP, at the upgrade and in frames.
- * One row per code: what the status line, the problem object and the close frame say comes from here.
+ * Every error that Admit One can return over HTTP, at the upgrade and in frames.
+ * One row per code: the status line, the problem object and the close frame are built from it.
  */
 
 import type { CloseName } from './close-codes.js';
@@ -80,7 +80,7 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERRORS, value);
 }
 
-/** Why an access token, or the session and the user that it names, is refused. */
+/** Why an access token, or its session or user, is refused. */
 export const TOKEN_CODES = [
   'token_missing',
   'token_malformed',
@@ -92,8 +92,8 @@ export const TOKEN_CODES = [
 ] as const satisfies readonly ErrorCode[];
 
 /**
- * The only codes that a refused upgrade shows to whoever dialled. The exact cause is in the ticket's receipt, for its
- * owner alone.
+ * The only codes that a refused upgrade shows to the client. The exact cause is in the ticket's receipt, which only its
+ * owner can read.
  */
 export const UPGRADE_PUBLIC_CODES = [
   'ticket_rejected',
@@ -103,7 +103,7 @@ export const UPGRADE_PUBLIC_CODES = [
   'draining',
 ] as const satisfies readonly ErrorCode[];
 
-/** An error as it travels: RFC 9457 `application/problem+json`, and the `data` of an `error` frame. */
+/** An error as sent: RFC 9457 `application/problem+json`, and the `data` of an `error` frame. */
 export interface Problem {
   /** URI that identifies the code; ends in `/problems/{code}`. */
   type: string;

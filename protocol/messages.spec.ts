@@ -60,7 +60,7 @@ const frame = fc.oneof(
 ) as fc.Arbitrary<ClientFrame>;
 
 describe('parseClientFrame', () => {
-  test('gives back every frame that a client may send', () => {
+  test('returns every frame that a client may send', () => {
     fc.assert(
       fc.property(frame, (sent) => {
         expect(parseClientFrame(JSON.stringify(sent))).toEqual({ ok: true, frame: sent });
@@ -68,7 +68,7 @@ describe('parseClientFrame', () => {
     );
   });
 
-  test('never throws on text, and says what is wrong with it', () => {
+  test('never throws on any text, and says what is wrong with it', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json(), fc.string({ unit: 'binary' })), (text) => {
         const parsed = parseClientFrame(text);
@@ -87,7 +87,7 @@ describe('parseClientFrame', () => {
     );
   });
 
-  test('never throws on nesting as deep as a frame may be, nor on keys that every object has', () => {
+  test('never throws on the deepest nesting that fits into a frame, or on keys that every object has', () => {
     const depth = fc.integer({ min: 1, max: LIMITS.maxFrameBytes / 2 });
     const key = fc.constantFrom('__proto__', 'constructor', 'prototype', 'hasOwnProperty', 'toString');
     const types = fc.constantFrom(...Object.keys(DATA));
@@ -105,7 +105,7 @@ describe('parseClientFrame', () => {
     );
   });
 
-  test('never lets a member through that the protocol does not have', () => {
+  test('drops members that the protocol does not have', () => {
     fc.assert(
       fc.property(frame, fc.dictionary(fc.string(), fc.jsonValue()), (sent, extra) => {
         const data = { ...extra, ...sent.data };
@@ -162,7 +162,7 @@ describe('contentFault', () => {
     ['half a surrogate pair', 'a\ud83d', false],
     ['NUL', 'a\0b', false],
     ['a number', 7, false],
-  ])('%s', (_what, value, isGood) => {
+  ])('checks %s', (_what, value, isGood) => {
     expect(contentFault(value) === undefined).toBe(isGood);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * The frames of the `chat.v1` subprotocol: one JSON object per text frame. PROTOCOL.md says what they mean.
+ * The frames of the `chat.v1` subprotocol: one JSON object per text frame. PROTOCOL.md explains them.
  */
 
 import type { Problem } from './errors.js';
@@ -8,7 +8,7 @@ import { isBlank } from './text.js';
 
 export const SUBPROTOCOL = 'chat.v1';
 
-/** Limits that both sides keep. Bytes are of the UTF-8 text; lengths are UTF-16 code units. */
+/** Limits for both sides. Bytes are counted in UTF-8; lengths are UTF-16 code units. */
 export const LIMITS = {
   maxFrameBytes: 64 * 1024,
   maxFrameIdLength: 64,
@@ -25,7 +25,7 @@ const ON_BUSY: readonly string[] = ['queue', 'reject', 'interrupt'];
 
 export interface PartialMessage {
   message_id: string;
-  /** UTF-16 code units of the message that the client holds. */
+  /** How much of the message the client holds, in UTF-16 code units. */
   offset: number;
 }
 
@@ -57,7 +57,7 @@ export type ClientFrameType = keyof ClientFrameData;
 
 export interface ClientFrameOf<T extends ClientFrameType> {
   type: T;
-  /** The client's own name for this frame, echoed as `re` in the answer. */
+  /** The client's own id for this frame, echoed as `re` in the reply. */
   id?: string;
   data: ClientFrameData[T];
 }
@@ -70,9 +70,9 @@ export interface RunEnd {
   run_id: string;
   message_id: string;
   finish_reason: FinishReason;
-  /** UTF-16 code units of the whole text. */
+  /** Length of the whole text in UTF-16 code units. */
   length: number;
-  /** Lower-case hex SHA-256 of the UTF-8 of the whole text. */
+  /** SHA-256 of the whole text in UTF-8, in lower-case hex. */
   sha256: string;
   usage?: { prompt_tokens?: number; completion_tokens?: number };
   problem?: Problem;
@@ -80,7 +80,7 @@ export interface RunEnd {
 }
 
 /**
- * `data` of the events that are stored, numbered by `seq` and replayed. One that does not fit into a frame is sent in part,
+ * `data` of the events that are stored, numbered by `seq` and replayed. An event too large for a frame is sent in part,
  * with `truncated`; over HTTP it is whole.
  */
 export interface DurableEventData {
@@ -115,7 +115,7 @@ export interface DurableEventData {
 
 export type DurableEventType = keyof DurableEventData;
 
-/** A durable event as stored, as fanned out and as answered by `GET /conversations/{id}/events`. */
+/** A durable event as stored, as fanned out and as returned by `GET /conversations/{id}/events`. */
 export type DurableEvent = {
   [T in DurableEventType]: {
     type: T;
@@ -127,10 +127,10 @@ export type DurableEvent = {
 }[DurableEventType];
 
 export type RunProgressState = 'queued' | 'waiting' | 'thinking' | 'tool';
-/** `slow_consumer` stands before close 4508; `reload` asks to load the conversation over HTTP. */
+/** `slow_consumer` is sent before close 4508; `reload` tells the client to load the conversation over HTTP. */
 export type NoticeCode = 'slow_consumer' | 'reload';
 
-/** `data` of the frames that a server sends beside the durable events. */
+/** `data` of every frame that a server sends: the durable events and the others. */
 export interface ServerFrameData extends DurableEventData {
   ready: {
     connection_id: string;
@@ -148,7 +148,7 @@ export interface ServerFrameData extends DurableEventData {
     server_time: string;
   };
   subscribed: { conversation_id: string; last_seq: number };
-  /** `reason` where nobody has asked for it. */
+  /** `reason` is set if the client did not ask for it. */
   unsubscribed: { conversation_id: string; reason?: 'conversation_not_found' };
   resumed: {
     conversation_id: string;
@@ -168,9 +168,9 @@ export interface ServerFrameData extends DurableEventData {
   'run.progress': {
     run_id: string;
     state: RunProgressState;
-    /** While queued: how many runs of the user begin before it, and one. */
+    /** While queued: position among the user's waiting runs, from 1. */
     position?: number;
-    /** Since the question was accepted. */
+    /** Time since the question was accepted. */
     elapsed_ms: number;
     thinking?: { offset: number; text: string };
   };
@@ -187,13 +187,13 @@ export interface ServerFrameOf<T extends ServerFrameType> {
   seq?: number;
   ts: string;
   data: ServerFrameData[T];
-  /** On `error` frames: the problem's title again, for clients that show one line. */
+  /** On `error` frames: the problem's title, for clients that show one line. */
   error?: string;
 }
 
 export type ServerFrame = { [T in ServerFrameType]: ServerFrameOf<T> }[ServerFrameType];
 
-/** Why a text is not a frame that can be handled. `id` is there when the client had sent a usable one. */
+/** Why a text is not a valid frame. `id` is set if the client sent a usable one. */
 export interface FrameFault {
   code: 'frame_invalid' | 'frame_unknown' | 'validation_failed';
   detail: string;
@@ -204,7 +204,7 @@ export type ParsedFrame = { ok: true; frame: ClientFrame } | { ok: false; fault:
 
 type Fields = Record<string, unknown>;
 
-/** A field of `data` is not what it must be; the message is for the client. */
+/** A field of `data` is invalid; the message is for the client. */
 class FieldError extends Error {}
 
 /** Parses one text frame from a client. Never throws. */
@@ -237,7 +237,7 @@ export function parseClientFrame(text: string): ParsedFrame {
   }
 }
 
-/** The `id` that a text frame carries, usable or not, for the `re` of an answer to it. */
+/** The `id` of a text frame, whether or not the frame is usable, for the `re` of the reply. */
 export function frameIdOf(text: string): string | undefined {
   const parsed = parseClientFrame(text);
   return parsed.ok ? parsed.frame.id : parsed.fault.id;
@@ -298,7 +298,7 @@ export function isUuid(value: unknown): value is string {
   return typeof value === 'string' && UUID.test(value);
 }
 
-/** Why a text cannot be a message's content, or `undefined` when it can. PostgreSQL stores no NUL; UTF-8 has no lone surrogate. */
+/** Why a text cannot be a message's content, or `undefined`. PostgreSQL stores no NUL; UTF-8 has no lone surrogate. */
 export function contentFault(value: unknown): string | undefined {
   if (typeof value !== 'string') return `"content" must be a string, not ${kindOf(value)}`;
   if (value.length < LIMITS.minContentLength || value.length > LIMITS.maxContentLength) {
@@ -308,9 +308,9 @@ export function contentFault(value: unknown): string | undefined {
   return unstorable(value) ? '"content" must be well-formed Unicode without NUL' : undefined;
 }
 
-/** True for text that UTF-8 or PostgreSQL cannot hold: a lone surrogate or NUL. */
+/** True for text that UTF-8 or PostgreSQL cannot store: with a lone surrogate or NUL. */
 export function unstorable(value: string): boolean {
-  // eslint-disable-next-line no-control-regex -- NUL is what is looked for
+  // eslint-disable-next-line no-control-regex -- it searches for NUL
   return /\u0000|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(value);
 }
 
@@ -392,7 +392,7 @@ function fault(code: FrameFault['code'], detail: string, id?: unknown): ParsedFr
   return { ok: false, fault: isFrameId(id) ? { code, detail, id } : { code, detail } };
 }
 
-/** `ws` or `wss` address of the socket, without a ticket. */
+/** `ws` or `wss` URL of the socket, without a ticket. */
 export function socketPath(conversationId?: string): string {
   return conversationId === undefined ? '/ws' : `/ws/conversations/${conversationId}`;
 }

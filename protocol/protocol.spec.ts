@@ -9,7 +9,7 @@ import { LIMITS, SUBPROTOCOL } from './messages.js';
 
 const page = readFileSync(join(import.meta.dirname, 'PROTOCOL.md'), 'utf8');
 
-/** Rows of the table whose header begins with these words; code marks are taken off. */
+/** Rows of the table whose header begins with these words, without backticks. */
 function table(...header: string[]): string[][] {
   const lines = page.split('\n');
   const start = lines.findIndex((line) => line.startsWith(`| ${header.join(' | ')} |`));
@@ -27,12 +27,12 @@ function table(...header: string[]): string[][] {
   return rows;
 }
 
-/** The words in code marks. */
+/** The words in backticks. */
 function marked(cell = ''): string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '');
 }
 
-/** `frame type -> members of its data`, read from an interface in messages.ts; `?` marks one that may be missing. */
+/** `frame type -> members of its data`, read from an interface in messages.ts; `?` marks an optional member. */
 function framesOf(name: string): Map<string, string[]> {
   const file = join(import.meta.dirname, 'messages.ts');
   const program = ts.createProgram([file], {
@@ -107,13 +107,13 @@ describe('PROTOCOL.md', () => {
     );
   });
 
-  test('answers a frame only with frames that the server sends', () => {
+  test('names only frames that the server sends as answers', () => {
     const known = framesOf('ServerFrameData');
     const answers = table('Type', '`data`', 'Answer').map(([, , answer]) => marked(answer)[0] ?? '');
     expect(answers.filter((answer) => !known.has(answer))).toEqual([]);
   });
 
-  test('shows a refused upgrade nothing but codes that exist, and after the handshake only the public ones', () => {
+  test('lists only existing codes for refused upgrades, and only public ones for statuses 403, 429 and 503', () => {
     const rows = table('Condition', 'Status', '`code`').map(([, status, code]) => ({
       status: Number(status),
       codes: marked(code),
@@ -125,7 +125,7 @@ describe('PROTOCOL.md', () => {
     expect(public_.sort()).toEqual([...UPGRADE_PUBLIC_CODES].sort());
   });
 
-  test('gives the limits that the code has', () => {
+  test('states the same limits as the code', () => {
     const written = table('What', 'At most').map(([, limit]) => Number(limit?.replace(',', '')));
     const { minContentLength, ...upper } = LIMITS;
     expect(written.sort()).toEqual(Object.values(upper).sort());
@@ -136,7 +136,7 @@ describe('PROTOCOL.md', () => {
     expect(page).toContain(`# The \`${SUBPROTOCOL}\` protocol`);
   });
 
-  test('proves its example with the digest that it shows', () => {
+  test('shows the correct length and digest in its example', () => {
     const pieces = [...page.matchAll(/"offset":\d+,"text":"([^"]+)"/g)].map((match) => match[1]).join('');
     const [, length, digest] = /"length":(\d+),\s+"sha256":"(\w+)"/.exec(page) ?? [];
     expect(pieces).toHaveLength(Number(length));

@@ -1,4 +1,4 @@
-/** The nouns of the HTTP answers, which frames carry as well. Times are ISO 8601 in UTC with milliseconds, ids are UUIDs. */
+/** The resources in HTTP responses and frames. Times are ISO 8601 in UTC with milliseconds, ids are UUIDs. */
 
 export type Role = 'user' | 'admin';
 
@@ -13,7 +13,7 @@ export interface User {
 export interface SignIn {
   access_token: string;
   token_type: 'Bearer';
-  /** Seconds until the access token ends. */
+  /** Seconds until the access token expires. */
   expires_in: number;
   refresh_token: string;
   session_id: string;
@@ -24,18 +24,18 @@ export interface SignIn {
 export interface Me {
   user: User;
   session_id: string;
-  /** End of the access token. */
+  /** When the access token expires. */
   expires_at: string;
 }
 
-/** `GET /auth/sessions`: where somebody is signed in with this account. */
+/** `GET /auth/sessions`: where this account is signed in. */
 export interface OwnSession {
   id: string;
-  /** Such as "Firefox on Linux", from the user agent of the sign-in. */
+  /** For example "Firefox on Linux", from the user agent at sign-in. */
   device: string;
   created_at: string;
   last_seen_at: string;
-  /** The one that asks. */
+  /** True for the session that made the request. */
   current: boolean;
 }
 
@@ -43,14 +43,14 @@ export type TicketPurpose = 'connect' | 'refresh';
 
 /** `POST /websocket/ticket`. */
 export interface IssuedTicket {
-  /** 32 random bytes in base64url: the only time that anybody sees it. */
+  /** 32 random bytes in base64url. Shown only in this response. */
   ticket: string;
-  /** `tkt_…`: names the ticket in receipts and logs, opens nothing. */
+  /** `tkt_…`: names the ticket in receipts and logs; not a secret. */
   ticket_id: string;
-  /** Seconds. */
+  /** In seconds. */
   expires_in: number;
   expires_at: string;
-  /** Where to dial, without the ticket: append `?ticket=`. */
+  /** WebSocket URL without the ticket: append `?ticket=`. */
   url: string;
   protocol: 'chat.v1';
   server_time: string;
@@ -64,7 +64,7 @@ export interface Receipt {
   state: TicketState;
   /** Why it was rejected. */
   code?: string;
-  /** When it came into this state. */
+  /** When it entered this state. */
   at: string;
   connection_id?: string;
   /** How the connection that it opened was closed. */
@@ -87,13 +87,13 @@ export interface Message {
   role: MessageRole;
   content: string;
   status: MessageStatus;
-  /** Of the event that created it. */
+  /** `seq` of the event that created it. */
   seq: number;
   run_id?: string;
   parent_id?: string;
   client_message_id?: string;
   created_at: string;
-  /** In frames only: `content` is the beginning, since the whole does not fit. Over HTTP it is whole. */
+  /** In frames only: `content` is cut because the whole does not fit. Over HTTP it is whole. */
   truncated?: true;
 }
 
@@ -108,7 +108,7 @@ export interface AcceptedMessage {
   message_id: string;
   seq: number;
   run_id: string;
-  /** True when this `client_message_id` was accepted before: then the ids are those of the first time. */
+  /** True if this `client_message_id` was accepted before: the ids are then those of the first time. */
   duplicate: boolean;
 }
 
@@ -116,13 +116,13 @@ export interface AcceptedMessage {
 export interface Flag {
   name: string;
   enabled: boolean;
-  /** Share of the users for whom an enabled flag is on, 0 to 100; 100 for a flag that knows only on and off. */
+  /** Percentage of users for whom an enabled flag is on, 0 to 100; 100 for a plain on/off flag. */
   percent: number;
-  /** What it is, by the settings, while no administrator has changed it. */
+  /** Its state from the settings, used until an administrator changes it. */
   default: { enabled: boolean; percent: number };
   source: 'default' | 'runtime';
   description: string;
-  /** Day after which the flag is to be deleted. */
+  /** Day after which the flag must be removed. */
   remove_after: string;
   updated_at?: string;
   /** Id of the administrator who changed it. */

@@ -3,11 +3,11 @@ import { isBlank, trimmed } from './text.js';
 
 describe('trimmed', () => {
   it.each([' ', '\t', '\n', '\u00a0', '\u0085', '\u2003', '\u3000', '\u200b', '\ufeff', '\u2028'])(
-    'takes %j away at both ends, and leaves it in the middle',
+    'removes %j at both ends, and leaves it in the middle',
     (space) => expect(trimmed(`${space}${space}a${space}b${space}`)).toBe(`a${space}b`),
   );
 
-  it('leaves nothing of white space', () => {
+  it('turns white space alone into an empty text', () => {
     expect(trimmed(' \u00a0 ')).toBe('');
   });
 });

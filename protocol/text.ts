@@ -1,11 +1,11 @@
-/** What both sides make of text that a person has typed. */
+/** How both sides treat text that a person has typed. */
 
-/** White space of any script, and what has no width at all: a person who copies an address often copies these as well. */
+/** White space of any script and zero-width characters, which are often copied along with an address. */
 const AROUND = /[\p{White_Space}\u200b-\u200d\u2060\ufeff]/u;
-/** Nothing that anybody could see. */
+/** Only invisible characters. */
 const BLANK = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}]*$/u;
 
-/** The text without white space at its beginning and end. */
+/** The text without white space at both ends. */
 export function trimmed(text: string): string {
   let start = 0;
   let end = text.length;
@@ -14,7 +14,7 @@ export function trimmed(text: string): string {
   return text.slice(start, end);
 }
 
-/** True for a text in which there is nothing to see: white space, and characters without a width. */
+/** True for a text of only white space and zero-width characters. */
 export function isBlank(text: string): boolean {
   return BLANK.test(text);
 }

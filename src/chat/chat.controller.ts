@@ -14,7 +14,7 @@ import { RunCancelService } from './runs/run-cancel.service.js';
 
 const conversationId = new PathIdPipe('conversation_not_found');
 
-/** What is done in a conversation over HTTP. What is read and named there is in `history/`. */
+/** HTTP routes that act in a conversation. The routes that read or rename are in `history/`. */
 @Controller('conversations')
 export class ChatController {
   constructor(

@@ -14,7 +14,7 @@ import { RunCancelService } from './runs/run-cancel.service.js';
 import type { RunRequest } from './runs/acceptance.store.js';
 
 /**
- * The frames about conversations. A handler that answers with more than one frame sends them itself, the answer first.
+ * Handles the frames about conversations. A handler that sends more than one frame sends them itself, the reply first.
  */
 @WebSocketGateway()
 @UseFilters(WsErrorFilter)
@@ -50,7 +50,7 @@ export class ChatGateway {
       try {
         await this.catchUp.resume(socket, cursor, frame.id);
       } catch (error) {
-        // One conversation that is gone must not keep the others from going on.
+        // A deleted conversation must not keep the others from resuming.
         if (!(error instanceof AppError)) throw error;
         const detail = `${error.detail}: ${cursor.conversation_id}`;
         socket.sendError(new AppError(error.code, { detail, cause: error }), frame.id);
@@ -83,7 +83,7 @@ export class ChatGateway {
     return { type: 'run.cancelled', conversation_id: run.conversationId, data: end };
   }
 
-  /** Has a run queued by `take`, and tells the socket, which watches the conversation from before that on. */
+  /** Subscribes the socket to the conversation, queues a run with `take` and sends `message.accepted`. */
   private async accept(
     { socket, frame, receivedMs }: FrameRequest<'message.send' | 'message.regenerate'>,
     take: (common: RunRequest, tell: (accepted: AcceptedMessage) => void) => Promise<AcceptedMessage>,
@@ -102,7 +102,7 @@ export class ChatGateway {
   }
 }
 
-/** A socket of a conversation's own path was let in to that conversation alone. */
+/** A socket on a conversation's own path may access only that conversation. */
 function requireOwnPath(socket: AuthenticatedSocket, conversationId: string): void {
   if (socket.conversationId === undefined || socket.conversationId === conversationId) return;
   throw new AppError('forbidden', { detail: 'this socket was opened for another conversation' });

@@ -39,7 +39,7 @@ import { RunStore } from './runs/run.store.js';
 import { RunSweeperService } from './answers/run-sweeper.service.js';
 import { RunWorkerService } from './answers/run-worker.service.js';
 
-/** Global for one thing: tickets and upgrades ask whose a conversation is, and stand below. */
+/** Global only because tickets and upgrades, which are in lower layers, check who owns a conversation. */
 @Global()
 @Module({
   imports: [AuthModule, WebSocketModule, ResponderModule],

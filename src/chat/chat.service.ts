@@ -12,7 +12,7 @@ import {
 import { RunCancelService } from './runs/run-cancel.service.js';
 import { RunWorkerService } from './answers/run-worker.service.js';
 
-/** Takes questions, over sockets and over HTTP alike: commits, then answers, then tells everybody else. */
+/** Accepts questions from sockets and HTTP: commits, then replies to the sender, then notifies everyone else. */
 @Injectable()
 export class ChatService {
   private readonly acceptedLatency: { observe(seconds: number): void };
@@ -28,8 +28,8 @@ export class ChatService {
   }
 
   /**
-   * Stores a question and the run that will answer it. The same `clientMessageId` again gets the first answer.
-   * @param answer called after the commit, before anybody else hears of it
+   * Stores a question and the run that will answer it. A repeated `clientMessageId` gets the first reply again.
+   * @param answer called after the commit, before anyone else is notified
    * @throws {AppError} `conversation_not_found`, `idempotency_conflict`, `run_busy`, `validation_failed`
    */
   send(request: SendRequest, answer?: (accepted: AcceptedMessage) => void): Promise<AcceptedMessage> {
@@ -37,7 +37,7 @@ export class ChatService {
   }
 
   /**
-   * Has a question answered once more.
+   * Has a question answered again.
    * @throws {AppError} `conversation_not_found`, `idempotency_conflict`, `validation_failed`
    */
   regenerate(

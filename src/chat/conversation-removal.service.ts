@@ -3,7 +3,7 @@ import { FanOutService } from '../websocket/fan-out/fan-out.service.js';
 import { ConversationService } from './history/conversation.service.js';
 import { RunCancelService } from './runs/run-cancel.service.js';
 
-/** Deletes conversations, and with them what is going on there. */
+/** Deletes conversations and stops the runs in them. */
 @Injectable()
 export class ConversationRemovalService {
   constructor(
@@ -12,7 +12,7 @@ export class ConversationRemovalService {
     private readonly fanOut: FanOutService,
   ) {}
 
-  /** Deletes it, stops what is written in it and tells its sockets. @throws {AppError} `conversation_not_found` */
+  /** Deletes it, stops its runs and notifies its sockets. @throws {AppError} `conversation_not_found` */
   async remove(userId: string, id: string): Promise<void> {
     const runIds = await this.conversations.remove(userId, id);
     for (const runId of runIds) this.cancels.tell(runId);

@@ -5,7 +5,7 @@ import { OllamaResponder } from './ollama/ollama.responder.js';
 import { Responder } from './contract/responder.js';
 import { ToolBoxService } from './contract/tool-box.service.js';
 
-/** The one responder of a server. Global, because sockets announce it and the health page asks after it. */
+/** The responder of this server. Global, because sockets announce it and the health page checks it. */
 @Global()
 @Module({
   providers: [

@@ -6,7 +6,7 @@ import { Responder, type ResponderPart, type ResponderRequest } from './contract
 
 export type AnswerEnd = Extract<ResponderPart, { kind: 'end' }>;
 
-/** The responder under its breaker. A whole answer counts as one call, so that failures in mid-stream count too. */
+/** The responder behind its circuit breaker. A whole answer is one call, so that failures in mid-stream count too. */
 @Injectable()
 export class ResponderService {
   readonly dependency: Dependency;
@@ -28,16 +28,16 @@ export class ResponderService {
 
   /**
    * Has one answer written, piece by piece.
-   * @throws {AppError} `dependency_unavailable`; and the signal's reason once it is aborted
+   * @throws {AppError} `dependency_unavailable`; throws the signal's reason once it is aborted
    */
   async write(request: ResponderRequest, onText: (text: string) => void): Promise<AnswerEnd> {
     try {
-      // A breaker that wants to try again lets one call through and keeps all others waiting for its end. An answer
-      // takes too long for that; the responder's own check, of a second at most, decides instead.
+      // A half-open breaker lets one call through and refuses all others until it ends. An answer takes too long for
+      // that, so the responder's own check, which takes a second at most, decides instead.
       if (this.dependency.state !== 'closed') await this.dependency.run(() => this.check());
       return await this.dependency.run(() => this.consume(request, onText));
     } catch (error) {
-      // What the responder said about its failure says more than that there was one.
+      // The responder's own error says more than the breaker's.
       throw error instanceof AppError && error.cause instanceof AppError ? error.cause : error;
     }
   }

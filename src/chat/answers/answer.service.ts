@@ -6,7 +6,7 @@ import { RunToolService } from './run-tool.service.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 import { MAX_TURNS, turnsOf } from './turns.js';
 
-/** Has the answer of a run written, from the conversation so far. */
+/** Has the responder write the answer of a run from the conversation so far. */
 @Injectable()
 export class AnswerService {
   constructor(
@@ -15,7 +15,7 @@ export class AnswerService {
     private readonly source: ResponderService,
   ) {}
 
-  /** @throws {AppError} when the answer fails; and the signal's reason once it is aborted */
+  /** @throws {AppError} when the answer fails; throws the signal's reason once it is aborted */
   async write(run: ClaimedRun, stream: DeltaStream, signal: AbortSignal): Promise<AnswerEnd> {
     signal.throwIfAborted();
     const turns = turnsOf(await this.messages.exchangesUpTo(run.questionId, MAX_TURNS));

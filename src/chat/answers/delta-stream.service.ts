@@ -11,10 +11,10 @@ import { RunCheckpointStore } from './run-checkpoint.store.js';
 import { type RunLease, RunStopped } from '../runs/run-lease.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 
-/** Between two tries to reach Redis. */
+/** Wait between two attempts to reach Redis. */
 const RETRY_MS = 200;
 
-/** Makes the stream of an answer, where an earlier attempt has left it. What was sent of one is in `delta-stream.ts`. */
+/** Creates the stream of an answer, continuing an earlier attempt. The state of one stream is in `delta-stream.ts`. */
 @Injectable()
 export class DeltaStreamService {
   constructor(
@@ -24,7 +24,7 @@ export class DeltaStreamService {
     private readonly metrics: MetricsService,
   ) {}
 
-  /** @throws {RunStopped} when the lease ends before the earlier text could be read */
+  /** @throws {RunStopped} when the lease expires before the earlier text could be read */
   async open(run: ClaimedRun, messageId: string, lease: RunLease): Promise<DeltaStream> {
     const written = run.attempt === 1 ? '' : await this.readWritten(run.id, lease);
     const checkpoint = this.checkpoints.open(run.id, written);
@@ -48,7 +48,7 @@ export class DeltaStreamService {
     };
   }
 
-  /** Waits for Redis: to go on without the earlier text would contradict what clients hold. */
+  /** Waits for Redis: continuing without the earlier text would contradict what clients hold. */
   private async readWritten(runId: string, lease: RunLease): Promise<string> {
     while (lease.isHeld) {
       try {

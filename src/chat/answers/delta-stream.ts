@@ -3,13 +3,13 @@ import { type Delta, delayToNextFrame, type DeltaWriter } from './delta-writer.j
 import type { RunCheckpoint } from './run-checkpoint.store.js';
 import type { RunLease } from '../runs/run-lease.js';
 
-/** Between two tries to reach Redis. */
+/** Wait between two attempts to reach Redis. */
 const RETRY_MS = 250;
 
 /**
  * Sends the text of one answer while it is written. A piece is stored in the checkpoint before it is published, so
- * nobody ever holds text that a node which takes over would not continue from. While Redis is down, pieces wait.
- * Holds the state of one stream; `DeltaStreamService` makes them.
+ * a node that takes over continues from at least the text that clients hold. While Redis is down, pieces wait.
+ * Holds the state of one stream; `DeltaStreamService` creates it.
  */
 export class DeltaStream {
   private loop: Promise<void> | undefined;
@@ -21,7 +21,7 @@ export class DeltaStream {
     private readonly writer: DeltaWriter,
     private readonly lease: RunLease,
     private readonly checkpoint: RunCheckpoint,
-    /** Brings a piece to everybody who watches. */
+    /** Sends a piece to all subscribers. */
     private readonly tell: (delta: Delta) => void,
   ) {}
 
@@ -34,26 +34,26 @@ export class DeltaStream {
     this.start();
   }
 
-  /** Resolves when everything was sent, or when Redis does not let it. */
+  /** Resolves when everything was sent, or when Redis fails. */
   async flush(): Promise<void> {
     this.isFlushing = true;
     await this.loop;
     this.isFlushing = false;
   }
 
-  /** No more pieces come. */
+  /** Called after the last piece. */
   async end(): Promise<void> {
     this.writer.end();
     this.start();
     await this.flush();
   }
 
-  /** Publishes what could not be stored in the checkpoint. Only once Postgres has the whole text. */
+  /** Publishes text that could not be stored in the checkpoint. Call it only once Postgres has the whole text. */
   publishRest(): void {
     if (this.writer.hasPending) this.publish(this.writer.pending());
   }
 
-  /** The answer has ended: its checkpoint may go. */
+  /** The answer has ended: lets its checkpoint expire. */
   async close(): Promise<void> {
     await this.checkpoint.end();
   }
@@ -77,8 +77,8 @@ export class DeltaStream {
   }
 
   /**
-   * Stores and publishes in one turn of the event loop: the commands leave in one write, and Redis executes them in
-   * their order. After a failure one at a time, so that nobody is told what nobody could store.
+   * Stores and publishes in one turn of the event loop: the commands are sent in one write, and Redis executes them in
+   * order. After a failure it publishes only once the text is stored, so that no client gets text that is not stored.
    */
   private async sendPending(): Promise<boolean> {
     const delta = this.writer.pending();
@@ -87,7 +87,7 @@ export class DeltaStream {
     try {
       await stored;
     } catch {
-      // Whoever owns the connection has told of it. Sent again from here on, which changes nothing for those who have it.
+      // The connection's owner has reported it. The delta is sent again; clients that have it already ignore it.
       this.hasFailed = true;
       this.writer.takeBack(delta);
       return false;

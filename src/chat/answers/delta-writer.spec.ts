@@ -15,7 +15,7 @@ describe('DeltaWriter', () => {
     expect(writer.pending()).toEqual({ offset: 9, text: 'done' });
   });
 
-  it('joins the pieces that came since the last frame', () => {
+  it('joins the pieces that arrived since the last frame', () => {
     const writer = new DeltaWriter('');
     for (const piece of ['a', 'b', 'c']) writer.push(piece);
     expect(writer.pending()).toEqual({ offset: 0, text: 'abc' });
@@ -32,7 +32,7 @@ describe('DeltaWriter', () => {
     expect(writer.pending()).toEqual({ offset: 1, text: '😀y' });
   });
 
-  it('ends with a replacement character where the other half never came', () => {
+  it('ends with a replacement character if the other half never comes', () => {
     const writer = new DeltaWriter('');
     writer.push('x\ud83d');
     writer.end();
@@ -47,7 +47,7 @@ describe('DeltaWriter', () => {
     expect(writer.text).toBe('already here, and more');
   });
 
-  it('sends a frame again that is not known to have arrived', () => {
+  it('sends a frame again if it may not have arrived', () => {
     const writer = new DeltaWriter('');
     writer.push('one ');
     const lost = writer.pending();
@@ -57,7 +57,7 @@ describe('DeltaWriter', () => {
     expect(writer.pending()).toEqual({ offset: 0, text: 'one two' });
   });
 
-  it('keeps what came while a frame was on its way', () => {
+  it('keeps pieces that arrive while a frame is being sent', () => {
     const writer = new DeltaWriter('');
     writer.push('one ');
     const leaving = writer.pending();
@@ -67,8 +67,8 @@ describe('DeltaWriter', () => {
   });
 });
 
-describe('DeltaWriter, whatever a model writes', () => {
-  // Every code unit for itself, so that pairs are cut in two and halves stand alone.
+describe('DeltaWriter with arbitrary text', () => {
+  // Code units one by one, so that pairs are split and lone halves occur.
   const unit = fc.oneof(
     fc.constantFrom('a', '\0', '\ud83d', '\ude00'),
     fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)),
@@ -76,7 +76,7 @@ describe('DeltaWriter, whatever a model writes', () => {
   const piece = fc.array(unit, { maxLength: 5 }).map((units) => units.join(''));
   const fate = fc.constantFrom('waits', 'sent', 'lost');
 
-  it('sends deltas that no offset of which is inside a pair, and that make up the whole text', () => {
+  it('sends deltas that form the whole text and never start inside a surrogate pair', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(piece, fate)), (pieces) => {
         const writer = new DeltaWriter('');
@@ -103,25 +103,25 @@ describe('DeltaWriter, whatever a model writes', () => {
 });
 
 describe('delayToNextFrame', () => {
-  it('lets the first frame leave at once', () => {
+  it('is 0 for the first frame', () => {
     expect(delayToNextFrame(1234.5, Number.NEGATIVE_INFINITY)).toBe(0);
   });
 
-  it('lets a frame leave at once after a pause', () => {
+  it('is 0 after a pause', () => {
     expect(delayToNextFrame(1200, 1100)).toBe(0);
   });
 
-  it('brings frames onto the common beat, at least 45 ms apart', () => {
+  it('aligns frames to multiples of 50 ms, at least 45 ms apart', () => {
     expect(delayToNextFrame(1112, 1112)).toBe(88);
     expect(delayToNextFrame(1107, 1107)).toBe(93);
     expect(delayToNextFrame(1104, 1104)).toBe(46);
   });
 
-  it('keeps the beat when timers fire a little late', () => {
+  it('stays aligned when timers fire slightly late', () => {
     expect(delayToNextFrame(1160, 1151.5)).toBe(40);
   });
 
-  it('sends at most 20 frames in any second, whatever comes', () => {
+  it('allows at most 20 frames in any second', () => {
     const sent: number[] = [];
     let last = Number.NEGATIVE_INFINITY;
     for (let now = 7; now < 10_007; now += 1) {

@@ -1,17 +1,17 @@
 import { PairJoiner } from '../../responder/contract/storable-text.js';
 
 export interface Delta {
-  /** UTF-16 code units of the text before it. */
+  /** Length of the text before it in UTF-16 code units. */
   offset: number;
   text: string;
 }
 
-/** The text of one answer: what was sent of it, and what waits to be. */
+/** The text of one answer: the part that was sent and the part that is pending. */
 export class DeltaWriter {
   private readonly joiner = new PairJoiner();
   private sentLength: number;
 
-  /** @param whole what earlier attempts have written and sent */
+  /** @param whole the text that earlier attempts have written and sent */
   constructor(private whole: string) {
     this.sentLength = whole.length;
   }
@@ -24,17 +24,17 @@ export class DeltaWriter {
     return this.sentLength < this.whole.length;
   }
 
-  /** Adds a piece as the model gave it. Half of a surrogate pair at its end waits for its other half. */
+  /** Adds a piece from the model. Half of a surrogate pair at its end is held until the other half comes. */
   push(piece: string): void {
     this.whole += this.joiner.push(piece);
   }
 
-  /** No more pieces come. */
+  /** Called after the last piece. */
   end(): void {
     this.whole += this.joiner.end();
   }
 
-  /** Everything that was not sent yet. */
+  /** Everything that has not been sent yet. */
   pending(): Delta {
     return { offset: this.sentLength, text: this.whole.slice(this.sentLength) };
   }
@@ -43,7 +43,7 @@ export class DeltaWriter {
     this.sentLength = offset + text.length;
   }
 
-  /** It is not known to have arrived: it waits again, with all after it. */
+  /** The delta may not have arrived: it becomes pending again, with everything after it. */
   takeBack({ offset }: Delta): void {
     this.sentLength = offset;
   }
@@ -51,12 +51,12 @@ export class DeltaWriter {
 
 /** At most 20 frames a second per message. */
 export const FRAME_INTERVAL_MS = 50;
-/** Timers fire late by a little: a frame that left this much after its slot still has the next one. */
+/** Timers fire slightly late: a frame sent this long after its slot may still use the next slot. */
 const TOLERANCE_MS = 5;
 
 /**
- * Milliseconds until the next frame may leave. After the first, frames leave at multiples of 50 ms of the process's
- * clock, the same for all answers: what they write to sockets and to Redis then shares its system calls.
+ * Milliseconds until the next frame may be sent. After the first, frames are sent at multiples of 50 ms of the
+ * process's clock, the same for all answers, so that their writes to sockets and to Redis share system calls.
  */
 export function delayToNextFrame(nowMs: number, lastMs: number): number {
   if (nowMs - lastMs >= 2 * FRAME_INTERVAL_MS) return 0;

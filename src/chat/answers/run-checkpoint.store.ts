@@ -3,10 +3,10 @@ import { redisKeys } from '../../redis/redis-keys.js';
 import { RedisService } from '../../redis/redis.service.js';
 
 const TTL_SECONDS = 24 * 60 * 60;
-/** For those who found the run in progress and read its text a moment after its end. */
+/** For readers that found the run in progress and read its text just after it ended. */
 const TTL_AFTER_END_SECONDS = 60;
 
-/** The text of answers in progress, in Redis: Postgres gets it whole, at the end. */
+/** The text of answers in progress, in Redis. Postgres gets the whole text at the end. */
 @Injectable()
 export class RunCheckpointStore {
   constructor(private readonly redis: RedisService) {}
@@ -22,9 +22,9 @@ export class RunCheckpointStore {
 }
 
 /**
- * Grows by the piece: a frame costs what it adds, not what the answer has grown to. Redis tells the length after each
- * addition. Where that is not what it must be (Redis lost its memory, or executed a command whose reply was lost), the
- * whole text is written anew.
+ * The text is appended piece by piece, so the cost of a frame does not grow with the answer. Redis returns the length
+ * after each append. If it is not the expected one (Redis lost its data, or executed a command whose reply was lost),
+ * the whole text is written again.
  */
 export class RunCheckpoint {
   private readonly key: string;
@@ -37,7 +37,7 @@ export class RunCheckpoint {
     this.key = redisKeys.runCheckpoint(runId);
   }
 
-  /** @param whole the text with the piece at its end */
+  /** @param whole the whole text, including the piece */
   async append(piece: string, whole: string): Promise<void> {
     const expected = this.bytes + Buffer.byteLength(piece);
     const isFirst = this.bytes === 0;

@@ -12,12 +12,12 @@ import type { ClaimedRun } from '../runs/run.store.js';
 
 type Outcome = Pick<RunEnd, 'finish_reason' | 'usage' | 'problem'>;
 
-/** A run that this many nodes did not finish is given up, with what they have written. */
+/** After this many attempts a run fails, and keeps the text written so far. */
 const MAX_ATTEMPTS = 3;
-/** Between two tries to store the end. */
+/** Wait between two attempts to store the end. */
 const RETRY_MS = 100;
 
-/** The life of one run on this node, from the claim to its end. */
+/** Executes one run on this node, from the claim to its end. */
 @Injectable()
 export class RunExecutorService {
   constructor(
@@ -28,8 +28,8 @@ export class RunExecutorService {
   ) {}
 
   /**
-   * Answers whether another run of the user waits.
-   * @throws {RunStopped} when the run goes on elsewhere; {AppError} when Postgres cannot be reached for too long
+   * Returns whether another run of the user is waiting.
+   * @throws {RunStopped} when another node takes the run over; {AppError} when Postgres is unreachable for too long
    */
   async execute(run: ClaimedRun, lease: RunLease): Promise<boolean> {
     const refusal = this.refusalOf(run, lease);
@@ -52,7 +52,7 @@ export class RunExecutorService {
     return isAwaited;
   }
 
-  /** Why the answer is not written, or not written further. */
+  /** The outcome of a run that must not be written (further); otherwise `undefined`. */
   private refusalOf(run: ClaimedRun, lease: RunLease): Outcome | undefined {
     if (lease.stopReason === 'cancelled') return { finish_reason: 'cancelled' };
     if (run.attempt <= MAX_ATTEMPTS) return undefined;
@@ -75,7 +75,7 @@ export class RunExecutorService {
     return { finish_reason: 'error', problem: this.report.failed(run, thrown) };
   }
 
-  /** Tries for as long as no other node may write. */
+  /** Retries for as long as this node holds the lease. */
   private async store(lease: RunLease, end: () => Promise<boolean>): Promise<boolean> {
     for (;;) {
       try {

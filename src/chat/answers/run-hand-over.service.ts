@@ -6,10 +6,10 @@ import { RunLeaseService } from '../runs/run-lease.service.js';
 import { RunReportService } from '../runs/run-report.service.js';
 import { RunWorkerService } from './run-worker.service.js';
 
-/** Kept of the drain window for handing over what did not end in it. */
+/** The end of the drain window, reserved for handing over unfinished runs. */
 const HAND_OVER_MS = 500;
 
-/** Empties a node that stops: lets answers end within the drain window, and gives other nodes what does not. */
+/** Drains a node that stops: answers may finish within the drain window, and other nodes take over the rest. */
 @Injectable()
 export class RunHandOverService implements OnModuleInit {
   constructor(
@@ -33,7 +33,7 @@ export class RunHandOverService implements OnModuleInit {
     try {
       await this.leases.handOver();
     } catch (error) {
-      // Without Postgres the leases run out by themselves, which takes a little longer.
+      // Without Postgres the leases expire by themselves, which takes slightly longer.
       this.report.handOverFailed(error);
     }
     await this.worker.allEnded();

@@ -6,13 +6,13 @@ import { RunAnnouncementService } from '../runs/run-announcement.service.js';
 import { RunWorkerService } from './run-worker.service.js';
 
 /**
- * With a lease of 2 s, of which up to 0.7 s have passed, a dead node's runs are taken over after 1.3 to 2.4 s. Not the
- * same for all nodes, so that they do not ask Postgres in the same moment.
+ * With a lease of 2 s, of which up to 0.7 s have passed, a dead node's runs are taken over after 1.3 to 2.4 s. The
+ * interval is random, so that the nodes do not query Postgres at the same moment.
  */
 const INTERVAL_MS = 250;
 const JITTER_MS = 150;
 
-/** Finds what should have happened after a commit and did not, because a process died in between. */
+/** Finds and does the work that should have followed a commit but did not, because a process died. */
 @Injectable()
 export class RunSweeperService implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly task: RepeatingTask;
@@ -38,7 +38,7 @@ export class RunSweeperService implements OnApplicationBootstrap, OnModuleDestro
       this.worker.claimAbandonedAndQueued();
       await this.announcements.publishOverdue();
     } catch (error) {
-      // While Postgres is down its breaker tells of it.
+      // While Postgres is down, its circuit breaker reports it.
       if (!(error instanceof AppError)) throw error;
     }
     return nextDelayMs();

@@ -9,7 +9,7 @@ import { ToolBoxService } from '../../responder/contract/tool-box.service.js';
 
 type CallTool = ResponderRequest['callTool'];
 
-/** Runs the tools that an answer asks for, and keeps calls and results in the log. */
+/** Runs the tools that an answer asks for, and stores calls and results in the log. */
 @Injectable()
 export class RunToolService {
   constructor(
@@ -19,8 +19,8 @@ export class RunToolService {
   ) {}
 
   /**
-   * What a responder calls. A call that an earlier attempt has made gets the result that is in the log.
-   * @param flush sends the text that stands before the call
+   * The function that a responder calls. A call that an earlier attempt has made gets its result from the log.
+   * @param flush sends the text before the call
    */
   async callerFor(
     run: ClaimedRun,

@@ -8,14 +8,14 @@ import { RunExecutorService } from './run-executor.service.js';
 import { type RunLease, RunStopped } from '../runs/run-lease.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 
-/** Answers that one node writes at a time. More wait in the queue, or for other nodes. */
+/** How many answers one node writes at a time. Further runs stay in the queue or go to other nodes. */
 const MAX_RUNS = 64;
 
-/** Takes runs from the queue and has them written. */
+/** Claims runs from the queue and executes them. */
 @Injectable()
 export class RunWorkerService implements OnModuleInit {
   private readonly running = new Set<Promise<void>>();
-  /** One claim at a time: two would both count the same room twice. */
+  /** One claim at a time: two at once would both use the same free slots. */
   private claiming: Promise<void> | undefined;
   private readonly asked = new Set<'abandoned' | 'queued'>();
   private isLeaving = false;
@@ -32,13 +32,13 @@ export class RunWorkerService implements OnModuleInit {
     this.signals.whenQueued(() => this.claimQueued());
   }
 
-  /** A run was queued here: takes it now, or tells the other nodes when this one is full. */
+  /** Called when a run was queued here: claims it now, or tells the other nodes if this one is full. */
   wake(): void {
     if (this.room === 0) this.signals.announceQueued();
     else this.claimQueued();
   }
 
-  /** Takes as many queued runs as there is room for. Calls that come while it asks lead to one more question, not to many. */
+  /** Claims as many queued runs as there is room for. Calls during a claim lead to one more claim, not to many. */
   claimQueued(): void {
     this.asked.add('queued');
     this.claiming ??= this.claimWhileAsked().finally(() => {
@@ -46,19 +46,19 @@ export class RunWorkerService implements OnModuleInit {
     });
   }
 
-  /** The same, and before that takes over the runs of nodes that went silent. */
+  /** Takes over the runs of nodes that went silent, then does the same. */
   claimAbandonedAndQueued(): void {
     this.asked.add('abandoned');
     this.claimQueued();
   }
 
-  /** Takes no more runs. Resolves when the last claim is through. */
+  /** Stops claiming runs. Resolves when the last claim is done. */
   async takeNoMore(): Promise<void> {
     this.isLeaving = true;
     await this.claiming;
   }
 
-  /** Resolves when no run is being written here any more. */
+  /** Resolves when no run is being written on this node. */
   async allEnded(): Promise<void> {
     await Promise.all(this.running);
   }
@@ -74,7 +74,7 @@ export class RunWorkerService implements OnModuleInit {
         else if (this.asked.delete('queued')) await this.takeQueued();
       }
     } catch (error) {
-      // While Postgres is down its breaker tells of it; the next sweep asks again.
+      // While Postgres is down, its circuit breaker reports it; the next sweep claims again.
       if (!(error instanceof AppError)) this.report.claimFailed(error);
     }
   }

@@ -23,7 +23,7 @@ describe('turnsOf', () => {
     expect(turns.at(0)?.content).toBe('a20');
   });
 
-  it('leaves out what is older than the length allows', () => {
+  it('leaves out older turns when the text would be too long', () => {
     const turns = turnsOf([
       { question: 'now', answer: null },
       { question: 'before', answer: 'x'.repeat(MAX_TURNS_LENGTH - 3) },
@@ -31,7 +31,7 @@ describe('turnsOf', () => {
     expect(turns.map(({ role }) => role)).toEqual(['assistant', 'user']);
   });
 
-  it('keeps a question that is longer than all that is allowed', () => {
+  it('keeps a question that alone is longer than the limit', () => {
     const question = 'x'.repeat(MAX_TURNS_LENGTH + 1);
     expect(turnsOf([{ question, answer: null }])).toEqual([{ role: 'user', content: question }]);
   });

@@ -1,7 +1,7 @@
 import type { Exchange } from '../history/message.store.js';
 import type { Turn } from '../../responder/contract/responder.js';
 
-/** What a responder is told of a conversation at most. */
+/** Limits on the part of a conversation that a responder gets. */
 export const MAX_TURNS = 40;
 export const MAX_TURNS_LENGTH = 64_000;
 

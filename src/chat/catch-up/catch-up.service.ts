@@ -10,10 +10,10 @@ import { ConversationStore } from '../history/conversation.store.js';
 import { OpeningService } from './opening.service.js';
 import { ReplayService } from './replay.service.js';
 
-/** A socket that is further behind reloads over HTTP. */
+/** A socket that is further behind must reload over HTTP. */
 const MAX_BEHIND = 1000;
 
-/** Brings sockets from what they have seen to what happens now, without a hole and without a frame twice. */
+/** Replays to a socket what it has missed and then switches it to live frames, without gaps or duplicates. */
 @Injectable()
 export class CatchUpService implements OnModuleInit {
   constructor(
@@ -61,7 +61,7 @@ export class CatchUpService implements OnModuleInit {
     await this.whileHeld(socket, conversationId, async () => {
       const lastSeq = await this.lastSeqOf(socket, conversationId);
       const behind = lastSeq - seq;
-      // A client that reports a higher `seq` than the log has is from another history.
+      // A `seq` higher than the log's belongs to another history: the client must reload.
       const recovered = behind >= 0 && behind <= MAX_BEHIND;
       this.metrics.resumes.labels(recovered ? 'recovered' : 'reload').inc();
       const replayed = recovered ? behind : 0;
@@ -76,7 +76,7 @@ export class CatchUpService implements OnModuleInit {
     });
   }
 
-  /** Does something whose frames the socket must not miss: from before it on, it watches the conversation. */
+  /** Subscribes the socket before it runs `work`, so that the socket misses none of the frames that `work` causes. */
   async whileWatching(
     socket: AuthenticatedSocket,
     conversationId: string,
@@ -92,7 +92,7 @@ export class CatchUpService implements OnModuleInit {
       await work();
       await this.replay.snapshots(socket, conversationId, []);
     } catch (error) {
-      // A stranger's conversation, for example: what was held back is never sent.
+      // For example another user's conversation: the held frames are never sent.
       this.fanOut.unsubscribe(socket, conversationId);
       throw error;
     }
@@ -105,8 +105,8 @@ export class CatchUpService implements OnModuleInit {
   }
 
   /**
-   * Holds live frames back while `work` sends what came before them, up to the `seq` that it returns. Where that fails, a
-   * socket that watched before goes on watching, and misses nothing.
+   * Holds live frames back while `work` sends the frames before them, up to the `seq` that it returns. If that fails, a
+   * socket that was subscribed before stays subscribed and misses nothing.
    */
   private async whileHeld(
     socket: AuthenticatedSocket,
@@ -125,7 +125,7 @@ export class CatchUpService implements OnModuleInit {
     }
   }
 
-  /** What somebody who watches a conversation cannot find has been deleted: so everybody who watches it is told. */
+  /** If a subscriber's conversation cannot be found, it was deleted: all its subscribers here are told. */
   private async orTellDeleted<T>(conversationId: string, work: Promise<T>): Promise<T> {
     try {
       return await work;

@@ -6,7 +6,7 @@ import { RepeatingTask } from '../../observability/repeating-task.js';
 import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { ConversationStore } from '../history/conversation.store.js';
 
-/** Finds, once in a heartbeat, conversations that are watched here and were deleted: the message about it may be lost. */
+/** Once per heartbeat, finds subscribed conversations that were deleted: the message about it may have been lost. */
 @Injectable()
 export class DeletionCheckService implements OnModuleInit, OnModuleDestroy {
   private readonly intervalMs: number;
@@ -34,7 +34,7 @@ export class DeletionCheckService implements OnModuleInit, OnModuleDestroy {
     try {
       for (const id of await this.conversations.missingOf(this.fanOut.watched)) this.fanOut.closeHere(id);
     } catch (error) {
-      // While Postgres is down its breaker tells of it.
+      // While Postgres is down, its circuit breaker reports it.
       if (!(error instanceof AppError)) throw error;
     }
     return this.intervalMs;

@@ -7,7 +7,7 @@ import { FanOutService, SUBSCRIBE_GRACE_MS } from '../../websocket/fan-out/fan-o
 import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
 import { ReplayService } from './replay.service.js';
 
-/** Between two tries. */
+/** Wait between two attempts. */
 const RETRY_MS = 500;
 
 /** The subscription that a socket on a conversation's own path has from the start. */
@@ -19,8 +19,8 @@ interface Opening {
 }
 
 /**
- * Subscribes each socket on a conversation's own path. Where Redis or Postgres do not let it at first, it is tried again
- * until the grace is over, and what was said meanwhile is read from the log.
+ * Subscribes each socket on a conversation's own path. If Redis or Postgres fails, it retries until the grace period
+ * has ended, and reads the events of the meantime from the log.
  */
 @Injectable()
 export class OpeningService implements OnModuleInit {
@@ -40,13 +40,13 @@ export class OpeningService implements OnModuleInit {
     });
   }
 
-  /** Resolves when a socket watches its own path, at once for all others. @throws {AppError} `dependency_unavailable` */
+  /** Resolves when a socket is subscribed to its own path, else at once. @throws {AppError} `dependency_unavailable` */
   async opened(socket: AuthenticatedSocket): Promise<void> {
     const opening = this.openings.get(socket);
     if (opening !== undefined) await this.attempt(socket, opening);
   }
 
-  /** The socket does not want to watch its own path any more. */
+  /** The client has unsubscribed from its socket's own path. */
   giveUp(socket: AuthenticatedSocket): void {
     this.openings.delete(socket);
   }
@@ -70,7 +70,7 @@ export class OpeningService implements OnModuleInit {
     }
   }
 
-  /** One at a time: a frame of the client's asks for it as well. */
+  /** One attempt at a time: a frame from the client may start one as well. */
   private async attempt(socket: AuthenticatedSocket, opening: Opening): Promise<void> {
     if (opening.isDone) return;
     opening.attempt ??= this.subscribe(socket, opening).finally(() => {

@@ -11,9 +11,9 @@ import { RunQueueService } from '../runs/run-queue.service.js';
 import { RunStore } from '../runs/run.store.js';
 
 const PAGE = 100;
-/** Events that are read for sockets of which nobody knows how far they are. */
+/** How many events are read for sockets whose position is unknown. */
 const MAX_MISSED = 1000;
-/** By how much the clocks of two nodes may differ. */
+/** How far the clocks of two nodes may differ. */
 const CLOCK_MARGIN_MS = 5000;
 
 /** Sends one socket what it has missed. */
@@ -28,8 +28,8 @@ export class ReplayService {
   ) {}
 
   /**
-   * What no message has brought to any socket of this node: the events, before each end of an answer its whole text, and
-   * at last the text of the answer in progress.
+   * Frames that no socket of this node has received: the events, with an answer's whole text before the event that ends
+   * it, and finally the text of the answer in progress.
    */
   async missed(conversationId: string, missed: Missed): Promise<FrameReply[]> {
     const events =
@@ -51,17 +51,17 @@ export class ReplayService {
     return running === undefined ? frames : [...frames, running.frame];
   }
 
-  /** To one socket what `missed` brings to all: everything since a time, in milliseconds since the epoch. */
+  /** Sends one socket the frames of `missed` since a time in milliseconds since the epoch. */
   async since(socket: AuthenticatedSocket, conversationId: string, sinceMs: number): Promise<void> {
     for (const frame of await this.missed(conversationId, { sinceMs })) await sendPaced(socket, frame);
   }
 
-  /** Which runs wait in the conversation, and where in the queue. */
+  /** Sends which runs of the conversation are waiting, and their positions in the queue. */
   async progress(socket: AuthenticatedSocket, conversationId: string): Promise<void> {
     for (const frame of await this.queue.progressOf(conversationId)) socket.sendFrame(frame);
   }
 
-  /** The events after `afterSeq` up to `lastSeq`, in order. */
+  /** Sends the events after `afterSeq` up to `lastSeq`, in order. */
   async events(
     socket: AuthenticatedSocket,
     conversationId: string,
@@ -76,7 +76,7 @@ export class ReplayService {
     }
   }
 
-  /** The text of the answer in progress, and of those answers that ended while the client held a part of them. */
+  /** Sends the text of the answer in progress, and of ended answers of which the client holds only a part. */
   async snapshots(
     socket: AuthenticatedSocket,
     conversationId: string,
@@ -120,7 +120,7 @@ function endedIn(events: readonly DurableEvent[]): string[] {
   return events.flatMap((event) => endOf(event) ?? []);
 }
 
-/** The answer that an event ends. */
+/** The id of the answer that an event ends. */
 function endOf(event: DurableEvent): string | undefined {
   const isEnd =
     event.type === 'run.completed' || event.type === 'run.failed' || event.type === 'run.cancelled';

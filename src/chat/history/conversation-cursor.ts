@@ -1,17 +1,17 @@
 import { isUuid } from '../../../protocol/messages.js';
 
-/** Where a page of conversations ended: where the last one stands in the order. */
+/** Where a page of conversations ended: the sort key of its last conversation. */
 export interface ConversationCursor {
   createdAt: string;
   id: string;
 }
 
-/** Opaque to clients, so that the order can change without them. */
+/** Opaque to clients, so that the sort order can change without breaking them. */
 export function encodeCursor({ createdAt, id }: ConversationCursor): string {
   return Buffer.from(`${createdAt} ${id}`).toString('base64url');
 }
 
-/** `undefined` for what was not made by `encodeCursor`. */
+/** `undefined` for a text that `encodeCursor` did not make. */
 export function decodeCursor(cursor: string): ConversationCursor | undefined {
   const [createdAt = '', id = '', ...rest] = Buffer.from(cursor, 'base64url').toString('latin1').split(' ');
   const isOurs =

@@ -8,7 +8,7 @@ import {
 } from '../../../protocol/messages.js';
 import { isBlank, trimmed } from '../../../protocol/text.js';
 
-/** What HTTP requests about conversations may hold. Fields that are not here are left out, never stored. */
+/** Schemas of the HTTP requests about conversations. Unknown fields are dropped, never stored. */
 
 const title = z
   .string()
@@ -28,7 +28,7 @@ function text(fault: (value: unknown) => string | undefined, maxLength: number) 
     .meta({ minLength: 1, maxLength });
 }
 
-/** A number in a query, as digits: `Number` alone would also take `""`, `" 1"` and `"0x1"`. */
+/** A number in a query, as digits: `Number` alone would also accept `""`, `" 1"` and `"0x1"`. */
 function digits(min: number, max: number) {
   return z
     .string()

@@ -16,7 +16,7 @@ import { PathIdPipe } from './path-id.pipe.js';
 
 const conversationId = new PathIdPipe('conversation_not_found');
 
-/** Conversations by name, and what was said in them. What is done there is in `chat.controller.ts`. */
+/** Conversations and their history. Sending, cancelling and deleting are in `chat.controller.ts`. */
 @Controller('conversations')
 export class ConversationController {
   constructor(private readonly conversations: ConversationService) {}

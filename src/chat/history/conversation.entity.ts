@@ -11,7 +11,7 @@ export class ConversationEntity {
   @Column('text')
   title!: string;
 
-  /** `seq` of the newest event. Whoever adds events holds this row's lock, so the numbers have no holes. */
+  /** `seq` of the newest event. Events are added under this row's lock, so the numbers have no gaps. */
   @Column('bigint', { name: 'last_seq', default: 0 })
   lastSeq!: string;
 

@@ -11,7 +11,7 @@ import { type MessageRange, MessageStore } from './message.store.js';
 
 const DEFAULT_TITLE = 'New conversation';
 
-/** Conversations of one user. What is a stranger's is answered like what is missing. */
+/** Conversations of one user. Another user's conversation gets the same error as a missing one. */
 @Injectable()
 export class ConversationService extends ConversationAccess {
   constructor(
@@ -31,7 +31,7 @@ export class ConversationService extends ConversationAccess {
     return this.conversations.create(userId, title ?? DEFAULT_TITLE);
   }
 
-  /** Newest first. @throws {AppError} `validation_failed` for a cursor that is not ours */
+  /** Newest first. @throws {AppError} `validation_failed` for an invalid cursor */
   async list(
     userId: string,
     cursor: string | undefined,
@@ -73,7 +73,7 @@ export class ConversationService extends ConversationAccess {
     const found = await this.messages.page(id, { ...range, limit: range.limit + 1 });
     const has_more = found.length > range.limit;
     if (!has_more) return { messages: found, has_more };
-    // The one too many stands where the next page would begin.
+    // The extra row is at the end where the next page would begin.
     return { messages: range.afterSeq === undefined ? found.slice(1) : found.slice(0, -1), has_more };
   }
 

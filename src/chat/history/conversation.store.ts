@@ -14,7 +14,7 @@ interface ConversationRow {
 
 const COLUMNS = 'id, title, last_seq, created_at, updated_at';
 
-/** Every statement names the owner: a stranger's conversation and a missing one are the same to it. */
+/** Statements filter by owner: another user's conversation is treated like a missing one. */
 @Injectable()
 export class ConversationStore {
   constructor(private readonly database: DatabaseService) {}
@@ -35,7 +35,7 @@ export class ConversationStore {
     return rows[0] && toConversation(rows[0]);
   }
 
-  /** Newest first. The order is that of creation, which never changes, so that paging skips and repeats nothing. */
+  /** Newest first, ordered by creation time, which never changes: paging neither skips nor repeats. */
   async list(userId: string, after: ConversationCursor | undefined, limit: number): Promise<Conversation[]> {
     const rows = await this.query<ConversationRow>(
       `SELECT ${COLUMNS} FROM conversations
@@ -56,7 +56,7 @@ export class ConversationStore {
     return rows[0] && toConversation(rows[0]);
   }
 
-  /** Deletes it with everything in it. Answers the runs that were writing, or `undefined` when there was nothing to delete. */
+  /** Deletes it with everything in it. Returns the runs that were running, or `undefined` if it does not exist. */
   async remove(userId: string, id: string): Promise<string[] | undefined> {
     const rows = await this.query<{ run_id: string | null }>(
       `WITH removed AS (DELETE FROM conversations WHERE id = $2 AND user_id = $1 RETURNING id)
@@ -67,7 +67,7 @@ export class ConversationStore {
     return rows.length === 0 ? undefined : rows.flatMap(({ run_id }) => run_id ?? []);
   }
 
-  /** Those of the ids that are no conversation. */
+  /** The ids that do not belong to any conversation. */
   async missingOf(ids: readonly string[]): Promise<string[]> {
     if (ids.length === 0) return [];
     const rows = await this.query<{ id: string }>(

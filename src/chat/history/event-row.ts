@@ -1,6 +1,6 @@
 import type { DurableEvent, DurableEventType } from '../../../protocol/messages.js';
 
-/** An event as the log holds it. */
+/** An event as stored in the log. */
 export interface EventRow {
   conversation_id: string;
   seq: string;
@@ -12,6 +12,6 @@ export interface EventRow {
 export const EVENT_COLUMNS = 'events.conversation_id, events.seq, events.type, events.data, events.ts';
 
 export function toEvent(row: EventRow): DurableEvent {
-  // The shape of `data` was decided by whoever stored this type.
+  // The code that stored this type determined the shape of `data`.
   return { ...row, seq: Number(row.seq), ts: row.ts.toISOString() } as unknown as DurableEvent;
 }

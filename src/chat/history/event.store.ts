@@ -3,7 +3,7 @@ import type { DurableEvent } from '../../../protocol/messages.js';
 import { DatabaseService } from '../../database/database.service.js';
 import { EVENT_COLUMNS, type EventRow, toEvent } from './event-row.js';
 
-/** Reads the log. What writes it is in `acceptance.store.ts` and `run-event.store.ts`. */
+/** Reads the log. The code that writes it is in `acceptance.store.ts` and `run-event.store.ts`. */
 @Injectable()
 export class EventStore {
   constructor(private readonly database: DatabaseService) {}
@@ -16,7 +16,7 @@ export class EventStore {
     return rows.map(toEvent);
   }
 
-  /** Those of the newest `limit` events that were stored at `time` or later, by the clock of the node that stored them. */
+  /** Events stored at `time` or later (by the storing node's clock), among the newest `limit`. */
   async since(conversationId: string, time: Date, limit: number): Promise<DurableEvent[]> {
     const rows = await this.query(
       `SELECT * FROM (
@@ -27,7 +27,7 @@ export class EventStore {
     return rows.map(toEvent);
   }
 
-  /** What the tools of a run did, oldest first. */
+  /** The tool events of a run, oldest first. */
   async toolEventsOf(runId: string): Promise<DurableEvent[]> {
     const rows = await this.query(
       `SELECT ${EVENT_COLUMNS} FROM runs

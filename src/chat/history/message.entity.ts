@@ -18,7 +18,7 @@ export class MessageEntity {
   @Column('text')
   role!: MessageRole;
 
-  /** Of an answer that is being written: empty until its end. The text so far is in the run's checkpoint. */
+  /** Empty while an answer is being written: the text so far is in the run's checkpoint. */
   @Column('text')
   content!: string;
 
@@ -32,7 +32,7 @@ export class MessageEntity {
   @Column('uuid', { name: 'run_id', nullable: true })
   runId!: string | null;
 
-  /** Of an answer its question; of a question what its sender named. */
+  /** For an answer, its question; for a question, the parent that its sender named. */
   @Column('uuid', { name: 'parent_id', nullable: true })
   parentId!: string | null;
 

@@ -20,7 +20,7 @@ export interface MessageRange {
   limit: number;
 }
 
-/** A question and what was answered to it, if anything was. */
+/** A question and its answer, if there is one. */
 export interface Exchange {
   question: string;
   answer: string | null;
@@ -32,7 +32,7 @@ const COLUMNS = 'id, role, content, status, seq, run_id, parent_id, client_messa
 export class MessageStore {
   constructor(private readonly database: DatabaseService) {}
 
-  /** Oldest first: those that follow `afterSeq`, or else the newest, or else the newest before `beforeSeq`. */
+  /** Oldest first: the messages after `afterSeq`, or the newest before `beforeSeq`, or else the newest. */
   async page(conversationId: string, range: MessageRange): Promise<Message[]> {
     const order = range.afterSeq === undefined ? 'DESC' : 'ASC';
     const rows = await this.query<MessageRow>(
@@ -45,7 +45,7 @@ export class MessageStore {
     return order === 'DESC' ? messages.reverse() : messages;
   }
 
-  /** Those of the ids that are answers in this conversation and have ended. */
+  /** The given answers, if they are in this conversation and have ended. */
   async endedAnswers(conversationId: string, ids: readonly string[]): Promise<Message[]> {
     const rows = await this.query<MessageRow>(
       `SELECT ${COLUMNS} FROM messages
@@ -57,7 +57,7 @@ export class MessageStore {
   }
 
   /**
-   * The question and the exchanges before it, newest first. An answer counts to its question, not to where it stands:
+   * The question and the exchanges before it, newest first. An answer is placed by its question, not by its own `seq`:
    * a question that waited in the queue has a lower `seq` than the answer that it waited for.
    */
   async exchangesUpTo(questionId: string, limit: number): Promise<Exchange[]> {

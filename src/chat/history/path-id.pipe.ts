@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../../protocol/errors.js';
 import { isUuid } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
 
-/** An id in a path. What is no UUID names nothing, and is answered like an id that names nothing of the user's. */
+/** An id in a path. One that is not a UUID gets the same error as an id that the user does not own. */
 @Injectable()
 export class PathIdPipe implements PipeTransform<string, string> {
   constructor(private readonly missing: ErrorCode) {}

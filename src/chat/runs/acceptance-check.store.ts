@@ -1,11 +1,11 @@
 import type { EntityManager } from 'typeorm';
 import { AppError } from '../../errors/app-error.js';
 
-/** What is asked before a question is taken in, by whoever holds the lock of its conversation. */
+/** Checks before a question is accepted. The caller holds the lock of the conversation. */
 
 type Database = Pick<EntityManager, 'query'>;
 
-/** The run that a `client_message_id` stands for. */
+/** The run that a `client_message_id` belongs to. */
 export interface EarlierRun {
   run_id: string;
   question_id: string;
@@ -61,7 +61,7 @@ export async function requireIdle(database: Database, conversationId: string): P
   if (rows.length > 0) throw new AppError('run_busy');
 }
 
-/** Asks all open runs to stop; answers their ids. */
+/** Asks all open runs to stop; returns their ids. */
 export async function interruptRuns(database: Database, conversationId: string): Promise<string[]> {
   const rows = await database.query<{ id: string }[]>(
     `WITH interrupted AS (

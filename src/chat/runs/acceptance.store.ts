@@ -17,7 +17,7 @@ import {
 } from './acceptance-check.store.js';
 import { redisNow } from '../../redis/redis-clock.js';
 
-/** Who asks for a run, where, and under which name. */
+/** Who asks for a run, in which conversation, and with which `client_message_id`. */
 export interface RunRequest {
   userId: string;
   conversationId: string;
@@ -33,21 +33,21 @@ export interface SendRequest extends RunRequest {
 }
 
 export interface RegenerateRequest extends RunRequest {
-  /** An answer, or its question. */
+  /** The id of an answer or of its question. */
   messageId: string;
 }
 
 export interface Acceptance {
   accepted: AcceptedMessage;
-  /** What was added to the log; nothing for a duplicate and for a regeneration. */
+  /** The event that was added to the log; absent for a duplicate and for a regeneration. */
   event?: DurableEvent;
   /** Runs that were told to stop. */
   interrupted: string[];
 }
 
 /**
- * Takes questions in: message, event and queued run commit together, or not at all. The row lock of the conversation
- * gives `seq` without holes; the unique `client_message_id` lets the first of equal sends win, on any node.
+ * Accepts questions: message, event and queued run commit together, or not at all. The row lock of the conversation
+ * gives `seq` without gaps; the unique `client_message_id` lets the first of several equal sends win, on any node.
  */
 @Injectable()
 export class AcceptanceStore {
@@ -56,7 +56,7 @@ export class AcceptanceStore {
   /** @throws {AppError} `conversation_not_found`, `idempotency_conflict`, `run_busy`, `validation_failed` */
   async send(request: SendRequest): Promise<Acceptance> {
     try {
-      // One statement is a transaction of its own: it spares a plain send two round trips.
+      // A single statement is its own transaction, which saves a plain send two round trips.
       if (request.onBusy === 'queue' && request.parentId === undefined) {
         return await this.database.run((dataSource) => storeQuestion(dataSource, request, []));
       }
@@ -64,7 +64,7 @@ export class AcceptanceStore {
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       const earlier = await this.database.run((dataSource) => findEarlierRun(dataSource, request));
-      // Deleted in this moment, and so is free again: whoever sent it will send it again.
+      // The earlier run was deleted just now, so the id is free again: the client will retry.
       if (earlier === undefined) throw error;
       return repeatSend(earlier, request);
     }
@@ -75,14 +75,14 @@ export class AcceptanceStore {
     try {
       return await this.database.transaction((manager) => storeRegeneration(manager, request));
     } catch (error) {
-      // The same client_message_id came for another conversation, whose lock is another: a second look finds it.
+      // The same client_message_id was just used in another conversation, under another lock: a retry finds it.
       if (!isUniqueViolation(error)) throw error;
       return this.database.transaction((manager) => storeRegeneration(manager, request));
     }
   }
 }
 
-/** Statements of their own, because one statement would look with the eyes that it had before it got the lock. */
+/** Separate statements, because a single one would use the snapshot from before it got the lock. */
 async function sendWithChecks(manager: EntityManager, request: SendRequest): Promise<Acceptance> {
   const { conversationId, parentId, onBusy } = request;
   await lockConversation(manager, request);
@@ -170,7 +170,7 @@ function repeatSend(earlier: EarlierRun, request: SendRequest): Acceptance {
   return repeat(earlier, request, earlier.is_first && earlier.content === request.content);
 }
 
-/** The first answer once more, if it was to the same question. */
+/** The first reply again, if the request is the same. */
 function repeat(
   earlier: EarlierRun,
   { conversationId }: { conversationId: string },

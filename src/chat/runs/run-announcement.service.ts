@@ -10,7 +10,7 @@ import { RunAnnouncementStore } from './run-announcement.store.js';
 const CONFIRM_INTERVAL_MS = 700;
 const MAX_ENDS = 100;
 
-/** Sees to it that every socket hears of the end of a run, also where the node that stored it died before it said so. */
+/** Makes sure the end of each run is published, even if the node that stored it died before publishing it. */
 @Injectable()
 export class RunAnnouncementService implements OnModuleInit, OnApplicationShutdown {
   private announced: string[] = [];
@@ -34,19 +34,19 @@ export class RunAnnouncementService implements OnModuleInit, OnApplicationShutdo
     this.task.stop();
   }
 
-  /** The event that ended a run, if that attempt ended it. */
+  /** The event that ended a run, if the given attempt ended it. */
   endOf(runId: string, attempt: number): Promise<DurableEvent[] | undefined> {
     return this.store.endOf(runId, attempt);
   }
 
-  /** The end of this run was published; noted in Postgres within a second, for many runs at once. */
+  /** The end of this run was published. Recorded in Postgres within a second, for many runs at once. */
   confirm(runId: string): void {
     this.announced.push(runId);
   }
 
   /**
-   * Publishes the ends of runs whose node has not confirmed that it did, and before each the whole text, since nobody
-   * can say which of its pieces arrived. To those who have it all it changes nothing.
+   * Publishes the ends of runs that their node has not confirmed, each after the whole text, since it is unknown which
+   * of its pieces arrived. Clients that have everything ignore it.
    */
   async publishOverdue(): Promise<void> {
     if (!this.redis.isUp) return;
@@ -60,14 +60,14 @@ export class RunAnnouncementService implements OnModuleInit, OnApplicationShutdo
     }
   }
 
-  /** Without Redis nobody can say what reached the other nodes: then their sweep publishes it again. */
+  /** Without Redis it is unknown what reached the other nodes: then a sweep publishes it again. */
   private async storeConfirmed(): Promise<number> {
     const ids = this.announced;
     this.announced = [];
     try {
       if (ids.length > 0 && this.redis.isUp) await this.store.confirm(ids);
     } catch (error) {
-      // While Postgres is down its breaker tells of it; the sweep publishes these ends again.
+      // While Postgres is down, its circuit breaker reports it; the sweep publishes these ends again.
       if (!(error instanceof AppError)) throw error;
     }
     return CONFIRM_INTERVAL_MS;

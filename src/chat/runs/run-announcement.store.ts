@@ -11,21 +11,21 @@ export interface UnannouncedEnd {
   status: MessageStatus;
 }
 
-/** Longest that a node has to tell others of the end of a run, before others tell it for it. */
+/** How long a node has to publish the end of a run before other nodes publish it instead. */
 export const ANNOUNCEMENT_LEASE = "interval '2 seconds'";
 
-/** The log is searched from the run's message on: before it there is nothing of the run. */
+/** The log is searched from the run's message on: no event of the run comes before it. */
 const JOIN_END_EVENT = `
   JOIN messages ON messages.id = runs.message_id
   JOIN events ON events.conversation_id = runs.conversation_id AND events.seq > messages.seq
     AND events.type IN ('run.completed', 'run.failed', 'run.cancelled') AND events.data->>'run_id' = runs.id::text`;
 
-/** Which ends of runs were published. */
+/** Records which ends of runs were published. */
 @Injectable()
 export class RunAnnouncementStore {
   constructor(private readonly database: DatabaseService) {}
 
-  /** The event that ended a run, if that attempt ended it. */
+  /** The event that ended a run, if the given attempt ended it. */
   async endOf(runId: string, attempt: number): Promise<DurableEvent[] | undefined> {
     const rows = await this.query<EventRow>(
       `SELECT ${EVENT_COLUMNS} FROM runs ${JOIN_END_EVENT} WHERE runs.id = $1 AND runs.attempt = $2`,
@@ -34,7 +34,7 @@ export class RunAnnouncementStore {
     return rows.length === 0 ? undefined : rows.map(toEvent);
   }
 
-  /** Ends that nobody confirmed to have published, for the caller to publish. Others leave them alone meanwhile. */
+  /** Ends that were not confirmed as published, for the caller to publish. Other nodes skip them for 2 s. */
   async takeUnannouncedEnds(limit: number): Promise<UnannouncedEnd[]> {
     const rows = await this.query<EventRow & { content: string; status: MessageStatus }>(
       `WITH overdue AS (
@@ -48,7 +48,7 @@ export class RunAnnouncementStore {
     return rows.map(({ content, status, ...row }) => ({ event: toEvent(row), text: content, status }));
   }
 
-  /** Notes that the ends of these runs were published. */
+  /** Records that the ends of these runs were published. */
   async confirm(ids: readonly string[]): Promise<void> {
     await this.query(`UPDATE runs SET announce_after = NULL WHERE id = ANY($1::uuid[])`, [ids]);
   }

@@ -10,7 +10,7 @@ import { type KnownRun, RunStore } from './run.store.js';
 
 type RunName = { runId: string } | { clientMessageId: string };
 
-/** Longest that a cancellation waits for the run's end. */
+/** How long a cancellation waits for the run to end. */
 const TIME_LIMIT_MS = 5000;
 const POLL_INTERVAL_MS = 40;
 
@@ -26,10 +26,10 @@ export class RunCancelService {
   ) {}
 
   /**
-   * Stops a run and waits for its end. A run that was cancelled before gets the same answer again.
-   * @param onlyIn the conversation that the caller was let in to, if it was one alone.
-   * @throws {AppError} `run_not_found` for a run that is a stranger's, unknown or ended otherwise; `cancel_forbidden` for
-   * the user's own in another conversation than `onlyIn`; `dependency_unavailable` when it does not end within 5 s
+   * Stops a run and waits for its end. A run that was cancelled before gets the same result again.
+   * @param onlyIn the only conversation that the caller may access, if restricted.
+   * @throws {AppError} `run_not_found` for a run that is another user's, unknown or ended otherwise; `cancel_forbidden`
+   * for the user's own in another conversation than `onlyIn`; `dependency_unavailable` if it does not end within 5 s
    */
   async cancel(userId: string, name: RunName, onlyIn?: string): Promise<{ run: KnownRun; end: RunEnd }> {
     const deadline = performance.now() + TIME_LIMIT_MS;
@@ -53,8 +53,8 @@ export class RunCancelService {
 
   /**
    * Asks a run to stop, without waiting for its end.
-   * @param conversationId where it must be, if that was said.
-   * @throws {AppError} `run_not_found` for a run that is not there, a stranger's, or ended otherwise.
+   * @param conversationId the conversation that the run must be in, if given.
+   * @throws {AppError} `run_not_found` for a run that is not there, another user's, or ended otherwise.
    */
   async request(userId: string, name: RunName, conversationId?: string): Promise<KnownRun> {
     const run = await this.find(userId, name);
@@ -63,7 +63,7 @@ export class RunCancelService {
     return this.stop(run);
   }
 
-  /** Asks all runs of a user to stop, without waiting for their ends. */
+  /** Asks all runs of a user to stop, without waiting for them to end. */
   async cancelAllOf(userId: string): Promise<void> {
     for (const runId of await this.runs.unfinishedOf(userId)) {
       try {
@@ -91,7 +91,7 @@ export class RunCancelService {
         return { ...run, status: 'cancelled', outcome };
       }
     }
-    // It runs, or has begun to while we looked.
+    // The run is running, or has just begun to.
     await this.runs.requestCancel(run.id);
     this.tell(run.id);
     this.report.cancelRequested(run);

@@ -16,24 +16,24 @@ interface ClaimedRow {
 }
 
 /**
- * Answers of one user that are written at a time, over all nodes: more than anybody reads at once, and few enough that
- * one user cannot fill a node (64 answers) and keep the others waiting. More wait in the queue.
+ * How many answers of one user are written at a time, over all nodes: more than a person reads at once, and few enough
+ * that one user cannot fill a node (64 answers) and keep others waiting. Further runs wait in the queue.
  */
 const MAX_RUNS_PER_USER = 4;
 
 /**
- * Queued runs of one user that a claim looks at. Who queues more than these in one conversation keeps nobody waiting but
- * himself.
+ * How many queued runs of one user a claim looks at. A user who queues more than this in one conversation delays only
+ * their own runs.
  */
 const MAX_RUNS_LOOKED_AT = 200;
 
-/** Claims that lose a place to another node at the same moment, before the next sweep is waited for. */
+/** How often a claim is tried if another node takes the same place at the same moment. The next sweep tries again. */
 const MAX_TRIES = 3;
 
 const CLAIMED = `runs.id, runs.conversation_id, runs.user_id, runs.question_id, runs.attempt, runs.message_id,
   runs.cancel_requested_at IS NOT NULL AS is_cancel_requested`;
 
-/** Each user who has queued runs: from one to the next by the index, however many runs lie between. */
+/** Each user with queued runs. Skips from user to user by the index, however many runs each has. */
 const WAITING_USERS = `
   (SELECT user_id FROM runs WHERE status = 'queued' ORDER BY user_id LIMIT 1)
   UNION ALL
@@ -42,7 +42,7 @@ const WAITING_USERS = `
   ) following`;
 
 /**
- * The places of those users that are not taken. Whoever has none left costs nothing more, however long the queue. In any
+ * The free places of those users. A user without a free place costs nothing more, however long their queue. In random
  * order, so that nodes that claim at the same moment seldom choose the same one.
  */
 const FREE_PLACES = `
@@ -53,9 +53,9 @@ const FREE_PLACES = `
   ) GROUP BY waiting.user_id`;
 
 /**
- * The first queued run of each conversation of a user in which nothing is written; the oldest of them, as many as may
- * begin. Each conversation is asked about once, and not for each of its runs: that made the cost of a claim grow
- * with the square of a queue.
+ * The first queued run of each idle conversation of a user; of these the oldest, up to the number of free places. Each
+ * conversation is checked once and not once per run, which would make the cost of a claim quadratic in the queue's
+ * length.
  */
 const FIRST_OF_USER = `
   SELECT id, row_number() OVER (ORDER BY position) AS turn FROM (
@@ -68,7 +68,7 @@ const FIRST_OF_USER = `
     SELECT 1 FROM runs WHERE runs.conversation_id = head.conversation_id AND runs.status = 'running'
   ) ORDER BY position LIMIT cardinality(free.places)`;
 
-/** Who gets to write which run. The clock of leases is that of Postgres alone. */
+/** Decides which node writes which run. Leases are measured by the clock of Postgres only. */
 @Injectable()
 export class RunClaimStore {
   constructor(
@@ -77,22 +77,22 @@ export class RunClaimStore {
   ) {}
 
   /**
-   * Takes queued runs of conversations in which nothing is written. Those of users for whom fewer are written go first,
-   * then the older ones, so that nobody waits behind another user's queue.
+   * Claims queued runs of idle conversations. Runs of users with fewer running runs go first, then older runs, so that
+   * no user waits behind another user's queue.
    */
   async claimQueued(limit: number): Promise<ClaimedRun[]> {
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       try {
         return await this.claimFirst(limit);
       } catch (error) {
-        // Another node has given away a place that was free when we looked. Now it is seen to be taken.
+        // Another node has just taken the same place. The next try sees that it is taken.
         if (!isUniqueViolation(error)) throw error;
       }
     }
     return [];
   }
 
-  /** Takes over runs whose node has been silent for longer than its lease. */
+  /** Takes over runs whose lease has expired. */
   async claimAbandoned(limit: number): Promise<ClaimedRun[]> {
     const rows = await this.query(
       `WITH abandoned AS (

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { RunEnd } from '../../../protocol/messages.js';
 import type { RunOutcome } from './run-event.store.js';
 
-/** What becomes of run and answer, by why it ended. */
+/** The final states of run and answer for each finish reason. */
 export const STATUSES: Record<RunEnd['finish_reason'], Pick<RunOutcome, 'status' | 'messageStatus'>> = {
   stop: { status: 'completed', messageStatus: 'complete' },
   length: { status: 'completed', messageStatus: 'complete' },
@@ -10,7 +10,7 @@ export const STATUSES: Record<RunEnd['finish_reason'], Pick<RunOutcome, 'status'
   error: { status: 'failed', messageStatus: 'failed' },
 };
 
-/** What the last event of a run says, with the proof of the whole text. */
+/** The data of a run's last event, with length and SHA-256 of the whole text. */
 export function runEnd(
   run: { runId: string; messageId: string; text: string },
   outcome: Pick<RunEnd, 'finish_reason' | 'usage' | 'problem'>,

@@ -5,20 +5,20 @@ import { DatabaseService } from '../../database/database.service.js';
 import { ANNOUNCEMENT_LEASE } from './run-announcement.store.js';
 import type { RunStatus } from './run.entity.js';
 
-/** Names the attempt that writes. A write whose attempt is over changes nothing. */
+/** Names the attempt that writes. A write from an attempt that has ended changes nothing. */
 export interface Fence {
   id: string;
   conversationId: string;
   attempt: number;
 }
 
-/** Where in the log it will stand is decided by the store: `message.seq` of a `message.created` is filled in here. */
+/** An event without its `seq`, which the store assigns; it also fills in `message.seq` of a `message.created`. */
 export type NewEvent = { [T in DurableEventType]: { type: T; data: DurableEventData[T] } }[DurableEventType];
 
-/** What became of an entry. */
+/** The result of storing an entry. */
 export interface Stored {
   events: DurableEvent[];
-  /** True when another run of the user waits, perhaps for this one's end. */
+  /** True when another run of the user is waiting, perhaps for this one to end. */
   isAwaited: boolean;
 }
 
@@ -45,9 +45,9 @@ const END_ANSWER =
   'UPDATE messages SET content = $10, status = $9 FROM run WHERE messages.id = run.message_id';
 
 /**
- * What runs add to the log. Each method is one statement and so one transaction, and answers `undefined` when the
- * attempt is over. All lock the conversation before the run, as whoever accepts a question does: no two of them can
- * wait for each other.
+ * Adds the events of runs to the log. Each method is one statement and so one transaction, and returns `undefined` when
+ * the attempt has ended. All lock the conversation before the run, as accepting a question does, so they cannot
+ * deadlock.
  */
 @Injectable()
 export class RunEventStore {
@@ -59,7 +59,7 @@ export class RunEventStore {
     });
   }
 
-  /** The answer begins: an empty message and its events. */
+  /** Starts the answer: stores an empty message and its events. */
   start(fence: Fence, messageId: string, entry: LogEntry): Promise<Stored | undefined> {
     const statements = {
       run: `UPDATE runs SET message_id = $7, started_at = $6 FROM conversation WHERE ${isCurrent('running')}
@@ -72,9 +72,9 @@ export class RunEventStore {
   }
 
   /**
-   * The answer ends with its whole text.
-   * @param unstarted where the run ends before its answer began, in which state: then the answer is made, so that the end
-   * has something to stand at
+   * Ends the answer and stores its whole text.
+   * @param unstarted the run's state if it ends before its answer began: the answer is then created, so that the end
+   * event has a message to refer to
    */
   end(
     fence: Fence,

@@ -15,8 +15,8 @@ import { redisNow } from '../../redis/redis-clock.js';
 type Outcome = Pick<RunEnd, 'finish_reason' | 'usage' | 'problem'>;
 
 /**
- * What happens to a run, stored first and published after the commit.
- * Each method throws `RunStopped` when the attempt is over: then another node writes, or the conversation is gone.
+ * Records the events of a run: stores them, and publishes them after the commit.
+ * Each method throws `RunStopped` when the attempt has ended: another node took over, or the conversation is deleted.
  */
 @Injectable()
 export class RunJournalService {
@@ -28,7 +28,7 @@ export class RunJournalService {
     private readonly config: Config,
   ) {}
 
-  /** The answer begins. Answers the id of its message. */
+  /** Starts the answer. Returns the id of its message. */
   async start(run: ClaimedRun): Promise<string> {
     const message = emptyAnswer(run, randomUUID());
     const { id: responder, model } = this.responder;
@@ -77,8 +77,8 @@ export class RunJournalService {
   }
 
   /**
-   * The run ends. `messageId` is undefined when its answer never began. Answers whether another run of the user waits.
-   * @param beforePublish called between the commit and the event
+   * Ends the run. `messageId` is undefined if its answer never began. Returns whether another run of the user waits.
+   * @param beforePublish called after the commit, before the event is published
    */
   async end(
     run: ClaimedRun,
@@ -95,7 +95,7 @@ export class RunJournalService {
             at: new Date(redisNow()).toISOString(),
             events: [endEvent(end)],
           });
-    // Nothing stored may mean that an earlier try was, and that its answer got lost on the way.
+    // If nothing was stored, an earlier attempt may have stored it and its reply was lost.
     const events = stored?.events ?? (await this.announcements.endOf(run.id, run.attempt));
     beforePublish?.();
     this.publish(events);
@@ -103,7 +103,7 @@ export class RunJournalService {
     return stored?.isAwaited ?? true;
   }
 
-  /** Ends a run that no node has taken. `undefined` when one has, or when it ended meanwhile. */
+  /** Ends a run that no node has claimed. Returns `undefined` if one has, or if the run has ended. */
   async cancelQueued(run: Fence & { questionId: string }): Promise<RunEnd | undefined> {
     const end = runEnd({ runId: run.id, messageId: randomUUID(), text: '' }, { finish_reason: 'cancelled' });
     const stored = await this.storeUnstarted(run, 'queued', '', end);

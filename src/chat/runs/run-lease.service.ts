@@ -10,8 +10,8 @@ const RENEW_INTERVAL_MS = 700;
 const RETRY_INTERVAL_MS = 100;
 
 /**
- * Makes the leases of this node, renews all of them in one statement, and tells each what became of it. What one of them
- * is at this moment is in `run-lease.ts`.
+ * Creates the leases of this node, renews all of them in one statement, and gives each its result. The state of one
+ * lease is in `run-lease.ts`.
  */
 @Injectable()
 export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
@@ -64,7 +64,7 @@ export class RunLeaseService implements OnModuleInit, OnApplicationShutdown {
       await this.renew();
       return RENEW_INTERVAL_MS;
     } catch (error) {
-      // While Postgres is down its breaker tells of it; leases that run out meanwhile stop their runs.
+      // While Postgres is down, its circuit breaker reports it; leases that expire meanwhile stop their runs.
       if (!(error instanceof AppError)) throw error;
       this.stopExpired();
       return RETRY_INTERVAL_MS;

@@ -13,7 +13,7 @@ const RUN = {
   isCancelRequested: false,
 };
 
-describe('Lease', () => {
+describe('RunLease', () => {
   let lease: RunLease;
   beforeEach(() => {
     jest.useFakeTimers();
@@ -23,7 +23,7 @@ describe('Lease', () => {
     jest.useRealTimers();
   });
 
-  it('is held until its time is over, counted from before the claim', () => {
+  it('expires after its term, counted from before the claim', () => {
     jest.advanceTimersByTime(LEASE_MS - 1);
     expect(lease.isHeld).toBe(true);
     jest.advanceTimersByTime(1);
@@ -31,7 +31,7 @@ describe('Lease', () => {
     expect(lease.signal.reason).toEqual(new RunStopped('lost'));
   });
 
-  it('is held for longer with each renewal, counted from when it was asked for', () => {
+  it('is extended by a renewal, counted from when the renewal was requested', () => {
     const askedMs = performance.now() + 1500;
     jest.advanceTimersByTime(1900);
     lease.renewed(askedMs);
@@ -41,13 +41,13 @@ describe('Lease', () => {
     expect(lease.isHeld).toBe(false);
   });
 
-  it('of a cancelled run aborts the writing, and still lets its end be stored', () => {
+  it('aborts the writing of a cancelled run but stays held, so that its end can be stored', () => {
     lease.stop('cancelled');
     expect(lease.signal.aborted).toBe(true);
     expect([lease.isHeld, lease.stopReason]).toEqual([true, 'cancelled']);
   });
 
-  it('that is lost is lost, cancelled or not', () => {
+  it('stays lost once it is lost, cancelled or not', () => {
     lease.stop('cancelled');
     lease.stop('lost');
     expect([lease.isHeld, lease.stopReason]).toEqual([false, 'lost']);
@@ -55,7 +55,7 @@ describe('Lease', () => {
     expect(lease.stopReason).toBe('lost');
   });
 
-  it('that was handed over lets nothing more out', () => {
+  it('is no longer held after it was handed over', () => {
     lease.stop('handed_over');
     expect(lease.isHeld).toBe(false);
   });

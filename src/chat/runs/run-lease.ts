@@ -1,6 +1,6 @@
 import { type ClaimedRun, LEASE_MS } from './run.store.js';
 
-/** `cancelled` its owner wants no more of it; `lost` another node has it or may have; `handed_over` this node leaves. */
+/** `cancelled`: by its owner; `lost`: another node has or may have it; `handed_over`: this node is shutting down. */
 export type StopReason = 'cancelled' | 'lost' | 'handed_over';
 
 /** Why a responder was aborted. */
@@ -12,7 +12,7 @@ export class RunStopped extends Error {
 
 /**
  * The right of this node to write one run, for as long as it is renewed. Holds the state of one lease; `RunLeaseService`
- * makes and renews them.
+ * creates and renews leases.
  */
 export class RunLease {
   readonly id: string;
@@ -21,7 +21,7 @@ export class RunLease {
   private validUntilMs: number;
   private reason: StopReason | undefined;
 
-  /** @param claimedMs `performance.now()` from before the claim: our clock must run out before that of Postgres */
+  /** @param claimedMs `performance.now()` from before the claim: the lease must end here before it ends in Postgres */
   constructor(run: ClaimedRun, claimedMs: number) {
     this.id = run.id;
     this.attempt = run.attempt;
@@ -37,7 +37,7 @@ export class RunLease {
     return this.reason;
   }
 
-  /** False once another node may write. Asked before each piece that leaves. */
+  /** False once another node may write. Checked before each piece is sent. */
   get isHeld(): boolean {
     if (performance.now() >= this.validUntilMs) this.stop('lost');
     return this.reason === undefined || this.reason === 'cancelled';
@@ -47,7 +47,7 @@ export class RunLease {
     this.validUntilMs = askedMs + LEASE_MS;
   }
 
-  /** The first reason stands, but for `lost`: what another node may have is no longer ours to end. */
+  /** The first reason is kept, except that `lost` replaces it: this node may not end a run that another may have. */
   stop(reason: StopReason): void {
     if (this.reason === undefined || reason === 'lost') this.reason = reason;
     if (!this.signal.aborted) this.controller.abort(new RunStopped(reason));

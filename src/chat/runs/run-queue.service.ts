@@ -8,9 +8,9 @@ import type { FrameReply } from '../../websocket/socket/frame-reply.js';
 import { RunQueueStore, type WaitingRun } from './run-queue.store.js';
 
 const INTERVAL_MS = 500;
-/** The contract says every 5 s at least. */
+/** The protocol requires an update at least every 5 s. */
 const REPEAT_MS = 4000;
-/** A run that begins sooner has not waited. */
+/** A run that begins sooner does not count as waiting. */
 const MIN_WAIT_MS = 200;
 
 type Progress = Extract<FrameReply, { type: 'run.progress' }> & { conversation_id: string };
@@ -21,8 +21,8 @@ interface Told {
 }
 
 /**
- * Tells the sockets of this node how long the queue before their runs is. Each node looks for itself: the queue is one for
- * all of them, and no message between them can be lost.
+ * Tells the sockets of this node the queue positions of their runs. Each node reads the shared queue itself, so this
+ * does not depend on messages between nodes, which could be lost.
  */
 @Injectable()
 export class RunQueueService implements OnModuleInit, OnModuleDestroy {
@@ -46,7 +46,7 @@ export class RunQueueService implements OnModuleInit, OnModuleDestroy {
     this.task.stop();
   }
 
-  /** What a socket is told of the runs that wait in a conversation. */
+  /** The `run.progress` frames for the runs that are waiting in a conversation. */
   async progressOf(conversationId: string): Promise<Progress[]> {
     return (await this.queue.waitingIn([conversationId])).map(progressOf);
   }
@@ -58,7 +58,7 @@ export class RunQueueService implements OnModuleInit, OnModuleDestroy {
       const { watched } = this.fanOut;
       this.tell(count === 0 || watched.length === 0 ? [] : await this.queue.waitingIn(watched));
     } catch (error) {
-      // While Postgres is down its breaker tells of it.
+      // While Postgres is down, its circuit breaker reports it.
       if (!(error instanceof AppError)) throw error;
     }
     return INTERVAL_MS;

@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../../database/database.service.js';
 
-/** A run that waits for its turn. */
+/** A run that is waiting in the queue. */
 export interface WaitingRun {
   runId: string;
   conversationId: string;
-  /** Among the runs of its user that wait, in the order in which they were accepted, from 1. */
+  /** Position among the waiting runs of its user, in the order of acceptance, from 1. */
   position: number;
-  /** Since it was accepted, by the clock of Postgres. */
+  /** Time since it was accepted, by the clock of Postgres. */
   elapsedMs: number;
 }
 
@@ -18,15 +18,15 @@ interface WaitingRow {
   elapsed_ms: number;
 }
 
-/** A longer queue is counted no further. */
+/** Counting stops at this length. */
 const MAX_COUNTED = 100_000;
 
-/** What waits in the queue of runs. */
+/** Reads the queue of runs. */
 @Injectable()
 export class RunQueueStore {
   constructor(private readonly database: DatabaseService) {}
 
-  /** How many runs wait, over all nodes. */
+  /** How many runs are waiting, over all nodes. */
   async countWaiting(): Promise<number> {
     const rows = await this.query<{ count: number }>(
       `SELECT count(*)::int FROM (SELECT 1 FROM runs WHERE status = 'queued' LIMIT ${MAX_COUNTED}) AS waiting`,
@@ -35,7 +35,7 @@ export class RunQueueStore {
     return rows[0]!.count;
   }
 
-  /** The runs that wait in these conversations. Of other users' runs nothing is read, however many wait. */
+  /** The runs that are waiting in these conversations. Runs of other users are not read. */
   async waitingIn(conversationIds: readonly string[]): Promise<WaitingRun[]> {
     const rows = await this.query<WaitingRow>(
       `SELECT ranked.* FROM (

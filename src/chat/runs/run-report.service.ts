@@ -9,7 +9,7 @@ import { newTraceId } from '../../observability/trace-id.js';
 import { STATUSES } from './run-end.js';
 import type { ClaimedRun, KnownRun } from './run.store.js';
 
-/** What becomes of runs, in log and metrics. */
+/** Reports what happens to runs in log and metrics. */
 @Injectable()
 export class RunReportService {
   constructor(
@@ -22,7 +22,7 @@ export class RunReportService {
     this.logger.warn('run.taken_over', { run_id: run.id, from_node: run.fromNode, attempt: run.attempt });
   }
 
-  /** An answer failed. Returns what its owner is told. */
+  /** An answer failed. Returns the problem that its owner gets. */
   failed(run: ClaimedRun, thrown: unknown): Problem {
     const error = toAppError(thrown);
     const problem = toProblem(error, `/conversations/${run.conversationId}`, newTraceId());
@@ -55,7 +55,7 @@ export class RunReportService {
     });
   }
 
-  /** This node writes the run no further. */
+  /** This node has stopped writing the run. */
   stopped({ id, attempt }: ClaimedRun, reason: string): void {
     this.logger.info('run.stopped', { run_id: id, attempt, reason });
   }

@@ -4,7 +4,7 @@ import { AppLogger } from '../../observability/logger.js';
 import { redisChannels } from '../../redis/redis-keys.js';
 import { RedisService } from '../../redis/redis.service.js';
 
-/** Tells other nodes of work at once. What gets lost here is found by their sweeps and with their leases. */
+/** Notifies other nodes of work at once. If a message is lost, their sweeps or lease renewals find the work. */
 @Injectable()
 export class RunSignalService implements OnModuleInit {
   private onQueued: (() => void)[] = [];
@@ -19,7 +19,7 @@ export class RunSignalService implements OnModuleInit {
     const { subscriber } = this.redis;
     const queued = Buffer.from(redisChannels.runQueued);
     const cancel = Buffer.from(redisChannels.runCancel);
-    // As bytes: a listener of 'message' would turn every frame of every conversation into a string first.
+    // As bytes: with a listener for 'message', every frame of every conversation would be decoded to a string.
     subscriber.on('messageBuffer', (channel: Buffer, message: Buffer) => {
       if (channel.equals(queued)) for (const listener of this.onQueued) listener();
       if (channel.equals(cancel)) for (const listener of this.onCancel) listener(message.toString());
@@ -28,12 +28,12 @@ export class RunSignalService implements OnModuleInit {
     background(subscriber.subscribe(...channels), this.logger, 'run.listen_failed');
   }
 
-  /** Calls `listener` when another node has runs that it cannot take itself. */
+  /** Calls `listener` when another node has queued runs that it cannot take. */
   whenQueued(listener: () => void): void {
     this.onQueued.push(listener);
   }
 
-  /** Calls `listener` with each run that somebody wants stopped. */
+  /** Calls `listener` with the id of each run that must stop. */
   whenCancelled(listener: (runId: string) => void): void {
     this.onCancel.push(listener);
   }

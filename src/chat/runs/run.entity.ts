@@ -9,7 +9,7 @@ export class RunEntity {
   @PrimaryColumn('uuid')
   id!: string;
 
-  /** Order in which the runs of a conversation were accepted, and are written. */
+  /** Order in which the runs of a conversation were accepted and are executed. */
   @Column({ type: 'bigint', insert: false, update: false })
   position!: string;
 
@@ -19,7 +19,7 @@ export class RunEntity {
   @Column('uuid', { name: 'user_id' })
   userId!: string;
 
-  /** Of the `message.send` or `message.regenerate` that asked for it: a resend finds the run again. */
+  /** From the `message.send` or `message.regenerate` that requested it: a resend finds the run by it. */
   @Column('text', { name: 'client_message_id' })
   clientMessageId!: string;
 
@@ -33,15 +33,15 @@ export class RunEntity {
   @Column('text', { default: 'queued' })
   status!: RunStatus;
 
-  /** Counts the nodes that took it. Every write names the attempt that it belongs to, which keeps a dead node's out. */
+  /** Counts the claims. Every write names its attempt (a fencing token), so a former owner's writes have no effect. */
   @Column('int', { default: 0 })
   attempt!: number;
 
-  /** The node that took it last. */
+  /** The node that claimed it last. */
   @Column('text', { nullable: true })
   node!: string | null;
 
-  /** Which of its user's places it holds while running. */
+  /** While running: which of its user's places it holds. */
   @Column('smallint', { nullable: true })
   place!: number | null;
 
@@ -49,14 +49,14 @@ export class RunEntity {
   @Column('timestamptz', { name: 'lease_until', nullable: true })
   leaseUntil!: Date | null;
 
-  /** After the end: when other nodes publish its event again. Null as soon as it is known to be published. */
+  /** After the end: when other nodes publish its event again. Null once it is confirmed as published. */
   @Column('timestamptz', { name: 'announce_after', nullable: true })
   announceAfter!: Date | null;
 
   @Column('timestamptz', { name: 'cancel_requested_at', nullable: true })
   cancelRequestedAt!: Date | null;
 
-  /** What its last event says. */
+  /** The data of its last event. */
   @Column('jsonb', { nullable: true })
   outcome!: RunEnd | null;
 

@@ -3,14 +3,14 @@ import type { RunEnd } from '../../../protocol/messages.js';
 import { DatabaseService } from '../../database/database.service.js';
 import type { RunStatus } from './run.entity.js';
 
-/** A run that this node has taken: `attempt` is the right to write it. */
+/** A run that this node has claimed; `attempt` is its fencing token. */
 export interface ClaimedRun {
   id: string;
   conversationId: string;
   userId: string;
   questionId: string;
   attempt: number;
-  /** The answer, when an earlier attempt began it. */
+  /** The answer, if an earlier attempt began it. */
   messageId: string | undefined;
   /** The node of the earlier attempt. */
   fromNode: string | undefined;
@@ -27,16 +27,16 @@ export interface KnownRun {
   outcome: RunEnd | undefined;
 }
 
-/** A node that is silent for this long loses its runs to others. */
+/** A node that is silent for this long loses its runs to other nodes. */
 export const LEASE_MS = 2000;
 export const LEASE = `interval '${LEASE_MS} milliseconds'`;
 
-/** Who writes which run, and what became of it. */
+/** Which node writes which run, and how runs ended. */
 @Injectable()
 export class RunStore {
   constructor(private readonly database: DatabaseService) {}
 
-  /** Renews leases in one statement. What is missing in the answer has been taken over, has ended or is deleted. */
+  /** Renews leases in one statement. A run missing in the result was taken over, has ended or was deleted. */
   async renew(
     held: readonly { id: string; attempt: number }[],
   ): Promise<Map<string, { isCancelRequested: boolean }>> {
@@ -52,7 +52,7 @@ export class RunStore {
     return new Map(rows.map((row) => [row.id, { isCancelRequested: row.is_cancel_requested }]));
   }
 
-  /** Gives running runs up, for other nodes to take at once. */
+  /** Releases running runs, so that other nodes can take them over at once. */
   async release(held: readonly { id: string; attempt: number }[]): Promise<void> {
     await this.query(
       `UPDATE runs SET lease_until = now() FROM unnest($1::uuid[], $2::int[]) AS held (id, attempt)
@@ -84,7 +84,7 @@ export class RunStore {
     return { id, conversationId, userId, questionId, attempt, status, outcome: row.outcome ?? undefined };
   }
 
-  /** Runs of a user that have not ended, the queued ones first: else the next would begin when the one before it stops. */
+  /** Unfinished runs of a user, queued ones first: otherwise a queued run would begin when the one before it stops. */
   async unfinishedOf(userId: string): Promise<string[]> {
     const rows = await this.query<{ id: string }>(
       `SELECT id FROM runs WHERE user_id = $1 AND status IN ('queued', 'running') ORDER BY status, position DESC`,

@@ -19,7 +19,7 @@ const WHO_I_AM =
   'and I understand neither. Ask "what can you do" for the things that I know something about, or start the server ' +
   'with RESPONDER=ollama to talk to a language model.';
 
-/** What to answer: a function of the conversation and of nothing else. */
+/** Decides the answer. It depends only on the conversation. */
 export function planAnswer(conversationId: string, turns: readonly Turn[]): AnswerPlan {
   const question = turns.at(-1)?.content ?? '';
   const call = (name: string, given: Record<string, unknown>): ToolCall => ({
@@ -39,7 +39,7 @@ export function planAnswer(conversationId: string, turns: readonly Turn[]): Answ
   return { body: aboutConversation(turns, question) ?? topic?.answer ?? sayNothingFound(question) };
 }
 
-/** The same for the same question after the same turns, so that a run that is repeated makes the same call. */
+/** The same id for the same question after the same turns, so that a repeated run makes the same call. */
 function toolCallId(...parts: (string | number)[]): string {
   const digest = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
   return `call_${digest.slice(0, 24)}`;

@@ -1,7 +1,7 @@
 /** What the built-in responder knows about Admit One. */
 
 export interface HelpTopic {
-  /** The topic with the most patterns found in the question is the answer; the earlier one where two are equal. */
+  /** The topic with the most matching patterns is the answer; on a tie, the earlier one. */
   patterns: readonly RegExp[];
   answer: string;
 }
@@ -149,7 +149,7 @@ const HELP_TOPICS: readonly HelpTopic[] = [
   },
 ];
 
-/** The topic that fits a question best; `undefined` when none fits at all. */
+/** The topic that matches a question best; `undefined` when none matches. */
 export function helpTopic(question: string): HelpTopic | undefined {
   let best: HelpTopic | undefined;
   let bestScore = 0;

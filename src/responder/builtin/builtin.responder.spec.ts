@@ -38,7 +38,7 @@ const answer = async (turns: readonly Turn[], over: Partial<ResponderRequest> = 
 const wordsOf = (text: string) => text.split(/\s+/).filter((word) => word !== '');
 
 describe('BuiltinResponder', () => {
-  it('says what it is', async () => {
+  it('describes itself', async () => {
     expect(responder).toMatchObject({
       id: 'builtin',
       label: 'built-in demo responder, not a language model',
@@ -65,7 +65,7 @@ describe('BuiltinResponder', () => {
     ['what about rate limits', '100 messages'],
     ['what is the heartbeat timeout', '4509'],
     ['what happens on a restart or deploy?', 'draining'],
-  ])('answers "%s" at a length that can be watched', async (question, expected) => {
+  ])('answers "%s" in at least 40 words', async (question, expected) => {
     const text = await answer(ask(question));
     expect(text).toContain(expected);
     expect(wordsOf(text).length).toBeGreaterThanOrEqual(40);
@@ -84,7 +84,7 @@ describe('BuiltinResponder', () => {
   });
 
   it.each(['What did I ask first?', 'recap please'])(
-    'answers "%s" where nothing came before',
+    'answers "%s" as the first message',
     async (question) => {
       expect(await answer(ask(question))).toContain('first message here');
     },
@@ -113,7 +113,7 @@ describe('BuiltinResponder', () => {
     },
   );
 
-  it('sends one word at a time, after a pause each', async () => {
+  it('sends one word at a time, each after a pause', async () => {
     const pauses: number[] = [];
     const paced = new BuiltinResponder(30, async (ms) => pauses.push(ms));
     const parts: ResponderPart[] = [];
@@ -128,7 +128,7 @@ describe('BuiltinResponder', () => {
     expect(pauses).toEqual([30, 30, 30, 30]);
   });
 
-  it('stops in the middle of a pause with the reason of the abort', async () => {
+  it('stops during a pause and throws the reason of the abort', async () => {
     const abort = new AbortController();
     const reason = new Error('cancelled');
     const stream = new BuiltinResponder(60_000).respond(request(ask('hello'), { signal: abort.signal }));
@@ -137,7 +137,7 @@ describe('BuiltinResponder', () => {
     await next;
   });
 
-  it('does not begin for a run that was cancelled before', async () => {
+  it('does not begin a run that was already cancelled', async () => {
     const reason = new Error('cancelled');
     await expect(answer(ask('what time is it'), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
@@ -150,7 +150,7 @@ describe('the tools of BuiltinResponder', () => {
   };
 
   it.each(['What time is it?', "what's the date today", 'tell me the time', 'what is the time?'])(
-    'are asked for the time by "%s"',
+    'are called for the time by "%s"',
     async (question) => {
       const { calls, callTool } = recorded({ output: { time: '2026-11-03T12:00:00Z', timezone: 'UTC' } });
       const [lead, ...rest] = await texts(ask(question), { callTool });
@@ -160,7 +160,7 @@ describe('the tools of BuiltinResponder', () => {
     },
   );
 
-  it('are asked for the time elsewhere', async () => {
+  it('are called for the time in another time zone', async () => {
     expect(await answer(ask('What time is it in Asia/Kathmandu?'))).toMatch(
       /^It is \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+05:45 \(Asia\/Kathmandu\)\.\n\n/,
     );
@@ -169,7 +169,7 @@ describe('the tools of BuiltinResponder', () => {
     );
   });
 
-  it('are not asked for the time by a question about tickets', async () => {
+  it('are not called for the time by a question about tickets', async () => {
     const { calls, callTool } = recorded({ error: 'no' });
     await answer(ask('How much time does a ticket give me?'), { callTool });
     await answer(ask('What is the time to live of a ticket?'), { callTool });
@@ -182,27 +182,27 @@ describe('the tools of BuiltinResponder', () => {
     ['can you look for apples in our conversation?', 'apples'],
     ['find earlier messages about pears.', 'pears'],
     ['Find bananas', 'bananas'],
-  ])('are asked to search by "%s"', async (question, query) => {
+  ])('are called for a search by "%s"', async (question, query) => {
     const { calls, callTool } = recorded({ output: { query, total: 0, matches: [] } });
     const text = await answer(ask(question), { callTool });
     expect(calls).toMatchObject([{ name: 'conversation_search', arguments: { query } }]);
     expect(text).toContain(`for "${query}" and found none.`);
   });
 
-  it('find what was said', async () => {
+  it('find earlier messages', async () => {
     const text = await answer(ask('search for APPLES', 'I like apples\n\nand pears', 'Apples, I see'));
     expect(text).toContain(
       'found 2: message 1 by the user: "I like apples and pears"; message 2 by the assistant: "Apples, I see".\n\n',
     );
   });
 
-  it('may fail, or answer in a shape of their own', async () => {
+  it('may fail, or return an unexpected result', async () => {
     expect(await answer(ask('search for x'), recorded({ error: 'down' }))).toContain('an error: down.');
     expect(await answer(ask('search for x'), recorded({ output: undefined }))).toContain('answered nothing.');
     expect(await answer(ask('what time is it'), recorded({ output: 7 }))).toContain('answered 7.');
   });
 
-  it('get the same id for the same question at the same place only', async () => {
+  it('get the same call id only for the same question at the same place', async () => {
     const { calls, callTool } = recorded({ error: 'no' });
     await answer(ask('search for x'), { callTool });
     await answer(ask('search for x'), { callTool });

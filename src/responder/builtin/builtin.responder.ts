@@ -5,18 +5,18 @@ import { Responder, type ResponderPart, type ResponderRequest } from '../contrac
 /** Waits, and rejects when the signal is aborted. */
 export type Wait = (ms: number, signal: AbortSignal) => Promise<unknown>;
 
-/** About 30 words a second: fast enough to read along, slow enough to be watched, stopped and taken over. */
+/** About 30 words a second: fast enough to read along, slow enough to watch, stop and take over. */
 const WORD_MS = 30;
 const LEAD_END = '\n\n';
 
 /**
- * Answers without a language model, so that the demo and the tests need none. The text is a function of the turns alone,
- * which makes continuing exact: the whole text is computed again, and what follows `written` is sent.
+ * Answers without a language model, so that the demo and the tests need none. The text depends only on the turns,
+ * which makes continuing exact: the whole text is computed again, and the part after `written` is sent.
  *
- * Only a tool's result is not a function of the turns. It stands in the first paragraph, the lead, and nowhere else.
- * So where `written` holds the lead's end, the lead is taken from there and the tool is not called again. Where it ends
- * inside the lead, the tool is called again with the same id, for which a worker can give the recorded result. The lead
- * is sent as one part, so that this is rare. Should it come out differently then, what was written stays, and the whole
+ * Only a tool's result does not depend on the turns alone. It appears only in the first paragraph, the lead.
+ * If `written` contains the whole lead, the lead is taken from there and the tool is not called again. If `written`
+ * ends inside the lead, the tool is called again with the same id, so that a worker can return the recorded result.
+ * This is rare, since the lead is sent as one part. If the lead differs then, the written text stays, and the whole
  * answer follows it as a new paragraph.
  */
 export class BuiltinResponder extends Responder {
@@ -46,14 +46,14 @@ export class BuiltinResponder extends Responder {
   }
 
   override async check(): Promise<void> {
-    // Nothing outside of this process is needed.
+    // Needs nothing outside this process.
   }
 
   private async pause(signal: AbortSignal): Promise<void> {
     try {
       if (this.wordMs > 0) await this.wait(this.wordMs, signal);
     } finally {
-      // A timer rejects with an error of its own; the caller is promised the signal's reason.
+      // The timer rejects with its own error; the caller expects the signal's reason.
       signal.throwIfAborted();
     }
   }
@@ -70,7 +70,7 @@ async function compose(request: ResponderRequest): Promise<{ lead: string; body:
   return { lead: oneLine(tool.tell(outcome)) + LEAD_END, body };
 }
 
-/** The lead must not hold what marks its end. */
+/** The lead must not contain the marker of its end. */
 function oneLine(text: string): string {
   return text.replace(/\s+/g, ' ').trim();
 }

@@ -16,12 +16,12 @@ export interface ResponderRequest {
   /** Oldest first, ends with the user's question. */
   turns: readonly Turn[];
   /**
-   * Text of this answer that was already written (by a node that died); the responder continues after it. Empty at
-   * first.
+   * Text of this answer that an earlier attempt has written; the responder continues after it. Empty on the first
+   * attempt.
    */
   written: string;
   signal: AbortSignal;
-  /** Runs a server-side tool; the worker records tool.call and tool.result around it. */
+  /** Runs a server-side tool. The worker records tool.call before and tool.result after it. */
   callTool(call: ToolCall): Promise<ToolOutcome>;
 }
 
@@ -33,10 +33,10 @@ export type ResponderPart =
       usage?: { prompt_tokens?: number; completion_tokens?: number };
     };
 
-/** What writes the assistant's answers. One of them runs per server, chosen by the setting `RESPONDER`. */
+/** Writes the assistant's answers. Each server runs one, chosen by the setting `RESPONDER`. */
 export abstract class Responder {
   abstract readonly id: 'builtin' | 'ollama';
-  /** For people: shown in the `ready` frame, in `/health/full` and on the page. */
+  /** Name for people, in the `ready` frame, in `/health/full` and on the page. */
   abstract readonly label: string;
   abstract readonly model: string | undefined;
 

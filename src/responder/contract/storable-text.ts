@@ -1,6 +1,6 @@
 /**
- * What a model writes ends up in UTF-8 frames and in PostgreSQL, which hold neither a lone surrogate nor NUL. A model
- * server may send both, as JSON escapes.
+ * A model's text goes into UTF-8 frames, which cannot hold a lone surrogate, and PostgreSQL, which cannot hold NUL
+ * either. A model server may send both as JSON escapes.
  */
 
 import { unstorable } from '../../../protocol/messages.js';
@@ -23,18 +23,18 @@ export function storableValue(value: unknown): unknown {
   );
 }
 
-/** Joins surrogate pairs that a model server cut in two, so that no piece ends inside one. */
+/** Joins surrogate pairs that a model server split, so that no piece ends inside one. */
 export class PairJoiner {
   private held = '';
 
-  /** The text that may be sent now: without a high surrogate at its end, which waits for its other half. */
+  /** The text that may be sent now: without a high surrogate at its end, which is held until its other half comes. */
   push(piece: string): string {
     const text = this.held + piece;
     this.held = endsInsidePair(text) ? text.slice(-1) : '';
     return storableText(this.held === '' ? text : text.slice(0, -1));
   }
 
-  /** What is still held at the end: a half that never got its other one. */
+  /** The held surrogate whose other half never came, if any. */
   end(): string {
     const rest = storableText(this.held);
     this.held = '';
@@ -42,7 +42,7 @@ export class PairJoiner {
   }
 }
 
-/** The first `maxLength` UTF-16 code units of a text, one less where that would cut a surrogate pair. */
+/** The first `maxLength` UTF-16 code units of a text, one less if that would split a surrogate pair. */
 export function clip(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text;
   const head = text.slice(0, maxLength);

@@ -12,7 +12,7 @@ afterEach(() => {
 });
 
 describe('the definitions of the tools', () => {
-  it("are in Ollama's form, with a JSON Schema each", () => {
+  it("are in Ollama's format, each with a JSON Schema", () => {
     expect(tools.definitions()).toMatchObject([
       {
         type: 'function',
@@ -86,7 +86,7 @@ describe('conversation_search', () => {
     });
   });
 
-  it('takes the query as words, not as a pattern', async () => {
+  it('treats the query as text, not as a pattern', async () => {
     expect(await call('conversation_search', { query: '(red)' }, turns)).toMatchObject({
       output: { total: 1 },
     });
@@ -116,7 +116,7 @@ describe('conversation_search', () => {
     expect(excerpt.length).toBeLessThanOrEqual(162);
   });
 
-  it('may be given the turns by a function', async () => {
+  it('accepts a function that returns the turns', async () => {
     const outcome = await tools.call(
       { name: 'conversation_search', arguments: { query: 'fine' } },
       { turns: async () => turns },
@@ -141,25 +141,25 @@ describe('conversation_search', () => {
 describe('a tool that cannot be run', () => {
   const search = { name: 'conversation_search', arguments: { query: 'x' } };
 
-  it('is an error that names those that can', async () => {
+  it('returns an error that names the available tools', async () => {
     expect(await call('rm', {})).toEqual({
       error: 'expected one of the tools current_time, conversation_search, not "rm"',
     });
   });
 
-  it('does not tell the model how it failed inside', async () => {
+  it('does not show the model its internal error', async () => {
     const turns = () => Promise.reject(new Error('password=1'));
     expect(await tools.call(search, { turns })).toEqual({ error: 'the tool failed' });
   });
 
-  it('is given up when the run is cancelled', async () => {
+  it('is abandoned when the run is cancelled', async () => {
     const abort = new AbortController();
     const outcome = tools.call(search, { turns: () => new Promise(() => {}), signal: abort.signal });
     abort.abort();
     expect(await outcome).toEqual({ error: 'the run was cancelled' });
   });
 
-  it('is given up when its time is over', async () => {
+  it('is abandoned when it times out', async () => {
     expect(await tools.call(search, { turns: () => new Promise(() => {}), timeLimitMs: 20 })).toEqual({
       error: 'expected a result within 20 ms, none came',
     });

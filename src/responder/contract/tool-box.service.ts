@@ -3,9 +3,9 @@ import { z } from 'zod';
 import type { ToolCall, ToolOutcome, Turn } from './responder.js';
 import { clip } from './storable-text.js';
 
-/** What a tool may look at besides its arguments. */
+/** What a tool may use besides its arguments. */
 export interface ToolContext {
-  /** The conversation so far, oldest first, ending with the question that is being answered; or how to get it. */
+  /** The conversation so far, oldest first, ending with the current question; or a function that returns it. */
   turns: readonly Turn[] | ((signal: AbortSignal) => Promise<readonly Turn[]>);
   /** Aborted when the run is cancelled. */
   signal?: AbortSignal;
@@ -13,7 +13,7 @@ export interface ToolContext {
   timeLimitMs?: number;
 }
 
-/** In the form of Ollama's `tools` (docs.ollama.com/capabilities/tool-calling). */
+/** In the format of Ollama's `tools` (docs.ollama.com/capabilities/tool-calling). */
 export interface ToolDefinition {
   type: 'function';
   function: { name: string; description: string; parameters: Record<string, unknown> };
@@ -30,14 +30,14 @@ const MAX_MATCHES = 20;
 const MAX_QUERY_LENGTH = 200;
 const EXCERPT_LENGTH = 160;
 
-/** The tools that a responder may use: they read, and change nothing. */
+/** The tools that a responder may use. All are read-only. */
 @Injectable()
 export class ToolBoxService {
   definitions(): ToolDefinition[] {
     return TOOLS.map((tool) => tool.definition);
   }
 
-  /** Runs one tool for a limited time. Never rejects: whatever goes wrong becomes an `error` that the model can read. */
+  /** Runs one tool for a limited time. Never rejects: a failure becomes an `error` that the model can read. */
   async call(call: Pick<ToolCall, 'name' | 'arguments'>, context: ToolContext): Promise<ToolOutcome> {
     const tool = TOOLS.find(({ definition }) => definition.function.name === call.name);
     if (tool === undefined)
@@ -178,7 +178,7 @@ function searchTurns(
 function excerptAround(content: string, at: number): string {
   let start = Math.max(0, at - EXCERPT_LENGTH / 4);
   const code = content.charCodeAt(start);
-  // Not in the middle of a surrogate pair.
+  // Do not split a surrogate pair.
   if (code >= 0xdc00 && code <= 0xdfff) start += 1;
   const excerpt = clip(content.slice(start), EXCERPT_LENGTH);
   const end = start + excerpt.length;

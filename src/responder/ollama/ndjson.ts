@@ -2,12 +2,12 @@ import { isUtf8 } from 'node:buffer';
 
 const LINE_FEED = 0x0a;
 
-/** A stream of lines that is not what it must be; the message says what was expected and what came. */
+/** The stream is malformed; the message says what was expected and what came. */
 export class NdjsonError extends Error {}
 
 /**
- * Cuts a byte stream into JSON values, one a line (newline-delimited JSON). Cutting bytes and decoding whole lines keeps
- * characters whole however the chunks fall, since no byte of a multi-byte UTF-8 sequence is a line feed.
+ * Splits a byte stream into JSON values, one per line (newline-delimited JSON). Splitting bytes and decoding whole
+ * lines never breaks a character, since no byte of a multi-byte UTF-8 sequence is a line feed.
  */
 export class NdjsonLines {
   private readonly pending: Buffer[] = [];
@@ -16,7 +16,7 @@ export class NdjsonLines {
   /** @param maxLineBytes a longer line is an error, so that a broken server cannot fill the memory */
   constructor(private readonly maxLineBytes: number) {}
 
-  /** The values of the lines that this chunk completes, each before the next is looked at. @throws NdjsonError */
+  /** Yields the values of the lines that this chunk completes, one by one. @throws NdjsonError */
   *push(chunk: Buffer): Generator<unknown, void> {
     let start = 0;
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
@@ -27,7 +27,7 @@ export class NdjsonLines {
     if (start < chunk.length) this.hold(chunk.subarray(start));
   }
 
-  /** The value of what is held: at the end of the stream, a last line without a line feed. @throws NdjsonError */
+  /** Yields the value of a last line without a line feed at the end of the stream. @throws NdjsonError */
   *end(): Generator<unknown, void> {
     const [first] = this.pending;
     if (first === undefined) return;
@@ -47,7 +47,7 @@ export class NdjsonLines {
   }
 }
 
-/** `undefined` for an empty line, which newline-delimited JSON lets a reader skip. */
+/** `undefined` for an empty line, which a reader of newline-delimited JSON may skip. */
 function parseLine(line: Buffer): unknown {
   if (!isUtf8(line)) throw new NdjsonError('expected a line of UTF-8, other bytes came');
   const text = line.toString('utf8').trim();

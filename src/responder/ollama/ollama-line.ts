@@ -1,18 +1,18 @@
 import { AppError } from '../../errors/app-error.js';
 import { clip, storableText, storableValue } from '../contract/storable-text.js';
 
-/** The parts of a line of `POST /api/chat` that an answer is made of. */
+/** The parts of a line of `POST /api/chat` that an answer needs. */
 export interface ChatLine {
   content: string;
   toolCalls: { name: string; arguments: Record<string, unknown> }[];
   done: boolean;
-  /** The model ran into its length limit. Only where `done`. */
+  /** The model reached its length limit. Only set with `done`. */
   isCutShort: boolean;
   promptTokens?: number;
   completionTokens?: number;
 }
 
-/** Text of the model's server that goes into an error's detail is no longer than this. */
+/** Longest text from the model server in an error's detail. */
 const MAX_QUOTE_LENGTH = 300;
 const MAX_TOOL_NAME_LENGTH = 64;
 
@@ -20,12 +20,12 @@ export function modelUnavailable(detail: string, cause?: unknown): AppError {
   return new AppError('dependency_unavailable', { detail, cause });
 }
 
-/** Words of the model's server, made fit for an error's detail. */
+/** A text from the model server, made safe for an error's detail. */
 export function quote(text: string): string {
   return `"${clip(storableText(text), MAX_QUOTE_LENGTH)}"`;
 }
 
-/** @throws AppError `dependency_unavailable` for an error line, and for a line that is not one of a chat */
+/** @throws AppError `dependency_unavailable` for an error line, and for a line that is not a chat line */
 export function parseChatLine(value: unknown): ChatLine {
   if (!isObject(value)) throw unexpected('a JSON object');
   if (typeof value.error === 'string') {

@@ -3,7 +3,7 @@ import { AppError } from '../../errors/app-error.js';
 import { NdjsonError } from './ndjson.js';
 import { isObject, modelUnavailable, quote } from './ollama-line.js';
 
-/** The model's server answered, and said no. */
+/** The model server answered with an error status. */
 export class OllamaRefusal extends Error {
   constructor(
     readonly status: number,
@@ -18,7 +18,7 @@ const MAX_DOCUMENT_BYTES = 1024 * 1024;
 export function responseTo(request: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.once('response', resolve);
-    // Stays for the request's whole life: destroying it later emits another error, which would be uncaught.
+    // Kept for the request's whole life: destroying it later emits another error, which would be uncaught.
     request.on('error', reject);
   });
 }
@@ -45,7 +45,7 @@ export async function modelNames(response: IncomingMessage): Promise<string[]> {
   return models.flatMap((model) => (isObject(model) && typeof model.name === 'string' ? [model.name] : []));
 }
 
-/** Turns whatever went wrong on the way to the model and back into the error that the caller sees. */
+/** Converts any failure of a request to the model server into the error that the caller gets. */
 export function asAppError(error: unknown, model: string): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof NdjsonError) return modelUnavailable(`the model's answer: ${error.message}`, error);
@@ -59,7 +59,7 @@ export function asAppError(error: unknown, model: string): AppError {
 function refusalDetail({ status, reason }: OllamaRefusal, model: string): string {
   if (status === 404) return `expected the model ${quote(model)}, Ollama answered 404 ${quote(reason)}`;
   const came = `expected status 200 from the model, ${status} came: ${quote(reason)}`;
-  // The conversation goes to the server that was named, and nowhere else.
+  // The conversation is sent only to the configured server.
   return status >= 300 && status < 400 ? `${came}; redirects are not followed` : came;
 }
 
@@ -85,7 +85,7 @@ function errorIn(text: string): string | undefined {
   return isObject(document) && typeof document.error === 'string' ? document.error : undefined;
 }
 
-/** `undefined` for what is not JSON: a proxy's error page, for example. */
+/** `undefined` for a text that is not JSON, for example a proxy's error page. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

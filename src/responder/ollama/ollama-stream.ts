@@ -19,18 +19,18 @@ export interface ChatBody {
 }
 
 export interface StreamLimits {
-  /** Milliseconds from dialling to the first line. */
+  /** Milliseconds from the start of the request to the first line. */
   firstTokenMs: number;
   /** Milliseconds between two lines. */
   betweenTokensMs: number;
 }
 
 const MAX_LINE_BYTES = 1024 * 1024;
-/** What comes after the last line is awaited so that the connection can serve again, but not for longer. */
+/** How long to wait for the end of the response after its last line, so that the connection can be reused. */
 const CLOSING_MS = 250;
 
 /**
- * The part of Ollama's HTTP interface that a chat needs. On node:http rather than fetch, which costs more per token,
+ * The part of Ollama's HTTP API that a chat needs. Uses node:http rather than fetch, which costs more per token,
  * and rather than the `ollama` package, whose requests cannot be aborted before the headers.
  */
 export class OllamaStream {
@@ -42,14 +42,14 @@ export class OllamaStream {
     url: string,
     private readonly limits: StreamLimits,
   ) {
-    // Without the slash, a path in OLLAMA_URL would be replaced and not extended.
+    // Without the slash, a path in OLLAMA_URL would be replaced instead of extended.
     this.base = new URL(url.endsWith('/') ? url : `${url}/`);
     this.client = this.base.protocol === 'https:' ? https : http;
     this.agent = new this.client.Agent({ keepAlive: true });
   }
 
   /**
-   * The lines of one answer, ending after the one with `done`. Aborting or leaving the loop destroys the connection,
+   * Yields the lines of one answer, up to the one with `done`. Aborting or leaving the loop destroys the connection,
    * which makes Ollama stop generating.
    * @throws AppError `dependency_unavailable`, or the signal's reason
    */
@@ -81,7 +81,7 @@ export class OllamaStream {
     }
   }
 
-  /** Names of the models that the server holds. @throws AppError `dependency_unavailable` */
+  /** Names of the models that the server has. @throws AppError `dependency_unavailable` */
   async models(timeoutMs: number): Promise<string[]> {
     const signal = AbortSignal.timeout(timeoutMs);
     try {
@@ -115,16 +115,16 @@ export class OllamaStream {
     try {
       return await responseTo(request);
     } catch (error) {
-      // The server closed a kept connection just when it was used again (nodejs.org/api/http.html#requestreusedsocket).
+      // The server closed a kept-alive connection just as it was reused (nodejs.org/api/http.html#requestreusedsocket).
       if (!request.reusedSocket || codeOf(error) !== 'ECONNRESET' || exchange.isStopped) throw error;
       return await responseTo(send(false));
     }
   }
 }
 
-/** One request and the two things that stop it: the caller's signal and the clock. */
+/** One request and the two things that stop it: the caller's signal and a timeout. */
 class Exchange {
-  /** Set when the clock stopped it. */
+  /** Set when the timeout stopped it. */
   failure: AppError | undefined;
   private request: ClientRequest | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -144,7 +144,7 @@ class Exchange {
     this.request = request;
   }
 
-  /** From now on the clock runs: what is expected must come within the time. */
+  /** Starts the timeout for what is expected next. */
   expect(ms: number, expected: string): void {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
@@ -153,7 +153,7 @@ class Exchange {
     }, ms);
   }
 
-  /** The clock stands still while the caller handles what came. */
+  /** Pauses the timeout while the caller handles a line. */
   rest(): void {
     clearTimeout(this.timer);
   }

@@ -61,89 +61,89 @@ describe('OllamaResponder', () => {
       expect(body.tools).toHaveLength(2);
     });
 
-    it('says when the model ran into its length limit', async () => {
+    it('reports that the model reached its length limit', async () => {
       server.behave({ kind: 'answer', doneReason: 'length' });
       expect((await answer()).at(-1)).toMatchObject({ kind: 'end', finishReason: 'length' });
     });
 
-    it('leaves the thoughts out, which keep the clock from running out', async () => {
+    it('leaves thoughts out, but they reset the timeout', async () => {
       const thinking = Array.from({ length: 8 }, () => 'hm ');
       server.behave({ kind: 'answer', tokens: ['yes'], thinking, paceMs: 50 });
       expect(textOf(await answer())).toBe('yes');
     });
 
-    it('goes on from what was written', async () => {
+    it('continues from the text that was written', async () => {
       server.behave({ kind: 'answer', tokens: [' world'] });
       expect(textOf(await answer({ written: 'Hello' }))).toBe(' world');
       const { body } = await server.request(0);
       expect(body.messages.at(-1)).toEqual({ role: 'assistant', content: 'Hello' });
     });
 
-    it('is asked for below the path of the address', async () => {
+    it('is requested below the path in the configured address', async () => {
       responder = open({ url: `${server.url}/proxy` });
       await expect(answer()).rejects.toMatchObject({ detail: expect.stringContaining('404 page not found') });
     });
 
-    it('uses one connection for one answer after the other', async () => {
+    it('reuses the connection of the answer before it', async () => {
       await answer();
       await answer();
       expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1]);
     });
 
-    it('survives that a kept connection was closed when it is used again', async () => {
+    it('is retried when a kept-alive connection was closed as it was reused', async () => {
       await answer();
       server.behave({ kind: 'refuse' }, { kind: 'answer' });
       expect(textOf(await answer())).toBe('Hello from the test model.');
       expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1, 2]);
     });
 
-    it('waits for a slow reader without losing patience with the model', async () => {
+    it('does not time out because its reader is slow', async () => {
       server.behave({ kind: 'answer', tokens: ['a', 'b', 'c', 'd'], paceMs: 150 });
       const parts: ResponderPart[] = [];
       for await (const part of responder.respond(request())) {
         parts.push(part);
         if (parts.length > 1) continue;
-        // Longer than the limit between tokens: here the time itself is what is tested.
+        // Longer than the limit between tokens: the real time is what is tested.
         await new Promise((resolve) => setTimeout(resolve, LIMITS.betweenTokensMs + 50));
       }
       expect(textOf(parts)).toBe('abcd');
     });
   });
 
-  describe('the bytes of a stream', () => {
+  describe('the stream', () => {
     const line = (content: string) => `{"message":{"content":${JSON.stringify(content)}},"done":false}`;
     const done = '{"message":{"content":""},"done":true,"done_reason":"stop"}';
 
-    it('may cut characters and lines anywhere', async () => {
+    it('may split characters and lines anywhere', async () => {
       const whole = Buffer.from(`${line('Grüße')}\n${line(' 👋🏽')}\n${done}\n`);
       server.behave(bytes(...Array.from(whole, (byte) => Uint8Array.of(byte))));
       expect(textOf(await answer())).toBe('Grüße 👋🏽');
     });
 
-    it('may end lines with CRLF, and the last one with nothing', async () => {
+    it('may end lines with CRLF, and the last line without a line feed', async () => {
       server.behave(bytes(`${line('a')}\r\n\r\n${line('b')}\r\n${done}`));
       expect(textOf(await answer())).toBe('ab');
     });
 
-    it('may cut a surrogate pair between two tokens: the parts do not', async () => {
+    it('may split a surrogate pair between two tokens, which the parts join again', async () => {
       server.behave(bytes(`${line('x\ud83d')}\n${line('\udc4b')}\n${line('\ud83d')}\n${done}\n`));
       const texts = (await answer()).flatMap((part) => (part.kind === 'text' ? [part.text] : []));
       expect(texts).toEqual(['x', '👋', '\ufffd']);
     });
 
-    it('never bring NUL, which PostgreSQL cannot hold', async () => {
+    it('may contain NUL, which is replaced because PostgreSQL cannot store it', async () => {
       server.behave(bytes(`${line('a\0b')}\n${done}\n`));
       expect(textOf(await answer())).toBe('a\ufffdb');
     });
 
-    it('may be followed by silence once the answer is done', async () => {
+    it('may stay open without data once the answer is done', async () => {
       server.behave({ kind: 'bytes', chunks: [`${line('a')}\n${done}\n`, '\n', '\n'], paceMs: 1000 });
       expect(textOf(await answer())).toBe('a');
       await expect(server.requests[0]?.ended).resolves.toBe('aborted');
     });
   });
 
-  describe('a model server in trouble', () => {
+  describe('when the model server fails', () => {
     const cases: [string, Behaviour, string, string][] = [
       ['closes the connection', { kind: 'refuse' }, '', 'the connection failed: ECONNRESET'],
       ['hangs before the headers', { kind: 'hang-before-headers' }, '', 'the first token within 250 ms'],
@@ -188,7 +188,7 @@ describe('OllamaResponder', () => {
       ],
     ];
 
-    it.each(cases)('that %s fails the answer and says why', async (_name, behaviour, text, detail) => {
+    it.each(cases)('fails the answer and says why: it %s', async (_name, behaviour, text, detail) => {
       server.behave(behaviour);
       const { parts, error } = await outcome(responder.respond(request()));
       expect(textOf(parts)).toBe(text);
@@ -202,13 +202,13 @@ describe('OllamaResponder', () => {
       await expect(server.requests[0]?.ended).resolves.not.toBe(undefined);
     });
 
-    it('that is not there fails the answer', async () => {
+    it('fails the answer if the server is unreachable', async () => {
       await server.stop();
       await expect(answer()).rejects.toMatchObject({ detail: expect.stringContaining('ECONNREFUSED') });
       server = await OllamaServer.start();
     });
 
-    it('that lacks the model is told by the name of the model', async () => {
+    it('names the model that the server does not have', async () => {
       responder = open({ model: 'absent' });
       await expect(answer()).rejects.toMatchObject({
         code: 'dependency_unavailable',
@@ -216,14 +216,14 @@ describe('OllamaResponder', () => {
       });
     });
 
-    it('that sends another type without end loses the connection', async () => {
+    it('closes the connection to a server that keeps sending another content type', async () => {
       server.behave({ kind: 'bytes', chunks: Array(60).fill('x'), contentType: 'text/html', paceMs: 1000 });
       await expect(answer()).rejects.toMatchObject({ code: 'dependency_unavailable' });
       await expect(server.requests[0]?.ended).resolves.toBe('aborted');
     });
 
     it.each(['hang-before-headers', 'hang-between-tokens'] as const)(
-      'that does %s loses the connection when the time is over',
+      'closes the connection on a timeout: %s',
       async (kind) => {
         server.behave({ kind, tokens: ['a'] });
         await expect(answer()).rejects.toMatchObject({ code: 'dependency_unavailable' });
@@ -235,7 +235,7 @@ describe('OllamaResponder', () => {
   describe('an abort', () => {
     const reason = new Error('cancelled by the user');
 
-    it('before the request sends none', async () => {
+    it('before the request prevents the request', async () => {
       abort.abort(reason);
       await expect(answer()).rejects.toBe(reason);
       expect(server.requests).toEqual([]);
@@ -262,7 +262,7 @@ describe('OllamaResponder', () => {
       await expect(server.requests[0]?.ended).resolves.toBe('aborted');
     });
 
-    it('holds back the tokens that had arrived already', async () => {
+    it('drops the tokens that have already arrived', async () => {
       const line = '{"message":{"content":"a"},"done":false}\n';
       server.behave(bytes(line + line + line));
       const stream = responder.respond(request());
@@ -271,7 +271,7 @@ describe('OllamaResponder', () => {
       await expect(stream.next()).rejects.toBe(reason);
     });
 
-    it('is what leaving the loop amounts to', async () => {
+    it('also happens when the caller leaves the loop', async () => {
       server.behave({ kind: 'hang-between-tokens', tokens: ['a'] });
       const stream = responder.respond(request());
       await stream.next();
@@ -332,7 +332,7 @@ describe('OllamaResponder', () => {
       expect(server.requests.map(({ body }) => body.tools?.length)).toEqual([2, 2, 2, 2, 2, undefined]);
     });
 
-    it('are left out for a model that has no use for them', async () => {
+    it('are left out for a model that does not support them', async () => {
       server.behave(
         { kind: 'status', status: 400, error: 'registry.ollama.ai/library/x does not support tools' },
         { kind: 'answer' },
@@ -361,7 +361,7 @@ describe('OllamaResponder', () => {
   });
 
   describe('the check', () => {
-    it('passes when the server holds the model', async () => {
+    it('passes when the server has the model', async () => {
       await expect(responder.check()).resolves.toBeUndefined();
     });
 
@@ -381,7 +381,7 @@ describe('OllamaResponder', () => {
       silent.close();
     });
 
-    it('fails when nobody answers', async () => {
+    it('fails when the server is unreachable', async () => {
       await expect(open({ url: 'http://127.0.0.1:9' }).check()).rejects.toMatchObject({
         code: 'dependency_unavailable',
         detail: expect.stringContaining('ECONNREFUSED'),

@@ -17,7 +17,7 @@ export interface OllamaSettings {
   /** Base address of the model server; a path in it is kept. */
   url: string;
   model: string;
-  /** Milliseconds from dialling to the first token; default 30,000, since a model may have to be loaded first. */
+  /** Milliseconds from the request to the first token; default 30,000, since a model may have to be loaded first. */
   firstTokenMs?: number;
   /** Milliseconds between two tokens; default 10,000. */
   betweenTokensMs?: number;
@@ -32,13 +32,13 @@ const MAX_TOOL_ROUNDS = 5;
 const MAX_CALLS_PER_ROUND = 8;
 const CHECK_MS = 1000;
 
-/** Answers with a language model behind Ollama's HTTP interface (docs.ollama.com/api). */
+/** Answers with a language model behind Ollama's HTTP API (docs.ollama.com/api). */
 export class OllamaResponder extends Responder implements OnModuleDestroy {
   override readonly id = 'ollama';
   override readonly label: string;
   override readonly model: string;
   private readonly stream: OllamaStream;
-  /** Found out on the first refusal: Ollama answers 400 to a request with tools for a model that has no use for them. */
+  /** Set on the first refusal: Ollama answers 400 to a request with tools for a model that does not support them. */
   private takesTools = true;
 
   constructor(
@@ -111,14 +111,14 @@ export class OllamaResponder extends Responder implements OnModuleDestroy {
     yield* this.stream.chat(body, signal);
   }
 
-  /** Runs the tools one after the other and appends what the model needs to go on. */
+  /** Runs the tools one after the other and appends what the model needs to continue. */
   private async callTools(
     request: ResponderRequest,
     messages: ChatMessage[],
     answer: string,
     toolCalls: CalledTool[],
   ): Promise<void> {
-    // A trailing assistant message is the beginning of this very answer: what follows belongs to it.
+    // A trailing assistant message is the beginning of this answer: the new text continues it.
     const begun = messages.at(-1)?.role === 'assistant' ? messages.pop() : undefined;
     const content = (begun?.content ?? '') + answer;
     messages.push({ role: 'assistant', content, tool_calls: toolCalls.map((call) => ({ function: call })) });
