@@ -69,10 +69,10 @@ test('two tabs on two nodes see the same answer grow', async () => {
   const account = await register(cluster.node);
   const first = await aTab(cluster.node, account);
   await first.startConversation();
-  await first.ask('count to 200');
+  await first.ask('count to 300');
   await first.growth(1);
   const second = await aTab(cluster.other, account);
-  await second.openConversation('count to 200');
+  await second.openConversation('count to 300');
   await second.growth(2);
   expect(await second.wholeAnswer()).toBe(await first.wholeAnswer());
 
