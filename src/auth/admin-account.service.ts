@@ -34,8 +34,9 @@ export class AdminAccountService {
    * @param email as `normalEmail` gives it.
    * @throws {AppError} `validation_failed` for a password that registration would refuse; `email_taken`.
    */
-  async createAdmin(by: string, email: string, password: string): Promise<User> {
-    requirePasswordLength(normalPassword(password));
+  async createAdmin(by: string, email: string, typedPassword: string): Promise<User> {
+    const password = normalPassword(typedPassword);
+    requirePasswordLength(password);
     requireUncommonPassword(password);
     const user = {
       id: randomUUID(),
