@@ -1,6 +1,6 @@
 import type { ServerFrame } from '../protocol/messages.js';
 
-/** Puts the text of the answer to one question together; others may be written at the same time. */
+/** Assembles the text of the answer to one question; other answers may be written at the same time. */
 export class AnswerReader {
   error: string | undefined;
   private runId: string | undefined;
@@ -22,7 +22,7 @@ export class AnswerReader {
     return this.runId !== undefined;
   }
 
-  /** `run.completed`, `run.failed` or `run.cancelled`; absent while it is written. */
+  /** `run.completed`, `run.failed` or `run.cancelled`; absent while the run is in progress. */
   get end(): string | undefined {
     return this.ends.get(this.runId ?? '');
   }

@@ -6,16 +6,16 @@ import { type SocketStory, WatchedSocket } from './watched-socket.js';
 
 const ANSWER_LIMIT_MS = 60_000;
 
-/** What one client was promised, and what it found. */
+/** What the server acknowledged to one client, and what the client found. */
 export interface ClientReport {
   /** Questions that the server acknowledged. */
   acknowledged: number;
-  /** Of these, not in history, and in history more than once. */
+  /** Acknowledged questions that are not in history, and those that are there more than once. */
   lost: number;
   doubled: number;
-  /** What else was not as it must be, in words. */
+  /** Other faults, as text. */
   faults: string[];
-  /** Calls over HTTP while questions were asked, `METHOD /path` each. */
+  /** Calls over HTTP while questions were asked, each as `METHOD /path`. */
   calls: string[];
   sockets: SocketStory[];
 }
@@ -34,7 +34,7 @@ export class AskingClient {
   private isAsking = false;
   private hasMissed = false;
 
-  /** @param words how far the answers count; one takes 30 ms. */
+  /** @param words number of words in an answer; each takes 30 ms. */
   constructor(
     private readonly baseUrl: string,
     private readonly accessToken: string,
@@ -75,7 +75,7 @@ export class AskingClient {
     this.calls.length = 0;
   }
 
-  /** Asks until `signal` says that it is enough, and waits for the answer to the last question. */
+  /** Asks until `signal` aborts, and waits for the answer to the last question. */
   async ask(signal: AbortSignal): Promise<void> {
     this.isAsking = true;
     while (!signal.aborted) {
@@ -116,7 +116,7 @@ export class AskingClient {
     return this.acknowledge(question.client_message_id, accepted);
   }
 
-  /** The first question: with it the conversation has a beginning that a socket can subscribe from. */
+  /** The first question: after it the conversation has an event from which a socket can subscribe. */
   private async askOverHttp(): Promise<AcceptedMessage> {
     const question = { client_message_id: randomUUID(), content: `count to ${this.words}` };
     const path = `/conversations/${this.conversationId}/messages`;

@@ -9,15 +9,15 @@ import { inParallel, spread } from './figures.js';
 const NODES = 2;
 const CLIENTS = 200;
 const DURATION_MS = 30_000;
-/** Between two visits of a client, at random up to this: enough to keep the nodes busy, not to drown them. */
+/** Longest random pause between two visits of a client: keeps the nodes busy without overloading them. */
 const PAUSE_MS = 4000;
-/** From this share of one kind of step that was refused the program fails. */
+/** The program fails when this share of one kind of step was refused. */
 const MAX_FAILURES = 0.01;
 
-/** What all clients together have seen. */
+/** The results of all clients. */
 class Tally {
   readonly steps = new Map<string, number[]>();
-  /** How often each step was refused, by the code. */
+  /** How often each step was refused, by code. */
   readonly failures = new Map<string, Map<string, number>>();
 
   /** Measures one step; a refusal is counted by its code and ends the visit. */
@@ -35,7 +35,7 @@ class Tally {
     }
   }
 
-  /** The share of a step that was refused. */
+  /** The refused share of a step. */
   refused(name: string): number {
     const failed = [...(this.failures.get(name)?.values() ?? [])].reduce((sum, count) => sum + count, 0);
     return failed / (failed + this.durations(name).length);
@@ -49,15 +49,15 @@ class Tally {
 }
 
 /**
- * Whether valid clients are ever refused under load: 200 of them sign in, and then mint, connect, exchange a frame,
- * refresh their tokens, renew the socket and close it, over and over, for half a minute.
+ * Measures whether valid clients are ever refused under load: 200 of them sign in, then repeat for half a minute: mint,
+ * connect, exchange a frame, refresh their tokens, renew the socket and close it.
  */
 async function measureLoad(folder: BenchFolder): Promise<boolean> {
   const engines = await startEngines(folder);
   const ports = await startNodes(folder, engines, NODES, {});
   const emails = await createAccounts(engines, CLIENTS);
   const tally = new Tally();
-  // Hashing a password is slow on purpose: signing in all at once would measure only that.
+  // Hashing a password is slow on purpose: signing in all at once would measure nothing else.
   const signedIn = await inParallel(emails, 4, (email, index) => signInAt(ports, index, email, tally));
   const untilMs = performance.now() + DURATION_MS;
   const visits = emails.map((email, index) => visitOften(ports, email, signedIn[index], untilMs, tally));
@@ -85,14 +85,14 @@ async function visitOften(
   await pause(Math.random() * PAUSE_MS);
   for (let round = 0; performance.now() < untilMs; round++) {
     own ??= await signInAt(ports, round, email, tally);
-    // A ticket is as good on any other node.
+    // A ticket is valid on every node.
     const [mintPort = 0, port = 0] = round % 2 === 0 ? ports : ports.toReversed();
     if (own !== undefined) own = await visit(mintPort, port, own, tally);
     await pause(Math.random() * PAUSE_MS);
   }
 }
 
-/** One visit. Answers the tokens of the next one; after a refusal there are none. */
+/** One visit. Returns the tokens for the next one; none after a refusal. */
 async function visit(
   mintPort: number,
   port: number,
@@ -112,7 +112,7 @@ async function visit(
     await tally.step('close', () => open.close());
     return next;
   } catch {
-    // Counted where it was refused.
+    // The refusal was counted already.
     await socket?.close().catch(skip);
     return undefined;
   }

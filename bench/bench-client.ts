@@ -5,7 +5,7 @@ import { PASSWORD } from './bench-cluster.js';
 
 const LIMIT_MS = 15_000;
 
-/** Something that a valid client was refused; the code is what the failures are counted by. */
+/** A refusal of a valid client; failures are counted by its code. */
 export class Refused extends Error {
   constructor(
     readonly step: string,
@@ -15,7 +15,7 @@ export class Refused extends Error {
   }
 }
 
-/** @throws {Refused} with the code of the problem, or the status where there is none. */
+/** @throws {Refused} with the code of the problem, or the status when there is none. */
 export function post<Body>(
   port: number,
   path: string,
@@ -66,9 +66,9 @@ export function mint(port: number, accessToken: string, purpose: TicketPurpose):
 
 /** An open socket, and how it ended. */
 export class BenchSocket {
-  /** Set once it is closed, with the time of `performance.now()`. */
+  /** Set once it is closed, with the time from `performance.now()`. */
   closed: { code: number; atMs: number } | undefined;
-  /** Resolves with the code when it is closed, from whichever side. */
+  /** Resolves with the code when it is closed, by either side. */
   readonly over: Promise<number>;
   private waiting: { isWanted: (frame: ServerFrame) => boolean; take: () => void } | undefined;
   private whenClosed: (() => void) | undefined;
@@ -87,7 +87,7 @@ export class BenchSocket {
     });
   }
 
-  /** Resolves when `ready` has come. @throws {Refused} */
+  /** Resolves when `ready` has arrived. @throws {Refused} */
   static async open(port: number, ticket: string): Promise<BenchSocket> {
     const ws = new WebSocket(`ws://127.0.0.1:${port}/ws?ticket=${ticket}`, SUBPROTOCOL);
     const socket = new BenchSocket(ws);
@@ -96,7 +96,7 @@ export class BenchSocket {
       refusal = String(response.statusCode);
       ws.terminate();
     });
-    // "close" follows, and ends the wait.
+    // "close" follows and ends the wait.
     ws.on('error', () => undefined);
     try {
       await socket.next((frame) => frame.type === 'ready', 'ready');
@@ -118,13 +118,13 @@ export class BenchSocket {
     throw new Refused(type, codeOf(JSON.stringify(answer?.data)) ?? 'unexpected');
   }
 
-  /** Sends a frame, which has its type for an id, and reads until `isLast` says so. @throws {Refused} */
+  /** Sends a frame whose id is its type, and reads until `isLast` is true. @throws {Refused} */
   async exchange(type: string, data: object, isLast: (frame: ServerFrame) => boolean): Promise<void> {
     this.ws.send(JSON.stringify({ type, id: type, data }));
     await this.next(isLast, type);
   }
 
-  /** Resolves when it is closed, from whichever side, or rejects after `limitMs`. */
+  /** Resolves when it is closed, by either side, or rejects after `limitMs`. */
   async closes(limitMs: number): Promise<{ code: number; atMs: number }> {
     await new Promise<void>((resolve, reject) => {
       if (this.closed !== undefined) return resolve();

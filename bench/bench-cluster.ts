@@ -11,20 +11,20 @@ import { TcpProxy } from '../scripts/network/tcp-proxy.js';
 import { hashPassword } from '../src/auth/password.js';
 import type { BenchFolder } from './bench-program.js';
 
-/** Engines of our own, and the settings that lead a node to them. */
+/** Our own engines, and the settings for nodes that use them. */
 export interface BenchEngines {
   readonly settings: Record<string, string>;
   readonly databaseUrl: string;
-  /** Past the proxy. */
+  /** Direct, without the proxy. */
   readonly redisUrl: string;
-  /** Stands between every node and Redis. */
+  /** Proxy between every node and Redis. */
   readonly redisProxy: TcpProxy;
 }
 
-/** Every account of a program has the same one: a hash costs more than all the rest of a sign-in. */
+/** Shared by all accounts of a program: hashing costs more than the rest of a sign-in. */
 export const PASSWORD = randomBytes(12).toString('base64url');
 
-/** Limits out of the way: here the same address is everybody. */
+/** High limits: here all clients have the same address. */
 const UNLIMITED = {
   LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE: '1000000',
   LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE: '1000000',
@@ -59,7 +59,7 @@ export async function startEngines({ state, path, ledger }: BenchFolder): Promis
   return { settings, databaseUrl, redisUrl: redis.url, redisProxy };
 }
 
-/** Starts nodes one after the other, because the first one migrates. Answers their ports. */
+/** Starts nodes one after the other, because the first one migrates. Returns their ports. */
 export async function startNodes(
   folder: BenchFolder,
   engines: BenchEngines,
@@ -71,8 +71,8 @@ export async function startNodes(
 }
 
 /**
- * The same, for whoever looks into the processes.
- * @param settings more of them, for each node
+ * The same, but returns the processes.
+ * @param settings additional settings of each node
  * @param nodeArgs arguments of Node itself
  */
 export async function startServers(
@@ -91,7 +91,7 @@ export async function startServers(
   return servers;
 }
 
-/** Accounts with `PASSWORD`. Answers their e-mail addresses. */
+/** Creates accounts with `PASSWORD`. Returns their e-mail addresses. */
 export async function createAccounts({ databaseUrl }: BenchEngines, count: number): Promise<string[]> {
   const passwordHash = await hashPassword(PASSWORD);
   const emails = Array.from({ length: count }, (_, index) => `bench-${index}@example.test`);

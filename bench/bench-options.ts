@@ -9,8 +9,8 @@ export interface NumberOption {
 }
 
 /**
- * Reads `--name value` options, all of them whole numbers. Asked for `--help`, or given what it does not take, the program
- * prints `help` and ends, with exit code 0 or 2.
+ * Reads `--name value` options, all of them whole numbers. For `--help` or an unknown option the program prints `help`
+ * and ends, with exit code 0 or 2.
  */
 export function readOptions<Name extends string>(
   help: string,

@@ -6,7 +6,7 @@ import { ProcessLedger } from '../scripts/process-ledger.js';
 import { PROJECT_ROOT } from '../scripts/project.js';
 import { StateFolder } from '../scripts/state-folder.js';
 
-/** Where a program keeps what it starts; emptied at the end, unless it fails. */
+/** Folder for what a program starts; emptied at the end, unless it fails. */
 export interface BenchFolder {
   readonly state: StateFolder;
   readonly path: string;
@@ -16,8 +16,8 @@ export interface BenchFolder {
 const GRACE_MS = 10_000;
 
 /**
- * Runs a measuring program and ends with exit code 0 when it answers true. Whatever it has started is ended in any
- * case: when it fails, when it takes longer than `limitSeconds`, and at a signal.
+ * Runs a measuring program and ends with exit code 0 when it returns true. Everything it has started is always ended:
+ * when it fails, when it takes longer than `limitSeconds`, and at a signal.
  */
 export async function runBench(
   name: string,
@@ -51,7 +51,7 @@ export async function runBench(
   await end(isGood);
 }
 
-/** Of the last minute: figures of a busy machine are figures of the machine. */
+/** Load of the last minute: on a busy machine the figures measure the machine. */
 function loadAverage(): string {
   return (loadavg()[0] ?? 0).toFixed(1);
 }

@@ -6,7 +6,7 @@ import { LEASE_MS, LOOK_MS, openPool, QuestionQueue, type QueueUrls, RENEW_MS } 
 
 const QUEUE = 'questions';
 
-/** A queue on Redis. The question is stored first, as everywhere where a job must not come before its question. */
+/** A queue on Redis. The question is stored first, so that no job exists before its question. */
 export class BullQueue extends QuestionQueue {
   override readonly name = 'bullmq';
   private readonly pool: pg.Pool;

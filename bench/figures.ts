@@ -1,16 +1,16 @@
-/** `p50`, `p95`, `p99` and `max` of milliseconds, for people. */
+/** `p50`, `p95`, `p99` and `max` of milliseconds, as text. */
 export function spread(valuesMs: readonly number[]): string {
   const at = (share: number) => `${percentile(valuesMs, share).toFixed(1).padStart(7)}`;
   return `p50 ${at(0.5)}  p95 ${at(0.95)}  p99 ${at(0.99)}  max ${at(1)} ms  (${valuesMs.length})`;
 }
 
-/** The smallest value that is not below `share` of all of them. */
+/** The quantile: the smallest value that is not less than a `share` of all values. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
-/** Works on all of `items`, at most `width` at once, and answers in their order. */
+/** Works on all of `items`, at most `width` at once, and returns the results in their order. */
 export async function inParallel<Item, Result>(
   items: readonly Item[],
   width: number,

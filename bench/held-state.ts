@@ -10,15 +10,15 @@ import { inspectHeap } from './node-inspector.js';
 export interface HeldState {
   /** Figures by name, such as `node-1 sockets`. */
   figures: Map<string, number>;
-  /** Redis keys by what stands before their first colon. */
+  /** Redis keys by the prefix before their first colon. */
   keys: Map<string, KeyState>;
 }
 
 export interface KeyState {
   count: number;
-  /** Without an end. */
+  /** Keys without an expiry. */
   endless: number;
-  /** Of the one that lives longest. */
+  /** Life of the key that expires last. */
   longestMs: number;
 }
 
@@ -27,7 +27,7 @@ export const MIB = 1024 * 1024;
 const LOOKS_AT_REST = 8;
 const BETWEEN_LOOKS_MS = 1500;
 
-/** Looks at nodes from outside, and at what they hold in Redis and Postgres. */
+/** Inspects nodes from outside, and what they hold in Redis and Postgres. */
 export class HeldStateReader {
   private constructor(
     private readonly servers: readonly ServerProcess[],
@@ -46,7 +46,7 @@ export class HeldStateReader {
     await this.postgres.end();
   }
 
-  /** At rest, the most of some looks: how many connections to Postgres are open then is a matter of the moment. */
+  /** At rest, the maximum of several samples: the number of open Postgres connections varies. */
   async readAtRest(): Promise<HeldState> {
     const state = await this.read();
     for (let looks = 1; looks < LOOKS_AT_REST; looks++) {
@@ -62,7 +62,7 @@ export class HeldStateReader {
     const figures = new Map<string, number>();
     for (const server of this.servers) {
       const { name, pid } = server.child;
-      // Before anything is asked of the node: each question is a socket.
+      // Before any request to the node: each request opens a socket.
       figures.set(`${name} sockets`, countSockets(pid));
       const samples = await readMetrics(server.port);
       figures.set(`${name} connections`, sumOf(samples, 'chat_ws_connections'));
@@ -94,7 +94,7 @@ export class HeldStateReader {
       const prefix = name.split(':')[0] ?? '';
       const state = keys.get(prefix) ?? { count: 0, endless: 0, longestMs: 0 };
       keys.set(prefix, state);
-      // -2: it ended since it was found.
+      // -2: the key expired after it was found.
       if (lifeMs === -2) continue;
       state.count += 1;
       if (lifeMs === -1) state.endless += 1;
@@ -114,7 +114,7 @@ export interface Sample {
   value: number;
 }
 
-/** What a node exports, over a connection that is closed afterwards. */
+/** The metrics of a node, over a connection that is closed afterwards. */
 export async function readMetrics(port: number): Promise<Sample[]> {
   const response = await fetch(`http://127.0.0.1:${port}/metrics`, {
     headers: { connection: 'close' },
@@ -131,7 +131,7 @@ export async function readMetrics(port: number): Promise<Sample[]> {
   }));
 }
 
-/** Of the samples of a metric that carry all these labels. */
+/** Sum of the samples of a metric that have all these labels. */
 export function sumOf(samples: readonly Sample[], name: string, labels: Record<string, string> = {}): number {
   return samples
     .filter((sample) => sample.name === name)

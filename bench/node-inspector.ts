@@ -2,21 +2,21 @@ import WebSocket from 'ws';
 import type { Child } from '../scripts/child-process.js';
 
 /**
- * The arguments with which a node lets itself be looked into. Source maps are off: Node reads them at the first error
- * whose stack somebody asks for and keeps them, 5 MiB at once, which is no leak and would hide one.
+ * The arguments that let a node be inspected. Source maps are off: Node loads them when an error's stack is first read
+ * and keeps them; these 5 MiB are no leak and would hide one.
  */
 export const INSPECTABLE = ['--inspect=127.0.0.1:0', '--no-enable-source-maps'];
 
 const LIMIT_MS = 20_000;
 
 export interface HeapState {
-  /** Of the JavaScript heap, after a full garbage collection. */
+  /** Size of the JavaScript heap after a full garbage collection. */
   usedBytes: number;
   /** Timers, sockets and requests that keep the process alive. */
   handles: number;
 }
 
-/** Collects a node's garbage and says what is left, over the protocol that debuggers speak. */
+/** Runs a node's garbage collection and returns what is left, over the debugger protocol. */
 export async function inspectHeap(child: Child): Promise<HeapState> {
   const url = /Debugger listening on (ws:\S+)/.exec(child.logs())?.[1];
   if (url === undefined) throw new Error(`${child.name} was not started with ${INSPECTABLE[0]}`);
@@ -24,7 +24,7 @@ export async function inspectHeap(child: Child): Promise<HeapState> {
   const gone = new Promise((resolve) => ws.once('close', resolve));
   try {
     await new Promise((resolve, reject) => ws.once('open', resolve).once('error', reject));
-    // Twice: what the first one finalises can be freed by the second one only.
+    // Twice: only the second collection can free what the first one finalises.
     await call(ws, 1, 'HeapProfiler.collectGarbage');
     await call(ws, 2, 'HeapProfiler.collectGarbage');
     const { usedSize } = (await call(ws, 3, 'Runtime.getHeapUsage')) as { usedSize: number };

@@ -1,38 +1,38 @@
 import pg from 'pg';
 
-/** Where the engines are. */
+/** Addresses of the engines. */
 export interface QueueUrls {
   readonly postgres: string;
   readonly redis: string;
 }
 
-/** What both ways to hand questions to workers must do. */
+/** What both kinds of queues must do. */
 export abstract class QuestionQueue {
   abstract readonly name: string;
 
-  /** Stores a question for good, so that it will be answered. */
+  /** Stores a question durably, so that it will be answered. */
   abstract store(id: string): Promise<void>;
 
-  /** Works on questions until the process ends: `begin` is called as each is taken, and the work then takes `workMs`. */
+  /** Works on questions until the process ends: calls `begin` when one is taken; the work then takes `workMs`. */
   abstract work(begin: (id: string) => void, workMs: number): Promise<void>;
 
-  /** How many stored questions nobody will ever work on. */
+  /** How many stored questions no worker will ever take. */
   abstract countForgotten(): Promise<number>;
 
   abstract close(): Promise<void>;
 }
 
-/** A worker that is silent for this long loses its work; the same for both. */
+/** A worker that is silent for this long loses its work; the same for both queues. */
 export const LEASE_MS = 2000;
 export const RENEW_MS = 700;
-/** How often others look for such work. */
+/** How often other workers look for such work. */
 export const LOOK_MS = 325;
 
 export function openPool(urls: QueueUrls): pg.Pool {
   return new pg.Pool({ connectionString: urls.postgres, max: 4 });
 }
 
-/** Questions, and runs in the shape that `src/chat` gives them. */
+/** Tables of questions, and of runs with the columns of `src/chat`. */
 export async function createTables(urls: QueueUrls): Promise<void> {
   const pool = openPool(urls);
   await pool.query('CREATE TABLE questions (id uuid PRIMARY KEY, content text NOT NULL)');

@@ -19,7 +19,7 @@ export interface RestartOptions {
 export interface NodeEnd {
   name: string;
   code: number | null;
-  /** From SIGTERM to the end of the process. */
+  /** Time from SIGTERM to the end of the process. */
   ms: number;
 }
 
@@ -29,12 +29,12 @@ export interface RestartReport {
 }
 
 const CLIENTS_PER_ACCOUNT = 20;
-/** Answers that end and begin at different moments, so that a restart finds some at each stage. */
+/** Lengths of answers that begin and end at different moments, so that a restart meets some at each stage. */
 const WORDS = [20, 40, 60];
 
 /**
  * Restarts every node behind the demo's proxy, one after the other, while real clients ask and read.
- * @returns what each node and each client has to tell.
+ * @returns the results of each node and each client.
  */
 export async function rollingRestart(options: RestartOptions): Promise<RestartReport> {
   const pool = new NodePool();
@@ -116,7 +116,7 @@ async function openClients(url: string, count: number): Promise<AskingClient[]> 
   return clients;
 }
 
-/** Answers the access token of an account that was made now. */
+/** Returns the access token of a new account. */
 async function anAccount(url: string): Promise<string> {
   const email = `client-${randomBytes(6).toString('hex')}@example.test`;
   const password = randomBytes(12).toString('base64url');

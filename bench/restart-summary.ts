@@ -1,6 +1,6 @@
 import type { RestartReport } from './restart-run.js';
 
-/** What a rolling restart did to its clients, in figures. */
+/** The effects of a rolling restart on its clients, in figures. */
 export interface RestartSummary {
   clients: number;
   acknowledged: number;
@@ -11,12 +11,12 @@ export interface RestartSummary {
   /** Calls to `/auth`, and tickets that clients minted. */
   signIns: number;
   mints: number;
-  /** Sockets by the code with which they closed. */
+  /** Sockets by their close code. */
   closes: Record<string, number>;
-  /** Dials after a `server.draining`, and those that opened nothing. */
+  /** Dials after a `server.draining`, and those that failed. */
   moves: number;
   refused: number;
-  /** Most of them in one second, and most slots that the nodes gave for one second. */
+  /** Most moves in one second, and most slots that the nodes gave for one second. */
   movesPerSecond: number;
   slotsPerSecond: number;
   nodes: string[];
@@ -52,7 +52,7 @@ export function summaryOf({ ends, clients }: RestartReport): RestartSummary {
   };
 }
 
-/** The greatest number of these moments that lie within one second. */
+/** The greatest number of these moments within one second. */
 function mostInOneSecond(timesMs: readonly number[]): number {
   const sorted = timesMs.toSorted((a, b) => a - b);
   let [most, from] = [0, 0];

@@ -8,15 +8,15 @@ import { inParallel, percentile, spread } from './figures.js';
 
 const NODES = 3;
 const SESSIONS = 100;
-/** On each node, so that each node has 300. */
+/** Sockets of a sign-in on each node, so that each node has 300. */
 const SOCKETS_PER_SESSION = 3;
 const ROTATED_SESSIONS = 10;
 const ROTATIONS = 50;
 const HEARTBEAT_SECONDS = 5;
-/** The timer behind the heartbeat looks once a second. */
+/** The timer of the heartbeat runs once a second. */
 const HEARTBEAT_LIMIT_MS = HEARTBEAT_SECONDS * 1000 + 1000;
 const PUSH_LIMIT_MS = 1000;
-/** When a socket that is never closed is no longer waited for. */
+/** Limit of the wait for a socket to close. */
 const WAIT_MS = 30_000;
 
 /** One sign-in with sockets on every node. */
@@ -33,8 +33,8 @@ interface Closing {
 }
 
 /**
- * What a sign-out costs and a refresh does not: 300 sockets on each of three nodes, sessions ended through one node,
- * once with pub/sub and once without, and refresh tokens rotated under open sockets.
+ * Measures that a sign-out closes sockets and a refresh does not: 300 sockets on each of three nodes, sessions ended
+ * through one node, once with pub/sub and once without, and refresh tokens rotated under open sockets.
  */
 async function measureRevocation(folder: BenchFolder): Promise<boolean> {
   const engines = await startEngines(folder);
@@ -118,7 +118,7 @@ async function endAll(
     const answeredMs = performance.now();
     for (const { code, atMs } of await Promise.all(sockets.map((socket) => socket.closes(WAIT_MS)))) {
       closing.fromRequest.push(atMs - requestedMs);
-      // Many are closed before the answer is here.
+      // Many sockets are closed before the answer arrives.
       closing.fromAnswer.push(Math.max(0, atMs - answeredMs));
       if (code !== 4410) closing.otherCodes += 1;
     }

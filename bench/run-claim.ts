@@ -16,10 +16,10 @@ const ROUNDS = 30;
 const PLACES = 64;
 /** Runs that each user has queued, all in one conversation. */
 const QUEUES = [1, 10, 60, 200];
-/** Longest that a claim may take against the peer, however long the queues are. */
+/** Most that a claim may take compared with the peer, for any length of the queues. */
 const MAX_RATIO = 8;
 
-/** What a queue does that knows neither users nor conversations. */
+/** The claim of a queue without users and conversations. */
 const PEER = `WITH next AS (
     SELECT id FROM runs WHERE status = 'queued' ORDER BY position LIMIT $2 FOR UPDATE SKIP LOCKED
   ) UPDATE runs SET status = 'running', attempt = attempt + 1, node = $1, lease_until = now() FROM next
@@ -57,7 +57,7 @@ async function cost(client: pg.Client, claim: () => Promise<unknown>): Promise<n
   return percentile(costs, 0.5);
 }
 
-/** What it costs that claims are fair to users and keep the order of conversations, with short queues and long ones. */
+/** Measures the cost of claims that are fair to users and keep conversations in order, for short and long queues. */
 async function measureClaims(folder: BenchFolder): Promise<boolean> {
   const { settings, databaseUrl, redisUrl } = await startEngines(folder);
   const config = loadConfig({ ...settings, REDIS_URL: redisUrl, LOG_LEVEL: 'silent' });

@@ -3,10 +3,10 @@ import { BullQueue } from './bull-queue.js';
 import type { QueueUrls } from './question-queue.js';
 import { SkipLockedQueue } from './skip-locked-queue.js';
 
-/** What the parent is told: a worker took a question, or is ready; a producer has stored its first one. */
+/** Message to the parent: a worker took a question, or is ready; a producer has stored its first one. */
 export type ChildMessage = { ready: true } | { begun: string; atMs: number };
 
-/** Which queue, and what to do with it: `store` questions one after the other for ever, or work on them for so long each. */
+/** The queue and the task: `store` questions one after the other for ever, or work on each for this long. */
 const [kind, task, postgres = '', redis = ''] = process.argv.slice(2);
 const urls: QueueUrls = { postgres, redis };
 const queue = kind === 'bullmq' ? new BullQueue(urls) : new SkipLockedQueue(urls);

@@ -17,15 +17,15 @@ import type { ChildMessage } from './run-queue-child.js';
 import { SkipLockedQueue } from './skip-locked-queue.js';
 
 const QUESTIONS = 400;
-/** Between two questions: a steady trickle, so that what is measured is the way and not the queue. */
+/** Pause between two questions: a steady trickle, to measure the latency and not a backlog. */
 const PAUSE_MS = 8;
 const TAKEOVERS = 8;
 const CRASHES = 25;
-/** How long work lasts where its worker is killed. */
+/** How long work lasts when its worker is killed. */
 const LONG_WORK_MS = 30_000;
 const LIMIT_MS = 15_000;
 
-/** Child processes with one queue, and what they tell. */
+/** Child processes with one queue, and their messages. */
 class Children {
   readonly begun = new Map<string, { child: ChildProcess; atMs: number }>();
   private readonly waiting = new Set<() => void>();
@@ -50,7 +50,7 @@ class Children {
     return child;
   }
 
-  /** The beginning of work on a question by a child other than `not`. */
+  /** Resolves when a child other than `not` begins work on a question. */
   async beginOf(id: string, not?: ChildProcess): Promise<{ child: ChildProcess; atMs: number }> {
     const deadline = Date.now() + LIMIT_MS;
     for (;;) {
@@ -76,7 +76,7 @@ async function kill(child: ChildProcess): Promise<void> {
   await exit;
 }
 
-/** From before a question is stored to the moment at which a worker has it. */
+/** Time from before a question is stored until a worker has it. */
 async function measureStart(children: Children, queue: QuestionQueue): Promise<void> {
   const workers = [await children.start('20'), await children.start('20')];
   const latencies: Promise<number>[] = [];
@@ -91,7 +91,7 @@ async function measureStart(children: Children, queue: QuestionQueue): Promise<v
   for (const worker of workers) await kill(worker);
 }
 
-/** From the SIGKILL of a worker to the moment at which the other one has its work. */
+/** Time from the SIGKILL of a worker until the other one has its work. */
 async function measureTakeover(children: Children, queue: QuestionQueue): Promise<void> {
   const workers = [await children.start(String(LONG_WORK_MS)), await children.start(String(LONG_WORK_MS))];
   const delays: number[] = [];
@@ -99,7 +99,7 @@ async function measureTakeover(children: Children, queue: QuestionQueue): Promis
     const id = randomUUID();
     await queue.store(id);
     const { child } = await children.beginOf(id);
-    // At any point between two renewals.
+    // At a random point between two renewals.
     await pause(700 + Math.random() * 700);
     const killedMs = Date.now();
     await kill(child);
@@ -110,7 +110,7 @@ async function measureTakeover(children: Children, queue: QuestionQueue): Promis
   for (const worker of workers) await kill(worker);
 }
 
-/** Kills a process that does nothing but store questions, and counts those that nobody will work on. */
+/** Kills a process that only stores questions, and counts those that no worker will take. */
 async function measureCrashes(children: Children, queue: QuestionQueue): Promise<number> {
   for (let crash = 0; crash < CRASHES; crash++) {
     const producer = await children.start('store');
@@ -124,13 +124,13 @@ async function measureCrashes(children: Children, queue: QuestionQueue): Promise
   return forgotten;
 }
 
-/** A queue on Redis beside rows of PostgreSQL: how soon work begins, how soon it is taken over, and what a crash loses. */
+/** Compares a queue on Redis with rows in PostgreSQL: time until work begins or is taken over, losses in a crash. */
 async function compare(folder: BenchFolder): Promise<boolean> {
   const { path, ledger } = folder;
   const password = randomBytes(12).toString('hex');
   const logs = { postgres: join(path, 'postgres.log'), redis: join(path, 'redis.log') };
   const binaries = findPostgres();
-  // Flushed to disk, as in production: a commit without it would cost nothing.
+  // Flushed to disk, as in production: otherwise a commit would cost nothing.
   const postgres = await startPostgres({
     binaries,
     folder: join(path, 'postgres'),

@@ -7,7 +7,7 @@ const CHANNEL = 'question:queued';
 const PLACES = 16;
 const LEASE = `now() + interval '${LEASE_MS} milliseconds'`;
 
-/** Rows of PostgreSQL that workers claim, as `src/chat` does it: a publish wakes them, a look now and then makes it good. */
+/** Rows in PostgreSQL that workers claim, as in `src/chat`: a publish wakes them, polling covers lost messages. */
 export class SkipLockedQueue extends QuestionQueue {
   override readonly name = 'skip-locked';
   private readonly pool: pg.Pool;
@@ -36,7 +36,7 @@ export class SkipLockedQueue extends QuestionQueue {
     await subscriber.subscribe(CHANNEL);
     setInterval(() => void this.renew(), RENEW_MS);
     for (;;) {
-      // Made before the question is asked, so that nothing that comes meanwhile is overheard.
+      // Created before the query, so that no message in between is missed.
       const woken = new Promise<void>((resolve) => (wake = resolve));
       for (const id of await this.claim()) {
         begin(id);

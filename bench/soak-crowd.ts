@@ -5,17 +5,17 @@ import { inParallel } from './figures.js';
 import type { SoakTally } from './soak-tally.js';
 import { SoakUser } from './soak-user.js';
 
-/** Life of the access tokens that the second node gives out; those of the first one outlive the program. */
+/** Life of the access tokens of the second node; those of the first node outlive the program. */
 export const SHORT_TOKEN_SECONDS = 20;
 const RENEW_AFTER_MS = 10_000;
 
 interface Kind {
   name: string;
-  /** Of all clients. */
+  /** Its share of all clients. */
   share: number;
-  /** Its tokens are over soon: it renews them, or is gone by then. */
+  /** Its tokens expire soon: it renews them or leaves before that. */
   hasShortTokens?: boolean;
-  /** One round of what such a client does, over and over; it may take as long as it likes. */
+  /** One round of such a client, which is repeated; it may take any time. */
   live: (user: SoakUser, signal: AbortSignal) => Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export const KINDS: readonly Kind[] = [
   { name: 'renew', share: 0.12, hasShortTokens: true, live: renew },
 ];
 
-/** What everybody does until `signal` ends it; resolves when every socket is closed and every session ended or left. */
+/** Runs all clients until `signal` aborts; resolves when every socket is closed and every session ended or left. */
 export async function liveTogether(
   emails: readonly string[],
   ports: readonly number[],
@@ -42,7 +42,7 @@ export async function liveTogether(
     return { kind, user: new SoakUser(email, kind.name, { ports, issuer }, index, tally) };
   });
   const living: Promise<void>[] = [];
-  // Hashing a password is slow on purpose: all at once would measure only that.
+  // Hashing a password is slow on purpose: all at once would measure nothing else.
   await inParallel(lives, 4, async ({ kind, user }) => {
     await tryTo(() => user.connect(), user);
     const life = liveOn(kind, user, signal);
@@ -67,7 +67,7 @@ async function liveOn(kind: Kind, user: SoakUser, signal: AbortSignal): Promise<
   }
 }
 
-/** A refusal was counted where it came; the client begins anew. */
+/** The refusal was counted already; the client begins again. */
 async function tryTo(work: () => Promise<void>, user: SoakUser): Promise<void> {
   try {
     await work();
@@ -77,7 +77,7 @@ async function tryTo(work: () => Promise<void>, user: SoakUser): Promise<void> {
   }
 }
 
-/** Sits there and answers pings. */
+/** Stays idle and answers pings. */
 async function idle(user: SoakUser, signal: AbortSignal): Promise<void> {
   await user.stayOpen();
   await pause(5000, 10_000, signal);
@@ -115,7 +115,7 @@ async function renew(user: SoakUser, signal: AbortSignal): Promise<void> {
   else await user.renew();
 }
 
-/** At random between the two; ends early with the signal. */
+/** Waits a random time between the two; ends early with the signal. */
 async function pause(fromMs: number, toMs: number, signal: AbortSignal): Promise<void> {
   const ms = fromMs + Math.random() * (toMs - fromMs);
   await wait(ms, undefined, { signal }).catch((error: unknown) => {

@@ -8,16 +8,16 @@ export interface Verdict {
   text: string;
 }
 
-/** What a node's heap may have grown by, in MiB: what it keeps on purpose, and what the engine's compiler keeps. */
+/** Allowed growth of a node's heap in MiB: what it keeps on purpose, and what the engine's compiler keeps. */
 const HEAP_GROWTH_MIB = 2;
-/** And the whole process, which gives memory back to the system when it likes. */
+/** The same for the whole process, which may return memory to the system late. */
 const MEMORY_GROWTH_MIB = 32;
 const MIN_SUCCESS = 0.95;
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** Keys of what is open or unused: gone with the last socket, session and ticket. */
+/** Keys of open sockets, sessions and unused tickets: removed with the last of them. */
 const GONE_AT_ONCE = [
   redisKeys.session('', ''),
   redisKeys.connectionsOfUser(''),
@@ -26,10 +26,10 @@ const GONE_AT_ONCE = [
   redisKeys.ticket(''),
 ].map(prefixOf);
 
-/** What a session leaves that nobody ended: gone when it could no longer live. */
+/** Keys of a session that was not ended: removed at its longest possible life. */
 const OF_ABANDONED = [redisKeys.sessionRefresh('', ''), redisKeys.sessionOwner('')].map(prefixOf);
 
-/** Keys that stay for a while, and for how long at most. */
+/** Keys that stay for a while, with their longest life. */
 const LIVES_MS = new Map<string, number>(
   (
     [
@@ -53,7 +53,7 @@ const LIVES_MS = new Map<string, number>(
 
 const CHECKPOINT = prefixOf(redisKeys.runCheckpoint(''));
 
-/** What had to come back, and whether it did. */
+/** The figures that had to return to their start, and whether they did. */
 export function judgeRest(begin: HeldState, end: HeldState, tally: SoakTally): Verdict[] {
   const verdicts: Verdict[] = [];
   for (const [name, atBegin] of begin.figures) {
@@ -95,13 +95,13 @@ function judgeKeys(begin: HeldState, end: HeldState, tally: SoakTally): Verdict[
   return verdicts;
 }
 
-/** An answer that ended while Redis was away leaves its text there for a day, and one that was told for a minute. */
+/** An answer that ended while Redis was down leaves its text there for a day; a delivered one for a minute. */
 function lifeOf(prefix: string, tally: SoakTally): number | undefined {
   if (prefix === CHECKPOINT && tally.refusals() > 0) return 24 * HOUR_MS;
   return LIVES_MS.get(prefix);
 }
 
-/** What clients were promised. */
+/** Checks of what clients may rely on. */
 export function judgeClients(tally: SoakTally): Verdict[] {
   const connected = tally.success('connect');
   const authenticated = tally.success('sign-in', 'mint', 'connect', 'refresh', 'renew', 'sign-out');
@@ -121,7 +121,7 @@ export function judgeClients(tally: SoakTally): Verdict[] {
   ];
 }
 
-/** Begin, peak and end of every figure and of the keys by prefix. */
+/** Start, peak and end of every figure and of the keys by prefix. */
 export function tableOf(begin: HeldState, during: readonly HeldState[], end: HeldState): string[] {
   const row = (name: string, of: (state: HeldState) => number): string => {
     const peak = Math.max(...[begin, ...during, end].map(of));
@@ -153,13 +153,13 @@ export function countsOf(tally: SoakTally): string[] {
   ];
 }
 
-/** One line for a moment under load. */
+/** One line for a sample under load. */
 export function lineOf(seconds: number, { figures }: HeldState): string {
   const values = [...figures].map(([name, value]) => `${name} ${show(value)}`);
   return `${String(seconds).padStart(4)} s  ${values.join(', ')}`;
 }
 
-/** What the verdict about the heap would overlook. @param connections of one node */
+/** The heap verdict cannot show smaller leaks than this. @param connections of one node */
 export function heapBound(connections: number): string {
   const bytes = (HEAP_GROWTH_MIB * MIB) / connections;
   return `a heap may grow by ${HEAP_GROWTH_MIB} MiB: ${bytes.toFixed(0)} bytes for each connection that the node had`;

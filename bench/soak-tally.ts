@@ -1,24 +1,24 @@
 import { CLOSE_CODES, REPORTED_CODES } from '../protocol/close-codes.js';
 import { type BenchSocket, Refused } from './bench-client.js';
 
-/** What all clients together have done and met. */
+/** The counts of all clients. */
 export class SoakTally {
   /** Steps that succeeded, by name. */
   readonly done = new Map<string, number>();
-  /** Refused steps by `step: code`. */
+  /** Refused steps, by `step: code`. */
   readonly refused = new Map<string, number>();
-  /** Sockets by the code with which they closed. */
+  /** Sockets by their close code. */
   readonly closes = new Map<string, number>();
-  /** What was not as it must be, in words. */
+  /** Faults, as text. */
   readonly faults = new Map<string, number>();
   /** How long sockets were open, by the kind of client. */
   readonly lengthsMs = new Map<string, number[]>();
-  /** Sign-ins that nobody ended. */
+  /** Sign-ins that were not ended. */
   abandoned = 0;
-  /** Sockets whose time was over before they were renewed. */
+  /** Sockets that expired before they were renewed. */
   overdue = 0;
 
-  /** Counts one step; a refusal is counted by its code and thrown on. */
+  /** Counts one step; a refusal is counted by its code and rethrown. */
   async step<T>(name: string, work: () => Promise<T>): Promise<T> {
     try {
       const result = await work();
@@ -34,7 +34,7 @@ export class SoakTally {
     count(this.faults, what);
   }
 
-  /** Counts the end of a socket, whenever it comes. */
+  /** Counts the end of a socket when it comes. */
   watch(kind: string, socket: BenchSocket, wanted: () => number): void {
     const openedAtMs = performance.now();
     void socket.over.then((code) => {
@@ -52,14 +52,14 @@ export class SoakTally {
     return this.closes.get(String(REPORTED_CODES.abnormal)) ?? 0;
   }
 
-  /** How often these steps were refused; all of them unless said otherwise. */
+  /** How often these steps were refused; by default all steps. */
   refusals(...names: string[]): number {
     return [...this.refused]
       .filter(([key]) => names.length === 0 || names.some((name) => key.startsWith(`${name}: `)))
       .reduce((sum, [, times]) => sum + times, 0);
   }
 
-  /** The share of these steps that succeeded; 1 where none was tried. */
+  /** The share of these steps that succeeded; 1 when none was tried. */
   success(...names: string[]): number {
     const done = names.reduce((sum, name) => sum + (this.done.get(name) ?? 0), 0);
     const failed = this.refusals(...names);

@@ -5,22 +5,22 @@ import { AnswerReader } from './answer-reader.js';
 import { BenchSocket, get, mint, post, Refused, signIn } from './bench-client.js';
 import type { SoakTally } from './soak-tally.js';
 
-/** Longer than a socket whose time is over may live: the grace and a tick of the heartbeat. */
+/** Longer than an expired socket may live: the grace and a tick of the heartbeat. */
 const LAPSE_LIMIT_MS = 30_000;
 
 /** Ports of the nodes. */
 export interface SoakNodes {
   ports: readonly number[];
-  /** The one whose tokens live as long as this user's are to live. */
+  /** The node whose tokens have the life that this user needs. */
   issuer: number;
 }
 
-/** One account with at most one session and one socket, on whichever node comes next. */
+/** One account with at most one session and one socket, on each node in turn. */
 export class SoakUser {
   private tokens: SignIn | undefined;
   private socket: BenchSocket | undefined;
   private conversationId: string | undefined;
-  /** With which code the socket is meant to close. */
+  /** The expected close code of the socket. */
   private wanted: number = CLOSE_CODES.normal;
 
   constructor(
@@ -36,7 +36,7 @@ export class SoakUser {
     if (this.socket === undefined || this.socket.closed !== undefined) await this.connect();
   }
 
-  /** Signs in unless it is, and opens a socket with a fresh ticket. */
+  /** Signs in if needed, and opens a socket with a fresh ticket. */
   async connect(): Promise<void> {
     const { access_token: token } = (this.tokens ??= await this.tally.step('sign-in', () =>
       signIn(this.nodes.issuer, this.email),
@@ -65,21 +65,21 @@ export class SoakUser {
     this.tokens = undefined;
   }
 
-  /** Leaves without a word: the session runs out by itself. */
+  /** Leaves without signing out: the session expires by itself. */
   async walkAway(): Promise<void> {
     await this.disconnect();
     if (this.tokens !== undefined) this.tally.abandoned += 1;
     this.tokens = undefined;
   }
 
-  /** Gets new tokens, and more time for the open socket with a ticket for it. */
+  /** Gets new tokens, and extends the open socket with a renewal ticket. */
   async renew(): Promise<void> {
     const { access_token: token } = await this.refreshTokens();
     const { ticket } = await this.tally.step('mint', () => mint(this.port(), token, 'refresh'));
     await this.tally.step('renew', () => this.open.ask('auth.refresh', { ticket }, 'auth.refreshed'));
   }
 
-  /** Lets the time of its socket run out. The session goes on. */
+  /** Lets its socket expire. The session continues. */
   async lapse(): Promise<void> {
     this.wanted = CLOSE_CODES.auth_expired;
     await this.open.closes(LAPSE_LIMIT_MS);
@@ -94,7 +94,7 @@ export class SoakUser {
     });
   }
 
-  /** Asks a question, reads the answer as it is written and compares it with what it must be. */
+  /** Asks a question, reads the answer as it is written and compares it with the expected text. */
   async ask(): Promise<void> {
     const words = 5 + Math.floor(Math.random() * 20);
     const { text } = await this.tally.step('answer', async () => {
@@ -103,20 +103,20 @@ export class SoakUser {
       return reader;
     });
     if (text === countTo(words)) return;
-    // A piece was lost on its way, which the length in the last frame tells a client: it loads the conversation.
+    // A piece was lost, which a client sees by the length in the last frame: it loads the conversation.
     const stored = await this.tally.step('answer loaded', () => this.lastMessage());
     if (stored !== countTo(words)) this.tally.fault(`the answer to "count to ${words}" is ${stored}`);
   }
 
-  /** Asks a question and is gone before the answer. */
+  /** Asks a question and leaves before the answer. */
   async askAndLeave(): Promise<void> {
     await this.tally.step('question', () => this.question(200, (reader) => reader.isAccepted));
     await this.disconnect();
   }
 
-  /** Something was refused: begins again, with another session. */
+  /** After a refusal: begins again with another session. */
   async startOver(): Promise<void> {
-    // A socket that does not close is counted where it ends.
+    // A socket that does not close is counted when it ends.
     await this.walkAway().catch(() => this.tally.fault('a socket did not close'));
   }
 
@@ -160,7 +160,7 @@ export class SoakUser {
     return this.socket;
   }
 
-  /** Another node at each turn. */
+  /** The next node in turn. */
   private port(): number {
     const { ports } = this.nodes;
     return ports[this.turn++ % ports.length] ?? 0;

@@ -23,16 +23,16 @@ const HELP = `Lets clients idle, reconnect, ask, sign out and renew for a while,
 
 Ends with code 0 when memory, sockets, Redis keys and Postgres connections are where they began, and nobody was cut off.`;
 
-/** Life of the access tokens that the first node gives out: longer than the program. */
+/** Life of the access tokens of the first node: longer than the program. */
 const LONG_TOKEN_SECONDS = 86_400;
 const WARM_UP_SECONDS = 60;
 const LOOK_EVERY_MS = 30_000;
 /** A node keeps an idle HTTP connection for 75 s, and a session that nobody uses for 60 s. */
 const REST_MS = 80_000;
-/** After which what has not come back is not waited for. */
+/** Limit of the wait for figures to return to their start. */
 const REST_LIMIT_MS = 120_000;
 const LOOK_AGAIN_MS = 5000;
-/** For all that is not the soak itself. */
+/** Time for everything except the soak itself. */
 const LIMIT_SECONDS = 600;
 
 const SETTINGS = { SESSION_TTL_SECONDS: '60' };
@@ -45,7 +45,7 @@ type Options = Record<keyof typeof OPTIONS, number>;
 
 async function soak(folder: BenchFolder, { minutes, clients }: Options): Promise<boolean> {
   const engines = await startEngines(folder);
-  // Past the proxy, which is there to break things.
+  // Direct, without the proxy that breaks connections.
   const settings = { ...SETTINGS, REDIS_URL: engines.redisUrl };
   const lives = [LONG_TOKEN_SECONDS, SHORT_TOKEN_SECONDS].map(String);
   const perNode = lives.map((life) => ({ ...settings, ACCESS_TOKEN_TTL_SECONDS: life }));
@@ -77,7 +77,7 @@ async function soak(folder: BenchFolder, { minutes, clients }: Options): Promise
   return verdicts.every(({ isKept }) => isKept);
 }
 
-/** Looks every 30 s while the crowd lives. Answers what was seen. */
+/** Takes a sample every 30 s while the crowd runs. Returns the samples. */
 async function watchWhile(
   reader: HeldStateReader,
   seconds: number,
@@ -99,7 +99,7 @@ async function watchWhile(
   return seen;
 }
 
-/** Waits until everything has come back, or long enough. */
+/** Waits until every figure has returned to its start, or the limit has passed. */
 async function comeToRest(
   reader: HeldStateReader,
   begin: HeldState,
@@ -120,7 +120,7 @@ async function comeToRest(
 
 const COUNTERS = ['chat_auth_attempts_total', 'chat_ws_upgrades_total', 'chat_ws_closes_total'];
 
-/** What the nodes together have counted, by name and labels. */
+/** Sum of a counter over all nodes, by name and labels. */
 async function countersOf(ports: readonly number[]): Promise<Map<string, number>> {
   const sums = new Map<string, number>();
   for (const { name, labels, value } of (await Promise.all(ports.map(readMetrics))).flat()) {

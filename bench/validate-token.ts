@@ -17,9 +17,9 @@ import { type BenchFolder, runBench } from './bench-program.js';
 import { inParallel, percentile } from './figures.js';
 
 const ROUNDS = 15;
-/** Rounds before the first one that counts. */
+/** Warm-up rounds. */
 const WARM_UP_ROUNDS = 3;
-/** Tokens of a round, each of a session of its own. */
+/** Tokens of a round, each with its own session. */
 const TOKENS = 600;
 /** Calls that wait for Redis at the same time, as on a busy node. */
 const IN_FLIGHT = 20;
@@ -27,9 +27,9 @@ const IN_FLIGHT = 20;
 type Validate = (token: string) => Promise<unknown>;
 
 /**
- * What the one service adds to what nobody can leave out: a signature to verify and a session to read. The peer is
- * those two and nothing else: jsonwebtoken through Nest's wrapper, with a KeyObject, and GETEX through ioredis. All of
- * them run in this process, in turns, on the same tokens; Redis is real.
+ * Measures what the one service adds to the minimum: verifying a signature and reading a session. The peer does only
+ * these two: jsonwebtoken through Nest's wrapper, with a KeyObject, and GETEX through ioredis. All of them run in this
+ * process, in turns, on the same tokens, with a real Redis.
  */
 async function measureValidation(folder: BenchFolder): Promise<boolean> {
   const { settings, databaseUrl, redisUrl } = await startEngines(folder);
@@ -45,7 +45,7 @@ async function measureValidation(folder: BenchFolder): Promise<boolean> {
   const costs = { peer: [] as number[], cold: [] as number[], warm: [] as number[] };
   for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
     const tokens = await signTokens(service, redis, config);
-    // Who comes first pays for what the others find warm.
+    // The first one pays for caches that the others find warm.
     const isPeerFirst = round % 2 === 0;
     const first = isPeerFirst ? await cost(peer, tokens) : undefined;
     const cold = await cost(validate, tokens);
@@ -88,7 +88,7 @@ function peerOf({ jwt, sessionTtlSeconds }: Config, redis: Redis): Validate {
   };
 }
 
-/** Sessions as a sign-in leaves them, and their tokens, which nobody has verified yet. */
+/** Sessions as a sign-in stores them, with tokens that were not verified yet. */
 async function signTokens(
   service: UnifiedAuthenticationService,
   redis: Redis,
@@ -122,7 +122,7 @@ function aSession(): SessionRecord {
   };
 }
 
-/** Microseconds of CPU time per call: waiting for Redis and for other programs costs none. */
+/** Microseconds of CPU time per call, without waits for Redis and other programs. */
 async function cost(validate: Validate, tokens: readonly string[]): Promise<number> {
   const before = process.cpuUsage();
   await inParallel(tokens, IN_FLIGHT, validate);

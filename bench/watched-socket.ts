@@ -1,19 +1,19 @@
 import { WebSocket } from 'ws';
 import type { ServerFrame } from '../protocol/messages.js';
 
-/** What becomes of one socket of a client under measurement. */
+/** The life of one socket of a measured client. */
 export interface SocketStory {
   readonly dialledAtMs: number;
   isOpen: boolean;
-  /** When it was asked to move, and the moment that it was given. */
+  /** When it was asked to move, and its slot. */
   slotAtMs?: number;
-  /** Absent while it lives; 1006 when nobody said goodbye. */
+  /** Absent while it is open; 1006 without a close frame. */
   closeCode?: number;
 }
 
 /**
- * The library's socket with the listeners of a browser's: those end with their `signal`, which the client package counts
- * on and the library does not know.
+ * The library's socket with the listeners of a browser's, which `signal` can remove: the client package relies on it,
+ * but the library does not support it.
  */
 export class WatchedSocket extends EventTarget {
   readonly story: SocketStory = { dialledAtMs: Date.now(), isOpen: false };
@@ -27,7 +27,7 @@ export class WatchedSocket extends EventTarget {
     });
     this.ws.on('message', (data) => this.receive((data as Buffer).toString('utf8')));
     this.ws.on('error', () => {
-      // A refused or cut connection ends in "close", which says all that a browser would say.
+      // A refused or lost connection ends in "close", which gives all that a browser would.
     });
     this.ws.on('close', (code, reason) => {
       this.story.closeCode = code;

@@ -15,9 +15,9 @@ export class CreateConversations1763800100000 implements MigrationInterface {
   }
 }
 
-/** Times have the milliseconds that the wire has, so that a page that ends at one loses nothing to rounding. */
+/** Times have millisecond precision like the wire, so that rounding never skips a row between two pages. */
 async function createLog(runner: QueryRunner): Promise<void> {
-  // Every event updates its conversation's row: the free space lets the new version stay on the same page.
+  // Every event updates its conversation's row: free space keeps the new version on the same page.
   await runner.query(`
     CREATE TABLE conversations (
       id uuid PRIMARY KEY,
@@ -88,6 +88,6 @@ async function createRuns(runner: QueryRunner): Promise<void> {
     "CREATE INDEX runs_open ON runs (conversation_id, position) WHERE status IN ('queued', 'running')",
   );
   await runner.query('CREATE INDEX runs_leased ON runs (lease_until) WHERE lease_until IS NOT NULL');
-  // The foreign key has to find a deleted conversation's runs, ended ones too.
+  // The foreign key has to find all runs of a deleted conversation, including ended ones.
   await runner.query('CREATE INDEX runs_of_conversation ON runs (conversation_id)');
 }

@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 const GENESIS = '0'.repeat(64);
 
-/** The audit log becomes a chain that only grows. Rows written before cannot be chained afterwards and are not kept. */
+/** Turns the audit log into an append-only chain. Rows written before cannot be chained afterwards and are dropped. */
 export class ChainAuditLog1763800300000 implements MigrationInterface {
   readonly name = 'ChainAuditLog1763800300000';
 
@@ -22,7 +22,7 @@ export class ChainAuditLog1763800300000 implements MigrationInterface {
     await runner.query('CREATE INDEX audit_log_user ON audit_log (user_id, id)');
     await runner.query('CREATE INDEX audit_log_event ON audit_log (event, id)');
     await runner.query('CREATE INDEX audit_log_at ON audit_log (at)');
-    // One row: the newest link. Whoever appends holds its lock, so that two nodes cannot chain to the same row.
+    // One row: the newest link. A node locks it to append, so that two nodes cannot chain to the same row.
     await runner.query(`
       CREATE TABLE audit_head (
         singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
@@ -30,7 +30,7 @@ export class ChainAuditLog1763800300000 implements MigrationInterface {
         hash text NOT NULL
       )`);
     await runner.query('INSERT INTO audit_head (id, hash) VALUES (0, $1)', [GENESIS]);
-    // What retention removed: everything up to and with row upto, whose hash the next row is chained to.
+    // What retention removed: everything up to and including row upto, to whose hash the next row is chained.
     await runner.query(`
       CREATE TABLE audit_anchor (
         upto bigint PRIMARY KEY,
@@ -55,7 +55,7 @@ export class ChainAuditLog1763800300000 implements MigrationInterface {
     await runner.query('CREATE INDEX audit_log_user_at ON audit_log (user_id, at)');
   }
 
-  /** Retention says who it is with a setting of its transaction; nothing else may delete, and nothing may update. */
+  /** Retention identifies itself with a transaction setting; nothing else may delete, and nothing may update. */
   private async makeAppendOnly(runner: QueryRunner): Promise<void> {
     await runner.query(`
       CREATE FUNCTION audit_log_refuse() RETURNS trigger LANGUAGE plpgsql AS $$

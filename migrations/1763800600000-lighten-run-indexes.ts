@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * A renewed lease changes no index: each running run is renewed many times, and every entry that dies in an index is
- * walked over by each claim until it is cleaned away.
+ * Renewing a lease no longer changes an index: running runs are renewed often, and each claim has to skip every dead
+ * index entry until vacuum removes it.
  */
 export class LightenRunIndexes1763800600000 implements MigrationInterface {
   readonly name = 'LightenRunIndexes1763800600000';

@@ -14,18 +14,18 @@ export interface ChildOptions {
   command: string;
   args: string[];
   env: NodeJS.ProcessEnv;
-  /** Receives standard output and standard error, and is kept after the end; without it they go where ours go. */
+  /** Receives standard output and error, and is kept after the end; without it the child inherits ours. */
   logFile?: string;
-  /** Where the process is written down, for whoever cleans up after a crash. */
+  /** Records the process, so that it can be ended after a crash. */
   ledger: ProcessLedger;
-  /** What makes it stop in order. */
+  /** The signal for an orderly stop. */
   stopSignal?: NodeJS.Signals;
   cwd?: string;
   uid?: number;
   gid?: number;
 }
 
-/** A program that we started and that we end. */
+/** A program that we start and end. */
 export interface Child {
   readonly name: string;
   readonly pid: number;
@@ -33,15 +33,15 @@ export interface Child {
   /** Set once the process has ended. */
   exit: Exit | undefined;
   readonly exited: Promise<Exit>;
-  /** Ends it in order, or by SIGKILL after `graceMs`. Resolves when it is gone. */
+  /** Stops it in order, or by SIGKILL after `graceMs`. Resolves when it has ended. */
   stop(graceMs?: number): Promise<Exit>;
   kill(signal: NodeJS.Signals): void;
   logs(): string;
 }
 
 /**
- * Starts a program in a process group of its own: Ctrl-C then reaches us alone, and we end the children in order.
- * Output goes straight into the file, so that it survives us and a busy event loop never stalls the child.
+ * Starts a program in its own process group: Ctrl-C then reaches only us, and we end the children in order.
+ * Output goes straight to the file, so that it survives us and a busy event loop never stalls the child.
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const { name, command, args, env, logFile, ledger, stopSignal = 'SIGTERM', cwd, uid, gid } = options;
@@ -88,7 +88,7 @@ function openLog(file: string): number {
   return openSync(file, 'a', 0o600);
 }
 
-/** The end of a child's log, for an error that has to say why it did not start. */
+/** The end of a child's log, for the error that says why it did not start. */
 export function logTail(child: Child, lines = 5): string {
   return child.logs().trimEnd().split('\n').slice(-lines).join('\n');
 }

@@ -6,7 +6,7 @@ export function isExecutable(file: string): boolean {
     accessSync(file, constants.X_OK);
     return statSync(file).isFile();
   } catch {
-    // Absent and not executable are the same answer.
+    // Absent and not executable give the same result.
     return false;
   }
 }

@@ -1,9 +1,9 @@
-/** Something outside the program is missing or in the way; the message is the one line that a person needs. */
+/** Something outside the program is missing or in the way; the message is one line for the user. */
 export class LaunchError extends Error {
   override readonly name = 'LaunchError';
 }
 
-/** `LaunchError` speaks for itself; anything else is a fault of ours and keeps its stack. */
+/** A `LaunchError` needs only its message; anything else is a bug and keeps its stack. */
 export function explain(error: unknown): string {
   if (error instanceof LaunchError) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -26,7 +26,7 @@ describe('ProcessLedger', () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  it('insists when a process ignores its signal', async () => {
+  it('kills a process that ignores its signal', async () => {
     const file = join(folder, 'stubborn');
     const program = "process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('deaf')";
     const child = spawn(process.execPath, ['-e', program]);
@@ -37,7 +37,7 @@ describe('ProcessLedger', () => {
     expect(await ended).toEqual([null, 'SIGKILL']);
   });
 
-  it('leaves a process alone that merely has the recorded pid', async () => {
+  it('leaves another process with the recorded pid alone', async () => {
     const file = join(folder, 'stranger');
     const child = spawn('sleep', ['60']);
     const entry = { name: 'ours', pid: child.pid, identity: 'another boot:1', signal: 'SIGTERM' };

@@ -3,26 +3,26 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'nod
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
-/** A process that we started, written down the moment it runs, so that a later start can end what a crash left. */
+/** A process that we started, recorded as soon as it runs, so that a later start can end it after a crash. */
 export interface LedgerEntry {
   name: string;
   pid: number;
-  /** When the process started: a pid alone may belong to somebody else by now. */
+  /** When the process started: the pid may belong to another process by now. */
   identity: string;
-  /** What makes it stop in order. */
+  /** The signal for an orderly stop. */
   signal: NodeJS.Signals;
 }
 
 const POLL_MS = 20;
 
-/** Tells one process from all others that had or will have its pid; undefined when it has ended. */
+/** Identifies a process among all that ever have its pid; undefined when it has ended. */
 export function processIdentity(pid: number): string | undefined {
   if (existsSync('/proc/self/stat')) return linuxIdentity(pid);
   try {
     const started = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
     return started === '' ? undefined : started;
   } catch {
-    // ps answers 1 for a pid that is not there.
+    // ps exits with 1 for a pid that does not exist.
     return undefined;
   }
 }
@@ -34,7 +34,7 @@ function linuxIdentity(pid: number): string | undefined {
   } catch {
     return undefined;
   }
-  // proc(5): "pid (comm) state …"; comm may hold blanks and brackets, starttime is field 22. A zombie (Z) has ended.
+  // proc(5): "pid (comm) state …"; comm may contain blanks and brackets, starttime is field 22. A zombie (Z) has ended.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
   return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}:${fields[19]}`;
@@ -51,16 +51,16 @@ export class ProcessLedger {
     appendFileSync(this.file, `${JSON.stringify(entry)}\n`, { mode: 0o600 });
   }
 
-  /** The recorded processes that still run, but for this one, in the order in which they were started. */
+  /** The recorded processes that still run, except this one, in the order in which they were started. */
   living(): LedgerEntry[] {
     const others = this.read().filter((entry) => entry.pid !== process.pid);
     return others.filter((entry) => processIdentity(entry.pid) === entry.identity);
   }
 
-  /** Ends what still runs, last started first, and forgets everything. Answers what it had to end. */
+  /** Ends what still runs, last started first, and forgets everything. Returns what it had to end. */
   async endAll(graceMs: number): Promise<LedgerEntry[]> {
     const ended: LedgerEntry[] = [];
-    // What we wait for may be starting something itself: look again until there is nothing.
+    // A process may start another one before it ends: look again until nothing is left.
     for (let living = this.living(); living.length > 0; living = this.living()) {
       for (const entry of living.reverse()) await endProcess(entry, graceMs);
       ended.push(...living);
@@ -80,16 +80,16 @@ function parseEntry(line: string): LedgerEntry[] {
   try {
     return [JSON.parse(line) as LedgerEntry];
   } catch {
-    // The last line may have been cut by the crash that makes us read it.
+    // A crash may have cut the last line.
     return [];
   }
 }
 
-/** Asks with the entry's own signal, then insists. */
+/** Sends the entry's own signal, then SIGKILL. */
 export async function endProcess(entry: LedgerEntry, graceMs: number): Promise<void> {
   signalProcess(entry.pid, entry.signal);
   if (await hasEnded(entry, graceMs)) return;
-  // A stopped process (SIGSTOP, as in fault tests) obeys nothing but SIGKILL.
+  // A stopped process (SIGSTOP, as in fault tests) reacts to SIGKILL only.
   signalProcess(entry.pid, 'SIGKILL');
   if (!(await hasEnded(entry, 5_000))) throw new Error(`${entry.name} (pid ${entry.pid}) survives SIGKILL`);
 }
@@ -103,7 +103,7 @@ async function hasEnded(entry: LedgerEntry, limitMs: number): Promise<boolean> {
   return true;
 }
 
-/** False when there is no such process any more. */
+/** False when the process does not exist any more. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);

@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 
-/** Open sockets of a process: those that it listens at, those to its engines, and those of its clients. Linux only. */
+/** Open sockets of a process: those it listens on, those to its engines, and those of its clients. Linux only. */
 export function countSockets(pid: number): number {
   const folder = `/proc/${pid}/fd`;
   return readdirSync(folder).filter((name) => targetOf(`${folder}/${name}`)?.startsWith('socket:')).length;
@@ -10,7 +10,7 @@ function targetOf(path: string): string | undefined {
   try {
     return readlinkSync(path);
   } catch {
-    // Closed since the folder was read.
+    // It was closed after the folder was read.
     return undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** The folder of package.json, found from this file, which runs from scripts/ in Jest and from dist/scripts/ built. */
+/** The folder of package.json, found from this file: in scripts/ under Jest, in dist/scripts/ when built. */
 export const PROJECT_ROOT = findRoot(import.meta.dirname);
 
 export const SERVER_ENTRY = join(PROJECT_ROOT, 'dist', 'src', 'main.js');

@@ -8,13 +8,13 @@ import { SERVER_ENTRY } from './project.js';
 
 export interface ServerOptions {
   name: string;
-  /** All settings of the node; `PORT=0` lets it choose. */
+  /** All settings of the node; `PORT=0` lets it choose a port. */
   env: NodeJS.ProcessEnv;
   /** Arguments of Node itself. */
   nodeArgs?: string[];
   logFile: string;
   ledger: ProcessLedger;
-  /** Another build than ours. */
+  /** Path of another build. */
   entry?: string;
 }
 
@@ -27,7 +27,7 @@ export interface ServerProcess {
 const READY_LIMIT_MS = 60_000;
 const READY_EVENT = 'server.listening';
 
-/** Starts a node and waits until it says that it listens. */
+/** Starts a node and waits until it logs that it listens. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
   const { name, env, nodeArgs = [], logFile, ledger, entry = SERVER_ENTRY } = options;
   if (!existsSync(entry)) throw new LaunchError(`${entry} is missing: run npm run build.`);
@@ -60,7 +60,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   }
 }
 
-/** The port in the node's own announcement, once the line is complete. */
+/** The port from the node's log, once the line is complete. */
 function listeningPort(logFile: string, from: number): number | undefined {
   for (const line of readFrom(logFile, from).split('\n')) {
     if (!line.includes(`"${READY_EVENT}"`) || !line.endsWith('}')) continue;

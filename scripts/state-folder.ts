@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The one ignored folder that holds whatever the launchers keep: engines, data, logs, secrets. */
+/** The ignored folder that holds everything that the launchers keep: engines, data, logs, secrets. */
 export class StateFolder {
   readonly path: string;
 
@@ -15,13 +15,13 @@ export class StateFolder {
     return join(this.path, ...names);
   }
 
-  /** Removes everything but one file. */
+  /** Removes everything except one file. */
   empty(kept: string): void {
     const entries = readdirSync(this.path).map((name) => this.in(name));
     for (const entry of entries) if (entry !== kept) rmSync(entry, { recursive: true, force: true });
   }
 
-  /** Made once, then kept, so that tokens outlive a restart of the demo. 64 hexadecimal characters. */
+  /** Created once, then kept, so that tokens survive a restart of the demo. 64 hexadecimal characters. */
   secret(name: string): string {
     const file = this.in(name);
     if (existsSync(file)) return readFileSync(file, 'utf8').trim();

@@ -3,7 +3,7 @@ import { LaunchError } from './launch-error.js';
 
 const POLL_MS = 20;
 
-/** Asks until the answer is yes; a failed question is a no. @throws {LaunchError} naming what was waited for. */
+/** Polls until the check is true; an error counts as false. @throws {LaunchError} naming what was waited for. */
 export async function until(probe: () => Promise<boolean>, what: string, limitMs: number): Promise<void> {
   const deadline = Date.now() + limitMs;
   let failure: unknown;

@@ -8,7 +8,7 @@ type Delta = {
 };
 export type ScriptFrame = (DurableEvent | Delta) & { seq?: number };
 
-/** What is asked, and the pieces of the answer. */
+/** The question, and the pieces of the answer. */
 export interface Turn {
   question: string;
   pieces: string[];
@@ -16,7 +16,7 @@ export interface Turn {
 
 const TS = '2026-01-01T00:00:00.000Z';
 
-/** Everything that a server says about a conversation, in its order, and what it would show at any point of it. */
+/** All frames of a conversation in order, and what the server would return at any point of it. */
 export class ConversationScript {
   readonly frames: ScriptFrame[] = [];
   private seq = 0;
@@ -27,12 +27,12 @@ export class ConversationScript {
     return script;
   }
 
-  /** Durable events behind `seq` among the first `count` frames. */
+  /** Durable events after `seq` among the first `count` frames. */
   eventsAfter(seq: number, count: number): ScriptFrame[] {
     return this.frames.slice(0, count).filter((frame) => (frame.seq ?? 0) > seq);
   }
 
-  /** The messages after the first `count` frames, as HTTP tells them: an answer in progress has no text there. */
+  /** The messages after the first `count` frames, as HTTP returns them: an answer in progress has no text there. */
   messages(count: number): Message[] {
     const messages = new Map<string, Message>();
     const texts = new Map<string, string>();
@@ -49,7 +49,7 @@ export class ConversationScript {
     return [...messages.values()];
   }
 
-  /** The text so far of the answer that is in progress after the first `count` frames. */
+  /** The current text of the answer that is in progress after the first `count` frames. */
   snapshot(count: number): { run_id: string; message_id: string; text: string; status: string } | undefined {
     const answer = this.messages(count).find(({ status }) => status === 'streaming');
     if (answer?.run_id === undefined) return undefined;

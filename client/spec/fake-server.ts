@@ -51,7 +51,7 @@ export class FakeSocket extends EventTarget {
     this.deliver('ready', { ...READY, ...change });
   }
 
-  /** Ends the socket as a server does, or without a word when there is no code. */
+  /** Closes the socket as a server does, or without a close frame when there is no code. */
   end(code?: number, reason = ''): void {
     const wasClean = code !== undefined;
     this.dispatchEvent(Object.assign(new Event('close'), { code: code ?? 0, reason, wasClean }));
@@ -60,7 +60,7 @@ export class FakeSocket extends EventTarget {
 
 type Answer = { status: number; body?: unknown } | Error;
 
-/** Answers calls from a table, and keeps what was asked. */
+/** Answers calls from a table, and records them. */
 export class FakeServer {
   readonly calls: { method: string; path: string; body: unknown; authorization: string | null }[] = [];
   readonly sockets: FakeSocket[] = [];
@@ -134,7 +134,7 @@ export function problem(code: string, status: number, retry = 'none', retryAfter
   };
 }
 
-/** Lets everything happen that needs no timer. `setImmediate` must be real. */
+/** Waits until everything that needs no timer has run. `setImmediate` must be real. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

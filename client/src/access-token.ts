@@ -1,15 +1,15 @@
 import { ApiError } from './errors.js';
 
 export interface AccessTokenRequest {
-  /** True when the token has to outlive the one in use: it is for renewing a connection. */
+  /** True when the token must outlive the one in use, because it renews a connection. */
   fresh: boolean;
   signal?: AbortSignal;
 }
 
-/** Supplied by the application, which alone keeps tokens. Reject with an `ApiError` to say what went wrong. */
+/** Supplied by the application; only it stores tokens. Reject with an `ApiError` to say what went wrong. */
 export type GetAccessToken = (request: AccessTokenRequest) => Promise<string | null | undefined>;
 
-// What older front ends sent when they had no token: a variable turned into text, or a constant nobody replaced.
+// Older front ends sent these without a token: a variable converted to text, or a placeholder never replaced.
 const PLACEHOLDERS: readonly string[] = ['null', 'undefined', 'token_placeholder'];
 
 export function isUsableToken(value: unknown): value is string {

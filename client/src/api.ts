@@ -4,7 +4,7 @@ import { toApiError, type ApiError } from './errors.js';
 import { HttpClient, type Call, type HttpOptions } from './http.js';
 
 export interface ChatApiOptions extends HttpOptions {
-  /** Called when a call failed because the sign-in is over. */
+  /** Called when a call failed because the sign-in has ended. */
   onAuthError?: (error: ApiError) => void;
 }
 
@@ -20,7 +20,7 @@ export interface MessageQuery {
   limit?: number;
 }
 
-/** The HTTP side of the server, one method a route. Every failure is an `ApiError`. */
+/** The HTTP API of the server, one method per route. Every failure is an `ApiError`. */
 export class ChatApi {
   private readonly http: HttpClient;
 
@@ -41,7 +41,7 @@ export class ChatApi {
     return this.open('/auth/refresh', { refresh_token: refreshToken });
   }
 
-  /** Takes the token itself: whoever signs out has forgotten it by the time of the call. */
+  /** Takes the token as an argument: at sign-out the application has already dropped it. */
   async logout(accessToken: string): Promise<void> {
     await this.http.call({ method: 'POST', path: '/auth/logout', auth: { token: accessToken } });
   }

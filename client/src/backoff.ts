@@ -3,13 +3,13 @@ export interface BackoffLimits {
   maxMs: number;
 }
 
-/** Until `ready` says what the server wants. */
+/** Used until `ready` gives the server's value. */
 export const DEFAULT_LIMITS: BackoffLimits = { baseMs: 500, maxMs: 30_000 };
 
 /**
  * Growing waits with full jitter, and a budget of attempts.
  * https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/: after an outage, clients that all wait
- * the same time come back as one wave; a wait drawn from the whole range spreads them.
+ * the same time reconnect in one wave; a wait drawn from the whole range spreads them.
  */
 export class Backoff {
   private attempts = 0;
@@ -27,7 +27,7 @@ export class Backoff {
   /** Milliseconds to wait before the next attempt, at least `floorMs`; `undefined` when the budget is spent. */
   next(floorMs = 0): number | undefined {
     if (this.attempts >= this.maxAttempts) return undefined;
-    // 2 ** 30 is beyond any limit, and larger exponents would leave the range in which products are exact.
+    // 2 ** 30 exceeds any limit, and with larger exponents the products would not be exact.
     const ceiling = Math.min(this.limits.maxMs, this.limits.baseMs * 2 ** Math.min(this.attempts, 30));
     this.attempts += 1;
     return floorMs + Math.round(this.random() * ceiling);

@@ -5,13 +5,13 @@ import type { HttpOptions } from './http.js';
 import type { SocketLike } from './link.js';
 
 export interface ChatClientOptions extends HttpOptions {
-  /** Called when signing in again is the only way on; nothing is tried after it. */
+  /** Called when only signing in again helps; nothing is tried after it. */
   onAuthError?: (error: ApiError) => void;
   /** Attempts in a row before giving up. Default 20: about four minutes. */
   maxAttempts?: number;
-  /** How long a connection must hold before the budget of attempts is full again. Default 10,000. */
+  /** How long a connection must last, in ms, before the budget of attempts is full again. Default 10,000. */
   stableAfterMs?: number;
-  /** Limit for a handshake, and for the answer to a frame. Default 10,000. */
+  /** Limit for a handshake, and for the answer to a frame, in ms. Default 10,000. */
   frameTimeoutMs?: number;
   createSocket?: (url: string, protocol: string) => SocketLike;
   random?: () => number;
@@ -19,10 +19,10 @@ export interface ChatClientOptions extends HttpOptions {
 
 export interface ChatClientEvents {
   state: ConnectionState;
-  /** Every frame but `ready` and `server.draining`; durable events once each and in order. */
+  /** Every frame except `ready` and `server.draining`; durable events once each and in order. */
   frame: ServerFrame;
   /** Events of this conversation were missed: load it over HTTP, then `subscribe` again. */
   stale: string;
-  /** An error that answers nothing in particular. */
+  /** An error that answers no frame of ours. */
   error: ApiError;
 }

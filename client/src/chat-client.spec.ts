@@ -40,7 +40,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test('goes from idle over minting and connecting to open', async () => {
+test('goes from idle through minting and connecting to open', async () => {
   const names: string[] = [client.state.name];
   client.on('state', (state) => names.push(state.name));
   await open();
@@ -49,7 +49,7 @@ test('goes from idle over minting and connecting to open', async () => {
   expect(server.socket.protocol).toBe('chat.v1');
 });
 
-test('mints a ticket for every attempt, each with a token that was asked for then', async () => {
+test('mints a ticket for every attempt, each with a freshly requested token', async () => {
   const tokens = ['first', 'second'];
   client = aClient({ getAccessToken: async () => tokens.shift() });
   await open();
@@ -86,7 +86,7 @@ test.each([401, 403])('stops at an auth error %i of the mint, and tries nothing 
   expect(client.state).toMatchObject({ name: 'stopped', cause: { kind: 'auth' } });
 });
 
-test('takes no advice to repeat what was refused for want of a sign-in', async () => {
+test('does not follow retry advice for a request that needs a new sign-in', async () => {
   server.answers.set('POST /websocket/ticket', () => ({
     status: 401,
     body: problem('token_invalid', 401, 'backoff'),
@@ -108,7 +108,7 @@ test('does not ask for a new sign-in when a request is refused for another reaso
   expect(authErrors).toEqual([]);
 });
 
-test('waits as long as a 503 says, and jitters on top', async () => {
+test('waits as long as a 503 says, plus jitter', async () => {
   const refusal = { status: 503, body: problem('draining', 503, 'after', 4_000) };
   server.answers.set('POST /websocket/ticket', () => refusal);
   client.connect();
@@ -120,7 +120,7 @@ test('waits as long as a 503 says, and jitters on top', async () => {
   });
 });
 
-test('backs off while the network is away, and gives up after the last attempt', async () => {
+test('backs off while the network is down, and gives up after the last attempt', async () => {
   server.answers.set('POST /websocket/ticket', () => new Error('network down'));
   client = aClient({ maxAttempts: 3 });
   client.connect();
@@ -167,14 +167,14 @@ describe('an established socket that ends', () => {
     expect(client.state.name).toBe('stopped');
   });
 
-  test('with retry_after_ms is not dialled before that', async () => {
+  test('with retry_after_ms is not redialled before that', async () => {
     await open();
     server.socket.end(CLOSE_CODES.service_restart, 'service_restart;retry_after_ms=3000');
     await settle();
     expect(client.state).toMatchObject({ name: 'waiting', retryAt: Date.now() + 3_050 });
   });
 
-  test('again and again with auth_expired is dialled at once only the first time', async () => {
+  test('repeatedly with auth_expired is redialled at once only the first time', async () => {
     await open();
     server.socket.end(CLOSE_CODES.auth_expired, 'auth_expired');
     await settle();
@@ -184,7 +184,7 @@ describe('an established socket that ends', () => {
     expect(client.state.name).toBe('waiting');
   });
 
-  test('after a stable time gives the whole budget back', async () => {
+  test('after a stable time restores the whole budget', async () => {
     client = aClient({ maxAttempts: 1 });
     for (let round = 0; round < 3; round += 1) {
       await open();
@@ -207,12 +207,12 @@ describe('a handshake that fails', () => {
     await settle();
   }
 
-  test('is explained by the receipt: a ticket that was used before means a new one at once', async () => {
+  test('is explained by the receipt: after a used ticket it mints a new one at once', async () => {
     await failWith({ state: 'rejected', code: 'ticket_consumed' });
     expect(server.sockets).toHaveLength(2);
   });
 
-  test('is explained by the receipt: a dead session means signing in again', async () => {
+  test('is explained by the receipt: an ended session requires signing in again', async () => {
     await failWith({ state: 'rejected', code: 'session_expired' });
     expect(authErrors.map((error) => error.code)).toEqual(['session_expired']);
     expect(server.sockets).toHaveLength(1);
@@ -223,12 +223,12 @@ describe('a handshake that fails', () => {
     expect(client.state).toMatchObject({ name: 'stopped', cause: { code: 'origin_not_allowed' } });
   });
 
-  test('with a ticket that nobody saw is a matter of the network', async () => {
+  test('with a ticket that no server saw counts as a network error', async () => {
     await failWith({ state: 'pending' });
     expect(client.state).toMatchObject({ name: 'waiting', cause: { kind: 'connection' } });
   });
 
-  test('by silence is given up after the time limit', async () => {
+  test('without any answer is given up after the time limit', async () => {
     server.receipt(1, { state: 'pending' });
     client.connect();
     await settle();
@@ -238,7 +238,7 @@ describe('a handshake that fails', () => {
   });
 });
 
-test('renews the connection with a fresh token when the sign-in is about to run out', async () => {
+test('renews the connection with a fresh token when the sign-in is about to expire', async () => {
   const asked: boolean[] = [];
   client = aClient({
     getAccessToken: async ({ fresh }) => {
@@ -254,7 +254,7 @@ test('renews the connection with a fresh token when the sign-in is about to run 
   expect(server.socket.sentOf('auth.refresh').map((frame) => frame.data)).toEqual([{ ticket: 'secret2' }]);
 });
 
-test('notices a network that died without a word', async () => {
+test('notices a network that went down silently', async () => {
   await open();
   await jest.advanceTimersByTimeAsync(30_000);
   expect(server.socket.sentOf('ping')).toHaveLength(1);
@@ -263,14 +263,14 @@ test('notices a network that died without a word', async () => {
   expect(client.state.name).toBe('waiting');
 });
 
-test('opens nothing when it is closed while the ticket is on its way', async () => {
+test('opens no socket when it is closed while it waits for the ticket', async () => {
   client.connect();
   client.close();
   await settle();
   expect(server.sockets).toEqual([]);
 });
 
-test('close ends the socket with 1000 and hears nothing more', async () => {
+test('close ends the socket with 1000 and ignores later frames', async () => {
   await open();
   client.subscribe(CONVERSATION, 0);
   const frames: string[] = [];

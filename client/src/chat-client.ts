@@ -17,7 +17,7 @@ import { dialUrl, explainRefusal, mintTicket } from './ticket.js';
 
 const DEFAULT_FRAME_TIMEOUT_MS = 10_000;
 
-/** One connection to the server that keeps itself alive. It stores nothing: what it knows ends with it. */
+/** One connection to the server that keeps itself alive. It keeps its state in memory only. */
 export class ChatClient extends Emitter<ChatClientEvents> {
   /** Stays the same over reconnects, so that a new socket replaces the half-open one before it. */
   readonly clientId = randomId();
@@ -51,7 +51,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
     return this.current;
   }
 
-  /** Starts, or skips the wait for the next attempt. Does nothing while connecting or open. */
+  /** Starts connecting, or skips the wait for the next attempt. Does nothing while connecting or open. */
   connect(): void {
     const { name } = this.current;
     if (name !== 'idle' && name !== 'waiting' && name !== 'stopped') return;
@@ -59,17 +59,17 @@ export class ChatClient extends Emitter<ChatClientEvents> {
     this.dial();
   }
 
-  /** Ends the connection, all timers and all listeners of the socket; what was not acknowledged is rejected. */
+  /** Ends the connection, all timers and all listeners of the socket; rejects unacknowledged messages. */
   close(): void {
     this.stop(undefined);
   }
 
-  /** Listens to a conversation from the event after `afterSeq` on, over every reconnect until `unsubscribe`. */
+  /** Listens to a conversation from the event after `afterSeq` on, across reconnects, until `unsubscribe`. */
   subscribe(conversationId: string, afterSeq: number): void {
     this.exchange.subscribe(conversationId, afterSeq);
   }
 
-  /** Asks again for what came after the last event: the answer holds the whole text of a run in progress. */
+  /** Asks again for everything after the last event: the answer holds the whole text of a run in progress. */
   resume(conversationId: string): void {
     this.exchange.resume(conversationId);
   }
@@ -78,13 +78,13 @@ export class ChatClient extends Emitter<ChatClientEvents> {
     this.exchange.unsubscribe(conversationId);
   }
 
-  /** Resolves when the server has the message for good; survives lost connections on the way. */
+  /** Resolves when the server has stored the message; survives lost connections. */
   sendMessage(message: OutgoingMessage): Promise<AcceptedMessage> {
     if (this.current.name === 'stopped') return Promise.reject(this.current.cause ?? closedError());
     return this.exchange.send(message);
   }
 
-  /** @throws ApiError `run_not_found` when there is nothing left to stop. */
+  /** @throws ApiError `run_not_found` when the run has already ended. */
   async cancelRun(runId: string): Promise<void> {
     await this.exchange.request('run.cancel', { run_id: runId });
   }
@@ -146,7 +146,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
     this.exchange.receive(frame);
   }
 
-  /** The node is about to stop. Until the next link is ready, this one does all the work. */
+  /** The node is about to stop. Until the next link is ready, this one stays in use. */
   private prepareHandoff(link: Link, offer: ServerFrameData['server.draining']): void {
     const { signal } = this.attempt;
     this.endHandoff();
@@ -176,13 +176,13 @@ export class ChatClient extends Emitter<ChatClientEvents> {
     this.handoff = undefined;
   }
 
-  /** The old link is there for as long as its node lets it; if it has ended meanwhile, the ordinary way is left. */
+  /** The old link stays as long as its node allows; if it has ended meanwhile, an ordinary reconnect follows. */
   private afterFailedHandoff(): void {
     this.handoff = undefined;
     if (this.link === undefined) this.fail(networkError('The connection could not be opened'));
   }
 
-  /** Trades a fresh access token for more time on the open connection. */
+  /** Extends the open connection with a fresh access token. */
   private async renew(signal: AbortSignal): Promise<void> {
     try {
       const issued = await mintTicket(this.http, { clientId: this.clientId, purpose: 'refresh', signal });
@@ -191,7 +191,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
       const error = toApiError(thrown);
       if (signal.aborted) return;
       if (error.kind === 'auth') this.fail(error);
-      // Anything else mends itself: the server ends the connection at its time, and a new ticket opens the next.
+      // Other errors need no action: the server ends the connection when it expires, and a new ticket opens the next.
       else this.emit('error', error);
     }
   }
@@ -214,10 +214,10 @@ export class ChatClient extends Emitter<ChatClientEvents> {
       ? closeError(end.code, end.reason)
       : await explainRefusal(this.http, ticketId, signal);
     if (signal.aborted) return;
-    // The next link is on its way, and decides what comes of this.
+    // The next link is connecting, and its outcome decides.
     if (this.handoff?.isDialling === true && (cause.retry !== 'none' || hasSuccessor(end))) return;
     this.endHandoff();
-    // Its successor is not here: it was lost before it could say that it was ready.
+    // There is no successor: it was lost before it was ready.
     if (hasSuccessor(end)) this.dial();
     else this.fail(cause);
   }
@@ -228,7 +228,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
       if (cause.kind === 'auth') this.options.onAuthError?.(cause);
       return;
     }
-    // Once: a server that asks again and again for a new ticket must not be dialled in a tight circle.
+    // Only once: a server that keeps asking for a new ticket must not be dialled in a tight loop.
     if (cause.retry === 'new_ticket' && this.mayDialAtOnce) {
       this.mayDialAtOnce = false;
       this.dial();

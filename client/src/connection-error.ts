@@ -14,7 +14,7 @@ const RETRY_OF_POLICY: Record<ReconnectPolicy, Retry> = {
   stop: 'none',
 };
 
-/** Why an established socket ended. Without a code nobody said goodbye: the network or a process went away. */
+/** Why an established socket ended. Without a code there was no close frame: the network or a process failed. */
 export function closeError(code: number | undefined, reason: string): ApiError {
   const retry = code === undefined ? 'backoff' : RETRY_OF_POLICY[reconnectPolicy(code)];
   const wait = /(?:^|;)retry_after_ms=(\d{1,9})(?:;|$)/.exec(reason)?.[1];
@@ -33,7 +33,7 @@ export function closeError(code: number | undefined, reason: string): ApiError {
 
 /**
  * Why a handshake failed. A browser shows every refused upgrade as the same close without status or body; the receipt
- * of the ticket holds the cause.
+ * of the ticket contains the cause.
  */
 export function receiptError(receipt: Receipt): ApiError {
   if (receipt.close !== undefined) return closeError(receipt.close.code, receipt.close.reason);

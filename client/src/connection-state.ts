@@ -2,8 +2,8 @@ import type { ApiError } from './errors.js';
 import type { Ready } from './link.js';
 
 /**
- * Where the client stands. `minting` and `connecting` are one attempt; `waiting` is the pause before the next one;
- * `stopped` ends it until `connect()`, with a cause unless the application asked for it.
+ * State of the client. `minting` and `connecting` are one attempt; `waiting` is the pause before the next one;
+ * `stopped` lasts until `connect()`, with a cause unless the application closed it.
  */
 export type ConnectionState =
   | { readonly name: 'idle' }

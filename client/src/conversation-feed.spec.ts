@@ -80,7 +80,7 @@ test('loads history, then listens from its end', async () => {
   });
 });
 
-test('says so when loading fails, and can be asked again', async () => {
+test('reports when loading fails, and can load again', async () => {
   const good = server.answers.get(`GET ${path}/messages`);
   server.answers.set(`GET ${path}/messages`, () => new Error('network down'));
   feed.open();
@@ -91,7 +91,7 @@ test('says so when loading fails, and can be asked again', async () => {
   expect(feed.state.phase).toBe('ready');
 });
 
-test('keeps a whole answer, and loads one again that is not', async () => {
+test('keeps a complete answer, and reloads an incomplete one', async () => {
   stored = [answer];
   feed.open();
   await settle();
@@ -105,7 +105,7 @@ test('keeps a whole answer, and loads one again that is not', async () => {
   expect(feed.state.messages[0]).toMatchObject({ content: 'Hello world', status: 'complete' });
 });
 
-test('asks again for an answer that is not whole when the server could not give it', async () => {
+test('retries an incomplete answer when the server could not return it', async () => {
   stored = [answer];
   feed.open();
   await settle();
@@ -124,7 +124,7 @@ test('asks again for an answer that is not whole when the server could not give 
   expect(feed.state.messages[0]).toMatchObject({ content: 'Hello world', status: 'complete' });
 });
 
-test('does not load an answer again that is whole', async () => {
+test('does not reload a complete answer', async () => {
   stored = [answer];
   feed.open();
   await settle();
@@ -145,7 +145,7 @@ test('asks once for the text when a piece of it is missing', async () => {
   expect(server.socket.sentOf('resume')).toHaveLength(2);
 });
 
-test('shows an own message as pending until the conversation has it', async () => {
+test('shows an own message as pending until the conversation contains it', async () => {
   feed.open();
   await settle();
   feed.send('Hi');
@@ -161,7 +161,7 @@ test('shows an own message as pending until the conversation has it', async () =
   expect(feed.state).toMatchObject({ pending: [], messages: [{ content: 'Hi' }] });
 });
 
-test('reads over HTTP what came in part', async () => {
+test('loads over HTTP what arrived in part', async () => {
   feed.open();
   await settle();
   const whole = { ...answer, role: 'user' as const, content: 'Why is it so?', status: 'complete' as const };
@@ -180,7 +180,7 @@ test('reads over HTTP what came in part', async () => {
   expect(feed.state.messages).toMatchObject([{ content: 'Why is it so?' }]);
 });
 
-test('says that the conversation was deleted', async () => {
+test('reports that the conversation was deleted', async () => {
   feed.open();
   await settle();
   const data = { conversation_id: CONVERSATION, reason: 'conversation_not_found' as const };
@@ -191,7 +191,7 @@ test('says that the conversation was deleted', async () => {
   });
 });
 
-test('tells which runs wait, until they start', async () => {
+test('lists the queued runs until they start', async () => {
   feed.open();
   await settle();
   const progress = (position: number) =>

@@ -14,22 +14,22 @@ export interface FeedState {
   readonly phase: 'loading' | 'ready' | 'failed';
   readonly title: string;
   readonly messages: readonly TranscriptMessage[];
-  /** Own messages that are not part of the conversation yet. */
+  /** Own messages that are not yet part of the conversation. */
   readonly pending: readonly PendingMessage[];
   readonly hasEarlier: boolean;
-  /** The run that writes at the moment. */
+  /** The run in progress. */
   readonly runId?: string;
-  /** Runs that wait, by id: the place of each among those of this user, from 1. */
+  /** Queued runs by id: the position of each among those of this user, from 1. */
   readonly queued: ReadonlyMap<string, number>;
   readonly error?: ApiError;
 }
 
 const PAGE = 50;
 const EVENTS_PAGE = 200;
-/** Tries in a row to load what could not be loaded: about eight minutes. */
+/** Attempts in a row to load a conversation: about eight minutes. */
 const LOAD_ATTEMPTS = 20;
 
-/** One conversation as a view shows it: history over HTTP, then live over the client's connection. */
+/** One conversation for a view: history over HTTP, then live over the client's connection. */
 export class ConversationFeed extends Emitter<{ change: FeedState }> {
   private readonly transcript = new Transcript();
   private readonly pending: PendingMessages;
@@ -66,7 +66,7 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
     this.stopListening = [
       this.client.on('frame', (frame) => this.receive(frame)),
       this.client.on('state', (state) => {
-        // What failed for want of a network can be had again.
+        // What failed without a network can be loaded now.
         const canHeal = this.phase === 'failed' && this.error?.retry !== 'none';
         if (state.name === 'open' && canHeal) void this.load();
       }),
@@ -84,7 +84,7 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
     this.client.unsubscribe(this.id);
   }
 
-  /** Loads the newest messages, and listens from there on. */
+  /** Loads the newest messages, and listens from there. */
   async load(): Promise<void> {
     this.error = undefined;
     clearTimeout(this.retryTimer);
@@ -161,7 +161,7 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
     this.publish();
   }
 
-  /** A run that waits is told of until it starts or ends. What comes after that about its wait is old. */
+  /** A queued run is reported until it starts or ends. Later reports of its wait are outdated. */
   private noteQueue(frame: ServerFrame): void {
     if (frame.type === 'run.progress') {
       const { run_id: runId, state, position = 1 } = frame.data;
@@ -185,13 +185,13 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
       const page = await this.api.messages(this.id, { after_seq: message.seq - 1, limit: 1 });
       this.transcript.put(page.messages);
     } catch (thrown) {
-      // A text that is known to be wrong must not stand there as if it were right.
+      // A text that is known to be wrong must not be shown as if it were right.
       this.fail(thrown);
     }
     this.publish();
   }
 
-  /** A server that could not answer may be asked again, also while the connection stays open all the time. */
+  /** Retries when the server could not answer, also while the connection stays open. */
   private fail(thrown: unknown): void {
     const error = toApiError(thrown);
     this.phase = 'failed';

@@ -1,11 +1,11 @@
 import { ERRORS, type Problem, type Retry } from '../../protocol/errors.js';
 
-/** Who has to act: `auth` sign in again, `connection` the network, `server` the operator, `request` whoever asked. */
+/** Who has to act. `auth`: the user signs in again; `connection`: network; `server`: operator; `request`: caller. */
 export type ErrorKind = 'auth' | 'connection' | 'server' | 'request';
 
 export interface ApiErrorInit {
   kind: ErrorKind;
-  /** A code of the protocol, the name of a close code, or one of ours: `network`, `attempts_exhausted`, `closed`. */
+  /** A protocol code, the name of a close code, or a client code: `network`, `attempts_exhausted`, `closed`. */
   code: string;
   message: string;
   retry: Retry;
@@ -16,7 +16,7 @@ export interface ApiErrorInit {
   cause?: unknown;
 }
 
-/** Every failure that this package reports. `retry` alone decides whether something is tried again. */
+/** Every failure that this package reports. Only `retry` decides whether something is tried again. */
 export class ApiError extends Error {
   readonly kind: ErrorKind;
   readonly code: string;
@@ -52,7 +52,7 @@ export function problemError(problem: Problem): ApiError {
   });
 }
 
-/** For an answer without a problem object: a proxy spoke, not the server. */
+/** For a response without a problem object: it came from a proxy, not the server. */
 export function statusError(status: number): ApiError {
   return new ApiError({
     kind: kindOf(status, ''),
@@ -86,13 +86,13 @@ export function isProblem(value: unknown): value is Problem {
   );
 }
 
-/** What somebody threw at us, as an `ApiError`: a callback of the application may reject with anything. */
+/** Converts a thrown value to an `ApiError`: a callback of the application may reject with anything. */
 export function toApiError(thrown: unknown): ApiError {
   if (thrown instanceof ApiError) return thrown;
   return networkError(thrown instanceof Error ? thrown.message : 'Something failed on the way', thrown);
 }
 
-/** 401 means: sign in. So does a disabled user, though its status is 403. */
+/** 401 means: sign in. So does a disabled user, although its status is 403. */
 export function kindOf(status: number, code: string): ErrorKind {
   if (status === 401 || code === 'user_disabled') return 'auth';
   return status >= 500 ? 'server' : 'request';

@@ -42,7 +42,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test('takes a conversation up after the last event that it saw', async () => {
+test('resumes a conversation after the last event that it saw', async () => {
   client.subscribe(CONVERSATION, 4);
   event(5);
   event(6);
@@ -52,7 +52,7 @@ test('takes a conversation up after the last event that it saw', async () => {
   ]);
 });
 
-test('says how much it holds of an answer that may have ended meanwhile', async () => {
+test('sends how much it has of an answer that may have ended meanwhile', async () => {
   const delta = { run_id: RUN, message_id: ANSWER, offset: 3, text: 'four' };
   const partials = () => server.socket.sentOf('resume').map((frame) => frame.data.cursors);
   client.subscribe(CONVERSATION, 4);
@@ -72,7 +72,7 @@ test('says how much it holds of an answer that may have ended meanwhile', async 
   expect(partials()).toEqual([[{ ...cursor, seq: 5 }]]);
 });
 
-test('holds nothing of an answer whose whole text came in several frames after its end', async () => {
+test('forgets an answer whose whole text came in several frames after its end', async () => {
   const text = { run_id: RUN, message_id: ANSWER };
   const rest = { conversation_id: CONVERSATION };
   client.subscribe(CONVERSATION, 4);
@@ -96,7 +96,7 @@ test('sends a message that does not fit into a frame over HTTP, under the same i
   expect(server.socket.sentOf('message.send')).toEqual([]);
 });
 
-test('listens no more to a conversation that was deleted', async () => {
+test('stops listening to a conversation that was deleted', async () => {
   client.subscribe(CONVERSATION, 4);
   server.socket.deliver('unsubscribed', { conversation_id: CONVERSATION, reason: 'conversation_not_found' });
   await reconnect();
@@ -124,7 +124,7 @@ function resumed(fromSeq: number, toSeq: number): void {
   server.socket.deliver('resumed', data, { re });
 }
 
-test('asks once for what is missing, and delivers nothing out of order meanwhile', () => {
+test('asks once for missing events, and delivers nothing out of order meanwhile', () => {
   const seen: (number | undefined)[] = [];
   const stale: string[] = [];
   client.on('frame', (frame) => frame.seq !== undefined && seen.push(frame.seq));
@@ -142,7 +142,7 @@ test('asks once for what is missing, and delivers nothing out of order meanwhile
   expect(stale).toEqual([]);
 });
 
-test('reports a gap that stays after it has asked, once, and does not ask again', () => {
+test('reports a gap once when it remains after asking, and does not ask again', () => {
   const seen: (number | undefined)[] = [];
   const stale: string[] = [];
   client.on('frame', (frame) => frame.seq !== undefined && seen.push(frame.seq));
@@ -175,7 +175,7 @@ test('reports a conversation that is too far behind to be replayed', () => {
   expect(stale).toEqual([CONVERSATION]);
 });
 
-test('forgets a conversation that is gone, and says so', async () => {
+test('forgets a conversation that no longer exists, and reports it', async () => {
   const codes: string[] = [];
   client.on('error', (error) => codes.push(error.code));
   client.subscribe(CONVERSATION, 4);
@@ -187,7 +187,7 @@ test('forgets a conversation that is gone, and says so', async () => {
   expect(server.socket.sentOf('resume')).toEqual([]);
 });
 
-test('asks again for a conversation that could not be resumed for now', async () => {
+test('retries a conversation that could not be resumed for now', async () => {
   client.subscribe(CONVERSATION, 4);
   const re = server.socket.sentOf('resume')[0]?.id;
   const refusal = problem('dependency_unavailable', 503, 'after', 2_000) as Problem;
@@ -197,7 +197,7 @@ test('asks again for a conversation that could not be resumed for now', async ()
   expect(server.socket.sentOf('resume')).toHaveLength(2);
 });
 
-test('sends what was not acknowledged again, under the same client_message_id and in order', async () => {
+test('resends unacknowledged messages with the same client_message_id and in order', async () => {
   const first = client.sendMessage({ conversation_id: CONVERSATION, client_message_id: 'a', content: 'one' });
   const second = client.sendMessage({
     conversation_id: CONVERSATION,
@@ -230,21 +230,21 @@ test('waits before it repeats a message that was refused for now', async () => {
   await expect(sent).rejects.toMatchObject({ code: 'closed' });
 });
 
-test('gives a message back that the server will never take', async () => {
+test('rejects a message that the server will never accept', async () => {
   const sent = client.sendMessage({ conversation_id: CONVERSATION, client_message_id: 'a', content: 'one' });
   const re = server.socket.sentOf('message.send')[0]?.id;
   server.socket.deliver('error', problem('idempotency_conflict', 409) as Problem, { re });
   await expect(sent).rejects.toMatchObject({ code: 'idempotency_conflict', kind: 'request' });
 });
 
-test('says what the server says when there is nothing to cancel', async () => {
+test('passes on the error of the server when there is nothing to cancel', async () => {
   const cancelled = client.cancelRun(RUN);
   const re = server.socket.sentOf('run.cancel')[0]?.id;
   server.socket.deliver('error', problem('run_not_found', 404) as Problem, { re });
   await expect(cancelled).rejects.toMatchObject({ code: 'run_not_found' });
 });
 
-test('passes on an error that answers nothing', () => {
+test('passes on an error that answers no frame', () => {
   const codes: string[] = [];
   client.on('error', (error) => codes.push(error.code));
   server.socket.deliver('error', problem('internal', 500, 'backoff') as Problem);

@@ -13,7 +13,7 @@ import { Requests } from './requests.js';
 import { Subscriptions } from './subscriptions.js';
 
 export interface ExchangeHandlers {
-  /** Sends a message over HTTP: one that is too long for a frame. */
+  /** Sends a message over HTTP when it is too long for a frame. */
   post(message: OutgoingMessage): Promise<AcceptedMessage>;
   frame(frame: ServerFrame): void;
   stale(conversationId: string): void;
@@ -22,7 +22,7 @@ export interface ExchangeHandlers {
 
 const RESUME_AGAIN_MS = 1_000;
 
-/** What is said over the links, one after the other: it outlives each of them. */
+/** Subscriptions and requests over successive links: it outlives each of them. */
 export class Exchange {
   private link: Link | undefined;
   private readonly subscriptions = new Subscriptions();
@@ -41,8 +41,8 @@ export class Exchange {
   }
 
   /**
-   * A link is ready: take up every conversation where it was left, then send what is in doubt. The link before it may
-   * still be there: see `settle`.
+   * A link is ready: resumes every conversation after its last event, then resends unacknowledged messages. The
+   * previous link may still be open: see `settle`.
    */
   attach(link: Link): void {
     this.link = link;
@@ -50,7 +50,7 @@ export class Exchange {
     this.outbox.resend();
   }
 
-  /** The link is gone; subscriptions and unacknowledged messages wait for the next one. */
+  /** The link was lost; subscriptions and unacknowledged messages wait for the next one. */
   detach(link: Link): void {
     this.requests.rejectOf(link, networkError('The connection was lost'));
     if (link !== this.link) return;
@@ -74,7 +74,7 @@ export class Exchange {
   resume(id: string): void {
     const seq = this.subscriptions.seqOf(id);
     if (this.link === undefined || seq === undefined) return;
-    // One frame for each conversation, so that a refusal says which one it is about.
+    // One frame per conversation, so that a refusal names the conversation.
     const partials = this.partials.of(id);
     const cursor = { conversation_id: id, seq, ...(partials.length > 0 && { partials }) };
     const answer = this.request('resume', { cursors: [cursor] });
@@ -112,7 +112,7 @@ export class Exchange {
       this.handlers.frame(frame);
     }
     if (frame.conversation_id === undefined) return;
-    // Asked for once, then loaded over HTTP: what the server does not have cannot be had by asking again.
+    // Ask only once, then load over HTTP: asking again would not bring what the server does not have.
     if (verdict === 'gap') this.resume(frame.conversation_id);
     if (verdict === 'lost') this.miss(frame.conversation_id);
   }
@@ -129,8 +129,8 @@ export class Exchange {
   }
 
   /**
-   * Takes what answers a frame of ours, and nothing else: all that may be taken from a link that has a successor. Its
-   * deltas are older than what the successor brings, and would cut the text back.
+   * Takes only answers to our own frames: nothing else may be taken from a link that has a successor. Its deltas are
+   * older than those of the successor, and would truncate the text.
    */
   settle(frame: ServerFrame): boolean {
     return this.requests.settle(frame) || this.outbox.settle(frame);
@@ -151,7 +151,7 @@ export class Exchange {
     if (this.subscriptions.markStale(conversationId)) this.handlers.stale(conversationId);
   }
 
-  /** A lost connection is no news here: the next link subscribes again. */
+  /** A lost connection is not reported here: the next link subscribes again. */
   private background(work: Promise<unknown>, failed?: (error: ApiError) => void): void {
     work.catch((thrown: unknown) => {
       const error = toApiError(thrown);

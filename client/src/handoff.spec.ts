@@ -24,7 +24,7 @@ function told(socket: FakeSocket, ticket = 'handed'): void {
   socket.deliver('server.draining', { handoff_ticket: ticket, ...rest });
 }
 
-/** Lets the slot come; answers the socket that is dialled then. */
+/** Waits for the slot; returns the socket that is dialled then. */
 async function slot(): Promise<FakeSocket> {
   const before = server.sockets.length;
   await jest.advanceTimersByTimeAsync(SLOT_MS);
@@ -61,7 +61,7 @@ afterEach(() => {
 });
 
 describe('a client that is asked to move', () => {
-  test('waits for its slot, dials with the ticket it got, and asks nothing over HTTP', async () => {
+  test('waits for its slot, dials with the ticket it got, and makes no HTTP request', async () => {
     const { socket: old } = server;
     const calls = server.calls.length;
     told(old);
@@ -77,7 +77,7 @@ describe('a client that is asked to move', () => {
     expect(client.state).toMatchObject({ name: 'open', ready: { node: 'n2' } });
   });
 
-  test('works on the old socket until the next one is ready, and then takes up every conversation', async () => {
+  test('uses the old socket until the next one is ready, and then resumes every conversation', async () => {
     const { socket: old } = server;
     client.subscribe(CONVERSATION, 4);
     told(old);
@@ -89,7 +89,7 @@ describe('a client that is asked to move', () => {
     expect(next.sentOf('resume').map((frame) => frame.data)).toEqual([
       { cursors: [{ conversation_id: CONVERSATION, seq: 5 }] },
     ]);
-    // In doubt, so it is repeated; the answer counts on whichever socket it comes.
+    // Unacknowledged, so it is repeated; the answer counts on either socket.
     expect(next.sentOf('message.send').map((frame) => frame.data.client_message_id)).toEqual(['a']);
     const accepted = { message_id: 'm', seq: 6, run_id: RUN, duplicate: false, client_message_id: 'a' };
     old.deliver('message.accepted', accepted, { re: old.sentOf('message.send')[0]?.id });
@@ -101,7 +101,7 @@ describe('a client that is asked to move', () => {
     expect(next.sentOf('message.send')).toHaveLength(2);
   });
 
-  test('hears of the old socket nothing but answers once it has moved', async () => {
+  test('takes only answers from the old socket once it has moved', async () => {
     const { socket: old } = server;
     const seen: string[] = [];
     client.on('frame', (frame) => seen.push(`${frame.type} ${frame.seq ?? ''}`));
@@ -126,7 +126,7 @@ describe('a client that is asked to move', () => {
     expect(seen).toEqual(['run.started 5']);
   });
 
-  test('gives up what the old socket has not answered when it ends', async () => {
+  test('rejects what the old socket has not answered when it ends', async () => {
     const { socket: old } = server;
     const cancelled = client.cancelRun(RUN);
     told(old);
@@ -136,7 +136,7 @@ describe('a client that is asked to move', () => {
     expect(client.state.name).toBe('open');
   });
 
-  test('gives no two frames of its two sockets the same id', async () => {
+  test('never uses a frame id on both sockets', async () => {
     const { socket: old } = server;
     client.subscribe(CONVERSATION, 4);
     told(old);
@@ -147,7 +147,7 @@ describe('a client that is asked to move', () => {
     expect(ids.length).toBeGreaterThan(1);
   });
 
-  test('stays open when the old socket is closed before the next one says that it is ready', async () => {
+  test('stays open when the old socket is closed before the next one is ready', async () => {
     const { socket: old } = server;
     client.subscribe(CONVERSATION, 4);
     told(old);
@@ -163,7 +163,7 @@ describe('a client that is asked to move', () => {
     await expect(sent).rejects.toMatchObject({ code: 'closed' });
   });
 
-  test('lets the old socket go by itself when the server does not close it', async () => {
+  test('closes the old socket itself when the server does not', async () => {
     const { socket: old } = server;
     told(old);
     (await slot()).ready();
@@ -173,7 +173,7 @@ describe('a client that is asked to move', () => {
     expect(states).toEqual(['open']);
   });
 
-  test('can be asked again by the next node', async () => {
+  test('can be asked to move again by the next node', async () => {
     told(server.socket);
     const second = await slot();
     second.ready();
@@ -184,7 +184,7 @@ describe('a client that is asked to move', () => {
     expect(states).toEqual(['open', 'open']);
   });
 
-  test('shows the ticket to nobody', async () => {
+  test('does not expose the ticket', async () => {
     const seen: string[] = [];
     client.on('frame', (frame) => seen.push(frame.type));
     told(server.socket);
@@ -193,7 +193,7 @@ describe('a client that is asked to move', () => {
 });
 
 describe('a move that fails', () => {
-  test('is tried again, since a node that drains has not used the ticket up', async () => {
+  test('is tried again, since a draining node has not consumed the ticket', async () => {
     told(server.socket);
     (await slot()).end();
     await jest.advanceTimersByTimeAsync(750);
@@ -204,7 +204,7 @@ describe('a move that fails', () => {
     expect(states).toEqual(['open']);
   });
 
-  test('leaves the old socket in use until it ends, and then the ordinary way', async () => {
+  test('leaves the old socket in use until it ends, and then reconnects', async () => {
     const { socket: old } = server;
     told(old);
     await slot();
@@ -222,7 +222,7 @@ describe('a move that fails', () => {
     expect(server.socket.url).toContain('ticket=secret2');
   });
 
-  test('after the old socket has ended goes on the ordinary way', async () => {
+  test('after the old socket has ended leads to an ordinary reconnect', async () => {
     const { socket: old } = server;
     told(old);
     await slot();
@@ -236,7 +236,7 @@ describe('a move that fails', () => {
     expect(client.state.name).not.toBe('open');
   });
 
-  test('does not keep a client from hearing that its session is over', async () => {
+  test('does not hide from a client that its session has ended', async () => {
     const { socket: old } = server;
     told(old);
     const next = await slot();
@@ -246,7 +246,7 @@ describe('a move that fails', () => {
     expect(next.closedWith).toEqual({ code: CLOSE_CODES.normal });
   });
 
-  test('by the loss of the old socket before the slot is the ordinary way at once', async () => {
+  test('by the loss of the old socket before the slot leads to an ordinary reconnect at once', async () => {
     told(server.socket);
     server.socket.end();
     await settle();
@@ -256,7 +256,7 @@ describe('a move that fails', () => {
   });
 });
 
-test('a socket that ends with handoff_done and has no successor is dialled again at once', async () => {
+test('a socket that ends with handoff_done without a successor is redialled at once', async () => {
   server.socket.end(CLOSE_CODES.handoff_done, 'handoff_done');
   await settle();
   expect(states).toEqual(['minting', 'connecting']);

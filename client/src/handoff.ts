@@ -4,7 +4,7 @@ import type { Link, LinkEnd, LinkHandlers, Ready } from './link.js';
 export interface HandoffHandlers {
   /** Dials with the handoff ticket. */
   dial(handlers: LinkHandlers): Link;
-  /** The next link is ready: it is the one from now on. */
+  /** The next link is ready and is used from now on. */
   moved(link: Link, ready: Ready): void;
   frame(link: Link, frame: ServerFrame): void;
   ended(link: Link, end: LinkEnd): void;
@@ -20,8 +20,8 @@ const REDIAL_MS = 500;
 const LET_GO_MS = 10_000;
 
 /**
- * One move to another node, which the server has asked for with `server.draining`: wait for the slot, dial with the
- * ticket that came with it, then let the old link go. Nothing is asked over HTTP.
+ * One move to another node, requested by the server with `server.draining`: waits for the slot, dials with the ticket
+ * from that frame, then closes the old link. Makes no HTTP request.
  */
 export class Handoff {
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -40,12 +40,12 @@ export class Handoff {
     this.timer = setTimeout(() => this.dial(), offer.connect_after_ms);
   }
 
-  /** True while the next link is on its way: the old one may end by this, before the next one says that it is ready. */
+  /** True while the next link is connecting: the server may close the old link before the next one is ready. */
   get isDialling(): boolean {
     return this.dialled !== undefined;
   }
 
-  /** Ends it with all that it has opened but the link that it moved to. */
+  /** Ends the move and everything it has opened, except the link it moved to. */
   cancel(): void {
     clearTimeout(this.timer);
     this.dialled?.close();
@@ -73,7 +73,7 @@ export class Handoff {
     this.handlers.moved(link, ready);
   }
 
-  /** A node that drains refuses a ticket without using it up; that and a used one look alike to page code. */
+  /** A draining node refuses a ticket without consuming it; page code cannot tell that from a used ticket. */
   private dialAgain(): void {
     this.dialled = undefined;
     const waitMs = REDIAL_MS * (1 + this.random());

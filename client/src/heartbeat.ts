@@ -1,6 +1,6 @@
 /**
  * Notices a dead network. The server's pings are invisible to page code, so silence proves nothing by itself: a `ping`
- * frame goes out once per interval, and an interval that follows it without any frame means that nobody is there.
+ * frame is sent once per interval, and no frame within the next interval means that the connection is dead.
  */
 export class Heartbeat {
   private timer: ReturnType<typeof setInterval> | undefined;

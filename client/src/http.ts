@@ -8,7 +8,7 @@ export interface HttpOptions {
   baseUrl: string;
   getAccessToken: GetAccessToken;
   fetch?: Fetch;
-  /** Default 20,000: a sign-in waits its turn while many sign in at once. */
+  /** In ms. Default 20,000: a sign-in is queued while many sign in at once. */
   timeoutMs?: number;
 }
 
@@ -22,7 +22,7 @@ export interface Call {
   signal?: AbortSignal;
 }
 
-/** One JSON call over HTTP; everything that goes wrong leaves as an `ApiError`. */
+/** One JSON call over HTTP; every failure is thrown as an `ApiError`. */
 export class HttpClient {
   private readonly fetch: Fetch;
 
@@ -56,7 +56,7 @@ export class HttpClient {
       method: call.method,
       headers,
       signal: call.signal ? AbortSignal.any([call.signal, limit]) : limit,
-      // Identity travels in the header alone; a cookie of the same site has no say here.
+      // Credentials are sent in the header only; cookies of the same site are not used.
       credentials: 'omit' as const,
       cache: 'no-store' as const,
       ...(call.body !== undefined && { body: JSON.stringify(call.body) }),
@@ -99,7 +99,7 @@ async function readJson(response: Response): Promise<unknown> {
   try {
     return JSON.parse(text) as unknown;
   } catch {
-    // Empty, or the HTML page of a proxy: the status says what there is to say.
+    // Empty, or the HTML page of a proxy: only the status is meaningful.
     return undefined;
   }
 }

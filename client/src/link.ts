@@ -8,9 +8,9 @@ export type Ready = ServerFrameData['ready'];
 export type SocketLike = Pick<WebSocket, 'send' | 'close' | 'addEventListener'>;
 
 export interface LinkEnd {
-  /** False when the handshake never came to `ready`. */
+  /** False when the handshake never reached `ready`. */
   wasReady: boolean;
-  /** Absent when nobody said goodbye. */
+  /** Absent without a close frame. */
   code: number | undefined;
   reason: string;
 }
@@ -33,7 +33,7 @@ export class Link {
     private readonly socket: SocketLike,
     private readonly handlers: LinkHandlers,
     readyTimeoutMs: number,
-    /** Names for frames: never the same on two links of one client, which may be open side by side. */
+    /** Frame ids: never the same on two links of one client, which may be open at the same time. */
     private readonly nextFrameId: () => string,
   ) {
     const { signal } = this.listening;
@@ -56,7 +56,7 @@ export class Link {
     }, readyTimeoutMs);
   }
 
-  /** @returns the id under which the answer will come. */
+  /** @returns the id that the answer will carry. */
   send(type: string, data: object): string {
     const id = this.nextFrameId();
     this.socket.send(JSON.stringify({ type, id, data }));
@@ -89,7 +89,7 @@ export class Link {
     this.handlers.ready(ready);
   }
 
-  /** A close handshake on a dead network takes a minute or more: let go first, then ask for it. */
+  /** A close handshake on a dead network takes a minute or more: detach first, then start it. */
   private lose(): void {
     this.end(undefined, '');
     this.socket.close();
@@ -108,14 +108,14 @@ export class Link {
 }
 
 /**
- * RFC 6455 section 7.1.5: without a close frame the browser makes up a code that no server can send. A reason can only
- * come from the server, also where the TCP connection broke before the closing handshake was through.
+ * RFC 6455 section 7.1.5: without a close frame the browser sets a code that no server can send. A reason can only come
+ * from the server, also when the TCP connection broke before the closing handshake was complete.
  */
 function saidGoodbye(event: { wasClean: boolean; reason: string }): boolean {
   return event.wasClean || event.reason !== '';
 }
 
-/** A frame of a kind that this version does not know is still a frame; whoever switches over `type` skips it. */
+/** A frame of an unknown type is still a frame; code that switches on `type` skips it. */
 function parseFrame(text: unknown): ServerFrame | undefined {
   if (typeof text !== 'string') return undefined;
   try {

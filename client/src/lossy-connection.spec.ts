@@ -10,7 +10,7 @@ import { ConversationFeed, type FeedState } from './conversation-feed.js';
 interface Visit {
   /** Frames that were sent while there was no connection. */
   missed: number;
-  /** One for each frame that is sent live, until the connection is cut: lost, or followed by this many of the last ones again. */
+  /** One per live frame until the connection is lost: dropped, or followed by this many repeated frames. */
   frames: ('lost' | number)[];
 }
 
@@ -27,19 +27,19 @@ const visit: fc.Arbitrary<Visit> = fc.record({
   frames: fc.array(fate, { maxLength: 8 }),
 });
 
-/** A server on which a conversation goes on, and a client that reads it over connections of which none holds. */
+/** A server with an active conversation, and a client that reads it over connections that all break. */
 class Reading {
   private readonly server = new FakeServer();
   private readonly answered = new Set<string>();
   private readonly client: ChatClient;
   readonly feed: ConversationFeed;
-  /** Of the events that the client let through. */
+  /** `seq` of the events that the client delivered. */
   readonly seqs: number[] = [];
-  /** Texts that were shown and never written, or that were whole before. */
+  /** Texts that were shown but never written, or that were complete before. */
   readonly wrong: string[] = [];
   private readonly whole = new Map<string, string>();
   private readonly finished = new Set<string>();
-  /** Frames that the server has sent, heard or not. */
+  /** Frames that the server has sent, received or not. */
   private sent = 0;
 
   constructor(private readonly script: ConversationScript) {
@@ -107,7 +107,7 @@ class Reading {
     }
   }
 
-  /** As the server does: the events after the cursor, then the text of an answer in progress. */
+  /** Replays as the server does: the events after the cursor, then the text of an answer in progress. */
   private async answerResumes(): Promise<void> {
     await settle();
     const asked = this.server.socket.sentOf('resume').filter(({ id }) => !this.answered.has(this.key(id)));
@@ -154,14 +154,14 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test('frames that are lost, doubled or replayed leave the same history and the same texts', async () => {
+test('lost, duplicated or replayed frames lead to the same history and the same texts', async () => {
   const turns = fc.array(turn, { minLength: 1, maxLength: 3 });
   const visits = fc.array(visit, { minLength: 1, maxLength: 5 });
   const property = fc.asyncProperty(turns, visits, async (told, faults) => {
     const script = await ConversationScript.of(told);
     const reading = new Reading(script);
     for (const fault of faults) await reading.visit(fault);
-    // What is left comes while nobody listens, and then a connection holds.
+    // The rest is sent while the client is disconnected; the last connection does not break.
     await reading.visit({ missed: script.frames.length, frames: [] });
     const { phase, messages } = reading.feed.state;
     reading.close();

@@ -8,27 +8,27 @@ interface Entry {
   message: OutgoingMessage;
   frameId: string | undefined;
   refusals: number;
-  /** Under way over HTTP. */
+  /** True while it is sent over HTTP. */
   isPosted: boolean;
   timer: ReturnType<typeof setTimeout> | undefined;
   resolve(accepted: AcceptedMessage): void;
   reject(error: ApiError): void;
 }
 
-/** Sends a message as a frame and gives the frame's id, or `undefined` while no socket is open. */
+/** Sends a message as a frame and returns the frame's id, or `undefined` while no socket is open. */
 type Transmit = (message: OutgoingMessage) => string | undefined;
 
-/** Sends a message on another way, for what does not fit into a frame. */
+/** Sends a message that does not fit into a frame. */
 type Post = (message: OutgoingMessage) => Promise<AcceptedMessage>;
 
 const MAX_REFUSALS = 5;
 const RESEND_MS = 1_000;
-/** Kept of a frame for its type and id. */
+/** Bytes reserved in a frame for its type and id. */
 const ENVELOPE_BYTES = 256;
 
 /**
- * Messages without an acknowledgement. Sending one twice is safe: the server knows it by its `client_message_id`, so
- * whatever a lost socket left in doubt goes out again with the same id.
+ * Messages without an acknowledgement. Sending one twice is safe: the server recognises its `client_message_id`, so
+ * unacknowledged messages of a lost socket are sent again with the same id.
  */
 export class Outbox {
   private readonly entries = new Map<string, Entry>();
@@ -54,7 +54,7 @@ export class Outbox {
     });
   }
 
-  /** After a socket opened: everything unacknowledged, in the order in which it was written. */
+  /** After a socket opened: sends everything unacknowledged, in the order of writing. */
   resend(): void {
     for (const entry of this.entries.values()) this.send(entry);
   }
@@ -97,7 +97,7 @@ export class Outbox {
       entry.resolve(accepted);
     } catch (thrown) {
       entry.isPosted = false;
-      // Its sender has given it up meanwhile.
+      // Its sender has given up meanwhile.
       if (this.entries.get(entry.message.client_message_id) === entry) this.refuse(entry, toApiError(thrown));
     }
   }

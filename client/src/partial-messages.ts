@@ -2,17 +2,17 @@ import { LIMITS, type PartialMessage, type ServerFrame } from '../../protocol/me
 
 interface Entry {
   conversationId: string;
-  /** UTF-16 code units that have come. */
+  /** UTF-16 code units that have arrived. */
   offset: number;
 }
 
 /**
- * How much has come of the answers that are being written. An answer that ends while no socket is open is not among
- * those in progress when the next one resumes: with this the server knows that its rest is missing here.
+ * How much has arrived of the answers in progress. An answer that ends while no socket is open is no longer in progress
+ * when the next socket resumes: this tells the server that its rest is missing here.
  */
 export class PartialMessages {
   private readonly entries = new Map<string, Entry>();
-  /** What ended last in a conversation: the rest of a long text still comes as deltas behind its snapshot. */
+  /** The answer that ended last in a conversation: the rest of a long text still comes as deltas after its snapshot. */
   private readonly ended = new Map<string, string>();
 
   of(conversationId: string): PartialMessage[] {
@@ -22,7 +22,7 @@ export class PartialMessages {
       .map(([messageId, { offset }]) => ({ message_id: messageId, offset }));
   }
 
-  /** Takes a frame that is passed on. */
+  /** Takes a frame that is delivered. */
   note(frame: ServerFrame): void {
     const { conversation_id: conversationId } = frame;
     if (conversationId === undefined) return;

@@ -15,7 +15,7 @@ interface Entry extends PendingMessage {
   readonly messageId?: string;
 }
 
-/** Own messages from the moment of writing until they are seen in the conversation. */
+/** Own messages from the moment of sending until they appear in the conversation. */
 export class PendingMessages {
   private entries: readonly Entry[] = [];
 
@@ -24,7 +24,7 @@ export class PendingMessages {
     private readonly changed: () => void,
   ) {}
 
-  /** Accepted comes before or after the event that shows the message: an entry stays until the latter. */
+  /** The acknowledgement comes before or after the event with the message: an entry stays until the event. */
   unseen(messages: readonly Pick<Message, 'id' | 'client_message_id'>[]): readonly PendingMessage[] {
     this.entries = this.entries.filter(
       (entry) =>
@@ -43,7 +43,7 @@ export class PendingMessages {
     void this.deliver(entry);
   }
 
-  /** Under its old id, so that the server can tell when it had it after all. */
+  /** Uses the old id, so that the server recognises a message that it already has. */
   resend(clientMessageId: string): void {
     const entry = this.entries.find((candidate) => candidate.clientMessageId === clientMessageId);
     if (entry?.status !== 'failed') return;

@@ -2,7 +2,7 @@ import type { AcceptedMessage } from '../../protocol/resources.js';
 import type { HttpClient } from './http.js';
 import type { OutgoingMessage } from './outbox.js';
 
-/** What `message.send` does, over HTTP. @throws ApiError */
+/** Does the same as `message.send`, over HTTP. @throws ApiError */
 export async function postMessage(http: HttpClient, message: OutgoingMessage): Promise<AcceptedMessage> {
   const { conversation_id: id, ...body } = message;
   const path = `/conversations/${encodeURIComponent(id)}/messages`;

@@ -2,7 +2,7 @@ import type { ServerFrame } from '../../protocol/messages.js';
 import { ApiError, networkError, problemError } from './errors.js';
 
 interface Request {
-  /** The link on which it went out. */
+  /** The link on which it was sent. */
   via: object;
   resolve(frame: ServerFrame): void;
   reject(error: ApiError): void;
@@ -25,7 +25,7 @@ export class Requests {
     });
   }
 
-  /** @returns true when the frame answered one of ours. */
+  /** @returns true when the frame answered one of our frames. */
   settle(frame: ServerFrame): boolean {
     const request = frame.re === undefined ? undefined : this.waiting.get(frame.re);
     if (frame.re === undefined || request === undefined) return false;
@@ -36,7 +36,7 @@ export class Requests {
     return true;
   }
 
-  /** Gives up what went out on this link. */
+  /** Rejects what was sent on this link. */
   rejectOf(via: object, error: ApiError): void {
     for (const [id, request] of this.waiting) {
       if (request.via !== via) continue;

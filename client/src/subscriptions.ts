@@ -1,8 +1,8 @@
 import type { ServerFrame } from '../../protocol/messages.js';
 
 /**
- * `fresh` deliver it, `seen` drop it; something before it is missing: `gap` ask for it, `lost` it was asked for in vain,
- * so the conversation has to be loaded again.
+ * `fresh`: deliver it. `seen`: drop it. `gap`: something before it is missing, ask for it. `lost`: asking did not help,
+ * the conversation must be loaded again.
  */
 export type Verdict = 'fresh' | 'seen' | 'gap' | 'lost';
 
@@ -10,13 +10,13 @@ interface Subscription {
   /** `seq` of the last durable event that was delivered. */
   seq: number;
   /**
-   * `asking` from a gap until the answer to `resume`, since what comes meanwhile comes again behind it; `asked` from then
-   * until the next event in order; `stale` until the owner subscribes again.
+   * `asking` from a gap until the answer to `resume`, because events in between are repeated after it; `asked` from
+   * then until the next event in order; `stale` until the owner subscribes again.
    */
   phase: 'live' | 'asking' | 'asked' | 'stale';
 }
 
-/** What the client has seen of each conversation it listens to, and so where to resume. */
+/** What the client has seen of each conversation it listens to, and where to resume. */
 export class Subscriptions {
   private readonly entries = new Map<string, Subscription>();
 
@@ -36,7 +36,7 @@ export class Subscriptions {
     return [...this.entries.keys()];
   }
 
-  /** @returns false when it was known already, so that a gap is reported once. */
+  /** @returns false when it was already known, so that a gap is reported once. */
   markStale(conversationId: string): boolean {
     const entry = this.entries.get(conversationId);
     if (entry === undefined || entry.phase === 'stale') return false;
@@ -44,13 +44,13 @@ export class Subscriptions {
     return true;
   }
 
-  /** The answer to a `resume` came: what was missing follows it. */
+  /** The answer to a `resume` has arrived: the missing events follow it. */
   markAsked(conversationId: string): void {
     const entry = this.entries.get(conversationId);
     if (entry?.phase === 'asking') entry.phase = 'asked';
   }
 
-  /** Judges a frame, and moves the cursor over a durable event that may be delivered. */
+  /** Classifies a frame, and moves the cursor past a durable event that may be delivered. */
   accept(frame: ServerFrame): Verdict {
     const { conversation_id: id, seq } = frame;
     if (id === undefined || seq === undefined) return 'fresh';
@@ -63,7 +63,7 @@ export class Subscriptions {
       entry.phase = 'live';
       return 'fresh';
     }
-    // Events are numbered without holes, so a jump means that this socket missed some.
+    // Events are numbered without gaps, so a jump means that this socket missed some.
     if (entry.phase === 'asked') return 'lost';
     entry.phase = 'asking';
     return 'gap';

@@ -9,7 +9,7 @@ export interface TicketRequest {
   signal: AbortSignal;
 }
 
-/** Buys one right to open, or to renew, one socket. Never kept: whoever dials again mints again. */
+/** Mints a ticket to open or to renew one socket. Never stored: every dial mints a new one. */
 export async function mintTicket(http: HttpClient, request: TicketRequest): Promise<IssuedTicket> {
   const answer = await http.call({
     method: 'POST',
@@ -21,7 +21,7 @@ export async function mintTicket(http: HttpClient, request: TicketRequest): Prom
   return answer as IssuedTicket;
 }
 
-/** Page code sees a refused upgrade as a lost connection; its owner may read why in the receipt. */
+/** Page code sees a refused upgrade as a lost connection; the receipt tells the ticket's owner why. */
 export async function explainRefusal(
   http: HttpClient,
   ticketId: string,

@@ -33,7 +33,7 @@ beforeEach(() => {
   transcript.apply(frame('message.created', { message: answer }));
 });
 
-test('puts deltas at their offsets: a replay changes nothing', () => {
+test('applies deltas at their offsets: a replay changes nothing', () => {
   delta(0, 'Hello');
   delta(5, ' wörld');
   delta(0, 'Hello');
@@ -41,26 +41,26 @@ test('puts deltas at their offsets: a replay changes nothing', () => {
   expect(text()).toBe('Hello wörld');
 });
 
-test('cuts off what a taker-over writes differently', () => {
+test('replaces text that another node writes differently after taking over', () => {
   delta(0, 'Hello there');
   delta(5, ' world');
   expect(text()).toBe('Hello world');
 });
 
-test('reports a missing piece instead of writing behind it', () => {
+test('reports a missing piece instead of writing after it', () => {
   delta(0, 'Hello');
   expect(delta(9, 'x')).toEqual({ kind: 'hole', messageId: ANSWER });
   expect(text()).toBe('Hello');
 });
 
-test('takes a snapshot for the whole text', () => {
+test('replaces the whole text with a snapshot', () => {
   delta(0, 'Hxllo');
   transcript.apply(frame('message.snapshot', { text: 'Hello, all', status: 'streaming' }));
   delta(10, '!');
   expect(text()).toBe('Hello, all!');
 });
 
-test('keeps the longer text while HTTP tells of a message in progress', () => {
+test('keeps the longer text when HTTP returns a message in progress', () => {
   delta(0, 'Hello');
   transcript.put([answer]);
   expect(text()).toBe('Hello');
@@ -68,21 +68,21 @@ test('keeps the longer text while HTTP tells of a message in progress', () => {
   expect(text()).toBe('Hi');
 });
 
-test('a late snapshot does not begin an ended message again', () => {
+test('does not restart an ended message at a late snapshot', () => {
   delta(0, 'Hello');
   transcript.apply(frame('run.completed', { finish_reason: 'stop', length: 5, sha256: '' }));
   transcript.apply(frame('message.snapshot', { text: 'Hel', status: 'streaming' }));
   expect(transcript.find(ANSWER)).toMatchObject({ content: 'Hello', status: 'complete' });
 });
 
-test('a late delta does not change an ended message', () => {
+test('does not change an ended message at a late delta', () => {
   delta(0, 'Hello');
   transcript.apply(frame('run.cancelled', { finish_reason: 'cancelled', length: 5, sha256: '' }));
   delta(5, ' again');
   expect(transcript.find(ANSWER)).toMatchObject({ content: 'Hello', status: 'cancelled' });
 });
 
-test('shows tools with their results, and once', () => {
+test('shows each tool once, with its result', () => {
   const call = frame('tool.call', { tool_call_id: 't', name: 'current_time', arguments: {} });
   transcript.apply(call);
   transcript.apply(frame('tool.result', { tool_call_id: 't', output: 'noon' }));
@@ -92,19 +92,19 @@ test('shows tools with their results, and once', () => {
   ]);
 });
 
-test('shows who took over from whom, and each once', () => {
+test('shows each takeover once, with both nodes', () => {
   const takeover = frame('run.takeover', { from_node: 'a', to_node: 'b', offset: 0, attempt: 2 });
   transcript.apply(takeover);
   transcript.recall(takeover);
   expect(transcript.find(ANSWER)?.takeovers).toEqual([{ from: 'a', to: 'b', attempt: 2 }]);
 });
 
-test('orders by seq, whatever came first', () => {
+test('orders messages by seq, not by arrival', () => {
   transcript.put([{ ...answer, id: 'question', role: 'user', seq: 1, status: 'complete' }]);
   expect(transcript.messages.map((message) => message.seq)).toEqual([1, 2]);
 });
 
-test('puts the rest of a long snapshot behind its beginning, also where the message has ended', () => {
+test('appends the rest of a long snapshot to its beginning, also when the message has ended', () => {
   for (const status of ['streaming', 'complete']) {
     transcript.apply(frame('message.snapshot', { text: 'Hello', status }));
     delta(5, ' wor');
@@ -113,7 +113,7 @@ test('puts the rest of a long snapshot behind its beginning, also where the mess
   }
 });
 
-test('shows a message and a tool whole once they were told whole', () => {
+test('shows a message and a tool in full once they arrived in full', () => {
   const question = { ...answer, id: 'q', role: 'user', status: 'complete', seq: 1 };
   transcript.apply(frame('message.created', { message: { ...question, content: 'Wh', truncated: true } }));
   expect(transcript.find('q')).toMatchObject({ content: 'Wh', truncated: true });

@@ -12,25 +12,25 @@ export interface ToolUse {
 export interface Takeover {
   readonly from: string;
   readonly to: string;
-  /** Which try at the run this began: counts up. */
+  /** Number of the attempt at the run; counts up. */
   readonly attempt: number;
 }
 
 export interface TranscriptMessage extends Readonly<Message> {
   readonly tools: readonly ToolUse[];
-  /** Nodes that died while they wrote this message, and who went on. */
+  /** Nodes that died while they wrote this message, and those that took it over. */
   readonly takeovers: readonly Takeover[];
   /** Why the answer failed. */
   readonly problem?: Problem;
 }
 
-/** What a frame left to do: `hole` a piece of the text is missing; `ended` the text can be checked. */
+/** What to do after a frame. `hole`: a piece of the text is missing. `ended`: the text can be checked. */
 export type Outcome = { kind: 'hole'; messageId: string } | { kind: 'ended'; messageId: string; end: RunEnd };
 
 /** The messages of one conversation, oldest first. Every change makes new objects, so that views can compare. */
 export class Transcript {
   private list: readonly TranscriptMessage[] = [];
-  /** An ended message of which a snapshot has come: more of its text may follow in deltas, until its last event. */
+  /** An ended message whose snapshot has arrived: more of its text may follow in deltas, until its last event. */
   private begun: string | undefined;
 
   get messages(): readonly TranscriptMessage[] {
@@ -50,7 +50,7 @@ export class Transcript {
     this.list = [];
   }
 
-  /** Takes messages as HTTP tells them. While a run writes, the row there is behind what the frames have brought. */
+  /** Takes messages from HTTP. During a run, the stored row is behind what the frames have brought. */
   put(messages: readonly Message[]): void {
     for (const message of messages) {
       const known = this.find(message.id);
@@ -76,7 +76,7 @@ export class Transcript {
     return undefined;
   }
 
-  /** What stands around the texts: also applied to events that are older than the messages at hand. */
+  /** Everything except the texts: also applied from events that are older than the loaded messages. */
   recall(event: { type: string; data: unknown }): void {
     if (!isDetail(event)) return;
     switch (event.type) {
@@ -96,13 +96,13 @@ export class Transcript {
   }
 
   private announce(message: Message): void {
-    // The event tells the message as it was born, which is older than what is known, unless that was only a part.
+    // The event has the message as it was created, which is older than the known one, unless that was only a part.
     const known = this.find(message.id);
     if (known === undefined || known.truncated === true) this.put([message]);
   }
 
   private replaceText(snapshot: ServerFrameData['message.snapshot']): void {
-    // A snapshot that was taken before the end may come after it; what has ended does not begin again.
+    // A snapshot from before the end may arrive after it; an ended message does not start again.
     if (this.find(snapshot.message_id)?.status !== 'streaming') return;
     this.begun = snapshot.status === 'streaming' ? undefined : snapshot.message_id;
     this.update(snapshot.message_id, { content: snapshot.text, status: statusOf(snapshot.status) });
@@ -111,7 +111,7 @@ export class Transcript {
   private append(delta: ServerFrameData['message.delta']): Outcome | undefined {
     const message = this.find(delta.message_id);
     if (message === undefined) return undefined;
-    // An ended message is whole, but for one whose snapshot was too long for a frame: a delta was overtaken on its way.
+    // An ended message is complete, so this delta is late, unless its snapshot was too long for one frame.
     if (message.status !== 'streaming' && message.id !== this.begun) return undefined;
     if (delta.offset > message.content.length) return { kind: 'hole', messageId: message.id };
     this.update(message.id, { content: message.content.slice(0, delta.offset) + delta.text });
@@ -130,7 +130,7 @@ export class Transcript {
     if (message === undefined) return;
     const known = message.tools.find((tool) => tool.id === call.tool_call_id);
     const tool: ToolUse = { ...known, id: call.tool_call_id, name: call.name, arguments: call.arguments };
-    // Told again where the first telling was only a part.
+    // Replaced when the first one was only a part.
     const others = message.tools.map((other) => (other === known ? tool : other));
     this.update(message.id, { tools: known === undefined ? [...others, tool] : others });
   }

@@ -4,7 +4,7 @@ import { hashPassword } from '../../src/auth/password.js';
 import { migrate } from '../../src/database/data-source.js';
 import { LaunchError } from '../launch-error.js';
 
-/** Known to everybody who reads this, so it may exist in the demo alone. */
+/** Public, so it must be used in the demo only. */
 export const DEMO_PASSWORD = 'demo-password';
 
 export const DEMO_ACCOUNTS = [
@@ -13,7 +13,7 @@ export const DEMO_ACCOUNTS = [
   { email: 'admin@example.test', name: 'Admin', role: 'admin' },
 ] as const;
 
-/** Brings the schema up to date and makes the three accounts, or puts them back as they are printed. */
+/** Brings the schema up to date and creates the three accounts, or resets them to what is printed. */
 export async function prepareDatabase(databaseUrl: string): Promise<void> {
   try {
     await migrate(databaseUrl);

@@ -9,7 +9,7 @@ export interface DemoAddresses {
   redis: Service;
 }
 
-/** Settings of a node in the demo: what the environment says, and these where it says nothing. */
+/** Settings of a demo node: the environment, with these defaults. */
 export function nodeSettings(
   state: StateFolder,
   { port, postgres, redis }: DemoAddresses,
@@ -18,7 +18,7 @@ export function nodeSettings(
     PUBLIC_URL: `http://localhost:${port}`,
     ALLOWED_ORIGINS: `http://localhost:${port},http://127.0.0.1:${port}`,
     REGISTRATION: 'open',
-    // Nobody waits 20 s after Ctrl-C; with nowhere to go, open sockets are told and closed sooner.
+    // Nobody waits 20 s after Ctrl-C, and there is no other node for the open sockets: drain faster.
     DRAIN_SECONDS: '5',
   };
   const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ''));

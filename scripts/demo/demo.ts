@@ -52,7 +52,7 @@ async function startDemo(launcher: Launcher, { nodes, reset }: Options): Promise
   const factsFile = state.in('demo.json');
   rmSync(factsFile, { force: true });
 
-  // The port first: whatever else is in the way, a busy port is the cheapest to find.
+  // Check the port first: a busy port is the cheapest problem to find.
   const pool = new NodePool();
   const front = new Front(pool);
   const port = await front.listen(process.env.HOST || '127.0.0.1', frontPort());
@@ -82,7 +82,7 @@ async function startNodes(
   count: number,
   settings: NodeJS.ProcessEnv,
 ): Promise<ServerProcess[]> {
-  // The front is the one proxy whose X-Forwarded-For is believed.
+  // The front is the one proxy whose X-Forwarded-For is trusted.
   const env = { TRUST_PROXY: '1', ...settings, HOST: '127.0.0.1', PORT: '0' };
   const names = Array.from({ length: count }, (_, index) => `node-${index + 1}`);
   const starting = names.map(async (name) => {

@@ -14,7 +14,7 @@ async function startDevelopment(launcher: Launcher): Promise<void> {
   const port = frontPort();
   const [postgres, redis] = await Promise.all([providePostgres(state, ledger), provideRedis(state, ledger)]);
   await prepareDatabase(postgres.url);
-  // A drain would only delay the restart.
+  // Draining would only delay the restart.
   const settings = {
     ...nodeSettings(state, { port, postgres, redis }),
     PORT: String(port),

@@ -4,11 +4,11 @@ import type { StateFolder } from '../state-folder.js';
 
 const LAUNCHER = 'launcher';
 
-/** Longer than the nodes' drain: after that a child is killed. */
+/** Longer than the nodes' drain: a child that still runs after this is killed. */
 const GRACE_MS = 25_000;
 
 /**
- * Starts something for a person at a terminal and ends all of it again: at Ctrl-C, at SIGTERM, when the start fails
+ * Starts processes for a person at a terminal and ends all of them: at Ctrl-C, at SIGTERM, when the start fails
  * half-way, and, through the ledger, at the next start when we were killed.
  */
 export class Launcher {
@@ -38,12 +38,12 @@ export class Launcher {
     }
   }
 
-  /** Runs first when everything ends; must not wait. */
+  /** Called first at the end; must not wait. */
   onEnd(action: () => void): void {
     this.beforeEnd.push(action);
   }
 
-  /** Refuses to run twice in one folder; ends what an earlier start that was killed has left. */
+  /** Refuses to run twice in one folder; ends what an earlier, killed start has left. */
   private async clearLeftovers(): Promise<void> {
     const running = this.ledger.living().find((entry) => entry.name === LAUNCHER);
     if (running !== undefined) {
@@ -67,7 +67,7 @@ export class Launcher {
   }
 
   private async fail(error: unknown): Promise<void> {
-    // What breaks while we stop breaks because we stop.
+    // Failures while we stop are caused by the stop.
     if (this.stopping) return;
     say(explain(error));
     await this.end(1);

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { onPath } from '../executable.js';
 import type { StateFolder } from '../state-folder.js';
 
-/** Longest that one step of apt or dpkg may take. */
+/** Time limit of one step of apt or dpkg. */
 export const APT_LIMIT_MS = 180_000;
 
 /**
- * Downloads packages of the distribution and unpacks them into a folder of ours: installs nothing, starts no service, and
+ * Downloads packages of the distribution and unpacks them into our own folder: installs nothing, starts no service, and
  * works for an ordinary user too.
- * @param name of the folder, relative to the state folder; what was there before is replaced.
+ * @param name of the folder, relative to the state folder; earlier contents are replaced.
  * @returns whether it worked; false where there is no apt.
  */
 export function unpackDebian(state: StateFolder, name: string, packages: string[]): boolean {

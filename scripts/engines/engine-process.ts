@@ -3,22 +3,22 @@ import { type Child, type ChildOptions, logTail, startChild } from '../child-pro
 import { freePort } from '../free-port.js';
 import { LaunchError } from '../launch-error.js';
 
-/** A Postgres or Redis that we started and that we end. */
+/** A Postgres or Redis that we start and end. */
 export interface EngineProcess {
-  /** Of a Postgres the one of its `postgres` database; others are `databaseUrl(url, name)`. */
+  /** For Postgres the URL of its `postgres` database; others are `databaseUrl(url, name)`. */
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** Clients are cut, nothing is lost that the engine keeps. */
+  /** Clients are disconnected; no persistent data is lost. */
   stop(): Promise<void>;
   kill(signal: NodeJS.Signals): void;
 }
 
 export interface EngineLaunch {
-  /** For people. */
+  /** Name in messages. */
   name: string;
   logFile: string;
-  /** A free one when absent; a restart needs the same again. */
+  /** A free port when absent; a restart needs the same one. */
   port: number | undefined;
   command: (port: number) => ChildOptions;
   urlAt: (port: number) => string;
@@ -30,7 +30,7 @@ const READY_LIMIT_MS = 60_000;
 const ASK_INTERVAL_MS = 10;
 const PORT_ATTEMPTS = 3;
 
-/** Starts an engine and waits until it serves; takes another free port when somebody else was faster. */
+/** Starts an engine and waits until it serves; tries another free port when the first one was taken meanwhile. */
 export async function startEngine(launch: EngineLaunch): Promise<EngineProcess> {
   for (let attempt = 1; ; attempt++) {
     const port = launch.port ?? (await freePort());
@@ -49,7 +49,7 @@ export async function startEngine(launch: EngineLaunch): Promise<EngineProcess> 
   }
 }
 
-/** True once it serves, false when it has ended instead. */
+/** True once it serves, false when it has ended before that. */
 async function serves({ name, failureOf }: EngineLaunch, url: string, child: Child): Promise<boolean> {
   const deadline = Date.now() + READY_LIMIT_MS;
   while (child.exit === undefined) {

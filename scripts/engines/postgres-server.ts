@@ -12,14 +12,14 @@ import type { ProcessLedger } from '../process-ledger.js';
 
 export interface PostgresOptions {
   binaries: PostgresBinaries;
-  /** Made when absent; the data go into a folder of their own inside, one per major version. */
+  /** Created when absent; the data go into a subfolder per major version. */
   folder: string;
   password: string;
   logFile: string;
   ledger: ProcessLedger;
-  /** Without it nothing is flushed to disk: right for tests, which fear a killed process but no power cut. */
+  /** Without it nothing is flushed to disk: fine for tests, which kill processes but have no power cuts. */
   durable: boolean;
-  /** A free one when absent; a restart needs the same again. */
+  /** A free port when absent; a restart needs the same one. */
   port?: number;
 }
 
@@ -68,7 +68,7 @@ function initialise(options: PostgresOptions, account: PostgresAccount, data: st
   rmSync(passwordFile, { force: true });
   appendFileSync(options.logFile, `${run.stdout ?? ''}${run.stderr ?? ''}`, { mode: 0o600 });
   if (run.status === 0) return;
-  // A half-made data folder would be taken for a whole one at the next start.
+  // A half-created data folder would be taken for a complete one at the next start.
   rmSync(data, { recursive: true, force: true });
   throw new LaunchError(`initdb failed: ${run.error?.message ?? run.stderr.trim()}`);
 }
@@ -82,7 +82,7 @@ function command(
   const settings = {
     listen_addresses: '127.0.0.1',
     port: String(port),
-    // The default socket folder exists on Debian only, and is not ours.
+    // The default socket folder exists on Debian only, and we may not write to it.
     unix_socket_directories: '',
     max_connections: '200',
     ...(options.durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
@@ -96,7 +96,7 @@ function command(
   ];
   const { logFile, ledger } = options;
   const { uid, gid } = account;
-  // Not our folder: the other uid may not be able to enter it, and initdb and postgres both ask where they are.
+  // Not our own folder: the other uid may not be able to enter it, and initdb and postgres both call getcwd.
   const cwd = '/';
   const stopSignal = 'SIGINT' as const;
   return {
@@ -116,7 +116,7 @@ function command(
 /** Why a database cannot be reached; undefined when it can. */
 export async function connectionFailure(url: string): Promise<string | undefined> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
-  // A server that goes away later would otherwise end our process with an unhandled event.
+  // A server that stops later would otherwise end our process with an unhandled event.
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -7,13 +7,13 @@ import type { StateFolder } from '../state-folder.js';
 
 const FOLDER = 'prometheus';
 
-/** Prometheus' own checker of rules: from PATH, or from the copy that `fetchPromtool` made. */
+/** Prometheus' rule checker: from PATH, or from the copy that `fetchPromtool` made. */
 export function findPromtool(state: StateFolder): string | undefined {
   const copy = join(state.in(FOLDER), 'usr', 'bin', 'promtool');
   return onPath('promtool') ?? (isRunnable(copy) ? copy : undefined);
 }
 
-/** A private copy of Debian's package: to install it would start a server on machines that have an init system. */
+/** A private copy of Debian's package: installing it would start a server on machines that have an init system. */
 export function fetchPromtool(state: StateFolder): void {
   say(`promtool: fetching a private copy of prometheus into ${state.in(FOLDER)}`);
   if (unpackDebian(state, FOLDER, ['prometheus'])) return;

@@ -6,16 +6,16 @@ import { isExecutable, onPath } from '../executable.js';
 import { LaunchError, say } from '../launch-error.js';
 import type { StateFolder } from '../state-folder.js';
 
-/** A program that speaks Redis, and what its environment needs beside ours; or the Docker client that can run one. */
+/** A Redis server program with its extra environment, or the Docker client that can run one. */
 export type RedisProgram =
   { kind: 'binary'; command: string; libraryPath?: string } | { kind: 'docker'; command: string };
 
 const NAMES = ['redis-server', 'valkey-server'];
 const PACKAGE = 'redis-server';
-/** What Debian 12 and Ubuntu need beside a base system. */
+/** Packages that Debian 12 and Ubuntu need in addition to a base system. */
 const USUAL_PACKAGES = ['redis-server', 'redis-tools', 'liblzf1', 'libjemalloc2', 'libatomic1'];
 
-/** PATH first, then a private copy of the distribution's package, then Docker. Asks `state` for the copy made before. */
+/** Looks on PATH, then for a private copy of the distribution's package (in `state`), then for Docker. */
 export function findRedis(state: StateFolder): RedisProgram {
   const installed = NAMES.map(onPath).find((path) => path !== undefined);
   if (installed !== undefined) return { kind: 'binary', command: installed };
@@ -39,7 +39,7 @@ function unpackedCopy(state: StateFolder): RedisProgram | undefined {
   return { kind: 'binary', command, libraryPath };
 }
 
-/** Debian keeps libraries in lib/<architecture>-linux-gnu, of / or of /usr. */
+/** Debian keeps libraries in lib/<architecture>-linux-gnu, below / or /usr. */
 function libraryFolders(root: string): string[] {
   return ['usr/lib', 'lib'].flatMap((name) => {
     const folder = join(root, name);
@@ -49,7 +49,7 @@ function libraryFolders(root: string): string[] {
   });
 }
 
-/** Downloads and unpacks, installs nothing: works for an ordinary user too. Undefined where there is no apt. */
+/** Downloads and unpacks without installing: works for an ordinary user too. Undefined where there is no apt. */
 function fetchCopy(state: StateFolder): RedisProgram | undefined {
   const apt = onPath('apt-get');
   if (apt === undefined) return undefined;
@@ -60,7 +60,7 @@ function fetchCopy(state: StateFolder): RedisProgram | undefined {
   return unpackedCopy(state);
 }
 
-/** The package and those of its dependencies that this system lacks, as apt itself resolves them. */
+/** The package and its missing dependencies, as apt resolves them. */
 function packagesToFetch(apt: string): string[] | undefined {
   const resolved = resolve(apt);
   if (resolved !== undefined || process.getuid?.() !== 0) return resolved;
@@ -73,7 +73,7 @@ function resolve(apt: string): string[] | undefined {
   const answer = spawnSync(apt, simulate, { encoding: 'utf8', timeout: APT_LIMIT_MS });
   const names = [...answer.stdout.matchAll(/^Inst (\S+)/gm)].flatMap((match) => match[1] ?? []);
   if (answer.status === 0 && names.length > 0) return names;
-  // apt resolves nothing while any package of the system is half installed; what it can still do is download.
+  // apt resolves nothing while any package of the system is half installed; it can still download.
   const known = spawnSync(apt, ['download', '--print-uris', ...USUAL_PACKAGES], { timeout: APT_LIMIT_MS });
   return known.status === 0 ? USUAL_PACKAGES : undefined;
 }

@@ -9,19 +9,19 @@ import type { RedisOptions } from './redis-server.js';
 import { until } from '../until.js';
 
 export interface RedisClusterOptions extends Omit<RedisOptions, 'port' | 'settings' | 'sentinelFile'> {
-  /** Replicas of each master: 0 unless said otherwise. */
+  /** Replicas of each master. Default 0. */
   replicas?: 0 | 1;
-  /** After how long the others take a node for gone: 15 s unless said otherwise, as Redis does. */
+  /** Time after which the others consider a node failed. Default 15 s, as in Redis. */
   nodeTimeoutMs?: number;
 }
 
-/** `url` is `redis+cluster://...` of the masters. */
+/** `url` is the `redis+cluster://...` URL of the masters. */
 export interface RedisCluster extends ReplicatedServers {
-  /** As they were formed; a failover makes a replica a master. */
+  /** The masters when the cluster was formed; a failover makes a replica a master. */
   readonly masters: readonly EngineProcess[];
-  /** To all nodes. */
+  /** Sent to all nodes. */
   kill(signal: NodeJS.Signals): void;
-  /** All nodes again: same ports, same slots, same data. Resolves when every slot is served. */
+  /** Restarts all nodes: same ports, same slots, same data. Resolves when every slot is served. */
   restart(): Promise<void>;
 }
 
@@ -86,7 +86,7 @@ export async function startRedisCluster(options: RedisClusterOptions): Promise<R
   };
 }
 
-/** The bus has a port of its own: the usual one, 10,000 above, may be taken or be none. */
+/** The bus has its own port: the default, 10,000 above, may be taken or out of range. */
 async function choosePlaces(folder: string, count: number): Promise<Place[]> {
   const places: Place[] = [];
   for (let number = 1; number <= count; number++) {
@@ -105,7 +105,7 @@ async function form(nodes: EngineProcess[], places: Place[]): Promise<void> {
   const clients = nodes.map(({ url }) => new Client(url));
   try {
     await Promise.all(clients.map((client, index) => assignSlots(client, index)));
-    // Everybody to everybody: gossip would find the others too, but takes seconds.
+    // Every node meets every other one: gossip would do it too, but takes seconds.
     for (const [index, client] of clients.entries()) {
       for (const { port, busPort } of places.slice(index + 1)) {
         await client.cluster('MEET', '127.0.0.1', port, busPort);
@@ -131,7 +131,7 @@ async function form(nodes: EngineProcess[], places: Place[]): Promise<void> {
 const MEETING = ['the nodes of a cluster to know each other', READY_LIMIT_MS] as const;
 
 async function assignSlots(client: Client, index: number): Promise<void> {
-  // Two nodes with one epoch would sort that out themselves, at the cost of a second or two.
+  // Nodes with the same epoch would resolve that themselves, but it takes a second or two.
   await client.cluster('SET-CONFIG-EPOCH', index + 1);
   if (index >= MASTERS) return;
   const [first, next] = [index, index + 1].map((part) => Math.floor((part * SLOTS) / MASTERS)) as [
@@ -156,13 +156,13 @@ async function serving(nodes: EngineProcess[]): Promise<void> {
   );
 }
 
-/** What a node says of the cluster. */
+/** A node's view of the cluster. */
 async function stateOf({ url }: EngineProcess): Promise<'ok' | 'fail' | 'dead'> {
   try {
     const facts = await asked(url, (client) => client.cluster('INFO'));
     return facts.includes('cluster_state:ok') ? 'ok' : 'fail';
   } catch {
-    // One that is down says nothing, and the others go on.
+    // A node that is down does not answer, and the others continue.
     return 'dead';
   }
 }

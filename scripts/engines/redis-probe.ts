@@ -6,7 +6,7 @@ import { commandClient } from '../../src/redis/redis-client.js';
 
 const READY_LIMIT_MS = 5_000;
 
-/** Why what a `REDIS_URL` names cannot be used, whatever its form; undefined when it can. */
+/** Why the Redis of a `REDIS_URL` cannot be used, in any of its forms; undefined when it can. */
 export async function redisFailure(url: string): Promise<string | undefined> {
   try {
     const address = parseRedisUrl(url);
@@ -16,14 +16,14 @@ export async function redisFailure(url: string): Promise<string | undefined> {
   }
 }
 
-/** The client goes on trying: a failure is that it is not ready within the limit, and the last reason it gave. */
+/** The client keeps trying: it fails when it is not ready within the limit, with the last reason. */
 async function clientFailure(client: RedisClient): Promise<string | undefined> {
   let failure = 'no answer';
   client.on('error', (error: Error) => {
     failure = error.message;
   });
   try {
-    // Not events.once alone: it would reject at the first error.
+    // events.once would reject at the first error.
     const ready = new Promise((resolve) => client.once('ready', resolve));
     const limit = AbortSignal.timeout(READY_LIMIT_MS);
     const isReady = await Promise.race([ready.then(() => true), once(limit, 'abort').then(() => false)]);
@@ -56,7 +56,7 @@ export async function serverFailure(url: string): Promise<string | undefined> {
   } catch (error) {
     return failure ?? (error instanceof Error ? error.message : String(error));
   } finally {
-    // On a connection that has ended it would only set a timer that keeps the program alive for 2 s.
+    // On an ended connection it would only set a timer that keeps the program alive for 2 s.
     if (client.status !== 'end') client.disconnect();
   }
 }

@@ -1,25 +1,25 @@
 import type { EngineProcess } from './engine-process.js';
 import { Redis as Client } from 'ioredis';
 
-/** Masters, each with a replica that takes its place when it dies. */
+/** Masters, each with a replica that replaces it when it dies. */
 export interface ReplicatedServers {
-  /** As a node takes it for `REDIS_URL`. */
+  /** Value for a node's `REDIS_URL`. */
   readonly url: string;
-  /** Masters and replicas, dead or alive; who is what changes with each failover. */
+  /** Masters and replicas, dead or alive; their roles change with each failover. */
   readonly servers: readonly EngineProcess[];
-  /** Whether those who lead clients to a master, or are one, know a living master for every key. */
+  /** Whether the sentinels or masters know a live master for every key. */
   isServed(): Promise<boolean>;
-  /** Starts a server again that was killed: same port, same data. What it is then is decided by the others. */
+  /** Restarts a killed server: same port, same data. The others decide its role. */
   revive(server: EngineProcess): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** What a server says of itself. */
+/** A server's own report. */
 export interface Replication {
   isMaster: boolean;
-  /** As a replica: its master sends, and it has everything from before. */
+  /** For a replica: the link to its master is up and the first copy is complete. */
   isFollowing: boolean;
-  /** As a replica: where its master is. */
+  /** For a replica: address of its master. */
   masterPort: number | undefined;
 }
 
@@ -33,7 +33,7 @@ export async function replicationOf({ url }: Pick<EngineProcess, 'url'>): Promis
   };
 }
 
-/** One question to one server, also to one that is not ready to serve. */
+/** Sends one command to one server, also to one that is not ready to serve. */
 export async function asked<T>(url: string, question: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client(url, {
     enableReadyCheck: false,
@@ -41,12 +41,12 @@ export async function asked<T>(url: string, question: (client: Client) => Promis
     retryStrategy: () => null,
     commandTimeout: 2000,
   });
-  // The command's rejection tells of it.
+  // The command's rejection reports it.
   client.on('error', () => undefined);
   try {
     return await question(client);
   } finally {
-    // On a connection that has ended it would only set a timer that keeps the program alive for 2 s.
+    // On an ended connection it would only set a timer that keeps the program alive for 2 s.
     if (client.status !== 'end') client.disconnect();
   }
 }

@@ -7,10 +7,10 @@ import { startRedis, SYNC_AT_ONCE } from './redis-server.js';
 import type { RedisOptions } from './redis-server.js';
 import { until } from '../until.js';
 
-/** `url` is `redis+sentinel://...` of the sentinels. */
+/** `url` is the `redis+sentinel://...` URL of the sentinels. */
 export interface RedisSentinel extends ReplicatedServers {
   readonly sentinels: readonly EngineProcess[];
-  /** As the sentinels call it. */
+  /** Name of the master in the sentinels. */
   readonly masterName: string;
 }
 
@@ -19,7 +19,7 @@ const SENTINELS = 3;
 const QUORUM = 2;
 const READY_LIMIT_MS = 20_000;
 
-/** A master with a replica, and three sentinels that put the replica in its place when it is away for `downAfterMs`. */
+/** A master with a replica, and three sentinels that promote the replica when the master is down for `downAfterMs`. */
 export async function startRedisSentinel(
   options: Omit<RedisOptions, 'port' | 'settings' | 'sentinelFile'> & { downAfterMs?: number },
 ): Promise<RedisSentinel> {
@@ -55,8 +55,8 @@ export async function startRedisSentinel(
       isServed: () => nameOneMaster(sentinels),
       revive: async (server) => {
         const index = servers.indexOf(server);
-        // The first one has no other master in its settings than itself, as if nothing had happened: it stays a master
-        // until the sentinels make it a replica.
+        // The first server has no master in its settings, so it restarts as a master and stays one until the sentinels
+        // make it a replica.
         const settings = index === 0 ? SYNC_AT_ONCE : [...following, ...SYNC_AT_ONCE];
         servers[index] = await start(index === 0 ? 'master' : 'replica', { port: server.port, settings });
       },
@@ -69,7 +69,7 @@ export async function startRedisSentinel(
 }
 
 function writeConfiguration(folder: string, masterPort: number, downAfterMs: number): string {
-  // What an earlier start has learnt is about servers that are gone.
+  // The state of an earlier start is about servers that no longer exist.
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'sentinel.conf');
@@ -92,7 +92,7 @@ async function knowsAll(sentinel: EngineProcess): Promise<boolean> {
   return master.includes('status=ok,') && master.includes(`slaves=1,sentinels=${SENTINELS}`);
 }
 
-/** Whether all of them lead to the same server, and whether it is a master. */
+/** Whether all sentinels name the same server, and whether it is a master. */
 async function nameOneMaster(sentinels: readonly EngineProcess[]): Promise<boolean> {
   const named = await Promise.all(
     sentinels.map(({ url }) =>

@@ -8,21 +8,21 @@ import { serverFailure } from './redis-probe.js';
 
 export interface RedisOptions {
   program: RedisProgram;
-  /** Made when absent; holds the append-only file, if there is one. */
+  /** Created when absent; holds the append-only file, if there is one. */
   folder: string;
   logFile: string;
   ledger: ProcessLedger;
-  /** Append-only file, flushed every second; else nothing is kept. */
+  /** Append-only file, flushed every second; otherwise nothing is kept. */
   durable: boolean;
-  /** A free one when absent; a restart needs the same again. */
+  /** A free port when absent; a restart needs the same one. */
   port?: number;
-  /** Further arguments, for a server that is a part of something greater. Not for Docker. */
+  /** Further arguments, for a server that is part of a cluster or replication. Not for Docker. */
   settings?: string[];
   /** Makes it a sentinel instead, with this configuration file, which it rewrites. Not for Docker. */
   sentinelFile?: string;
 }
 
-/** A master gives its first copy to a replica without waiting five seconds for a second replica to ask. */
+/** A master sends its first copy at once instead of waiting five seconds for more replicas. */
 export const SYNC_AT_ONCE = ['--repl-diskless-sync-delay', '0'];
 
 const DOCKER_IMAGE = 'redis:7';
@@ -41,7 +41,7 @@ export async function startRedis(options: RedisOptions): Promise<EngineProcess> 
 
 function command(options: RedisOptions, port: number): ChildOptions {
   const { program, folder, logFile, ledger, durable } = options;
-  // An evicted session would sign somebody out and an evicted ticket would be a 403: full must mean an error.
+  // An evicted session would sign a user out and an evicted ticket would be a 403: a full Redis must return errors.
   const settings = ['--save', '', '--appendonly', durable ? 'yes' : 'no', '--maxmemory-policy', 'noeviction'];
   const shared = { name: 'redis', command: program.command, logFile, ledger };
   const isPart = options.settings !== undefined || options.sentinelFile !== undefined;

@@ -8,17 +8,17 @@ import { redisFailure } from './redis-probe.js';
 import { startRedis } from './redis-server.js';
 import type { StateFolder } from '../state-folder.js';
 
-/** A Postgres or Redis to use: somebody else's, or one of ours, which then has a pid and is ended with us. */
+/** A Postgres or Redis to use: an existing one, or one that we started, which has a pid and ends with us. */
 export interface Service {
   url: string;
   pid?: number;
-  /** Ends what we started; does nothing to what we found. */
+  /** Ends the engine when we started it; does nothing to an existing one. */
   stop(): Promise<void>;
 }
 
 const DATABASE = 'admit_one';
 
-/** The Postgres of `DATABASE_URL`, or one of our own in the state folder. */
+/** The Postgres of `DATABASE_URL`, or our own in the state folder. */
 export async function providePostgres(state: StateFolder, ledger: ProcessLedger): Promise<Service> {
   const given = process.env.DATABASE_URL;
   if (given !== undefined && given !== '') {
@@ -40,7 +40,7 @@ export async function providePostgres(state: StateFolder, ledger: ProcessLedger)
   };
 }
 
-/** The Redis of `REDIS_URL`, or one of our own in the state folder. */
+/** The Redis of `REDIS_URL`, or our own in the state folder. */
 export async function provideRedis(state: StateFolder, ledger: ProcessLedger): Promise<Service> {
   const given = process.env.REDIS_URL;
   if (given !== undefined && given !== '') {
@@ -72,5 +72,5 @@ async function useGiven(
 }
 
 async function nothing(): Promise<void> {
-  // What we only found is not ours to end.
+  // An existing engine is not ours to end.
 }

@@ -9,7 +9,7 @@ import { rawUpgrade } from '../../test/support/raw-upgrade.js';
 import { Front } from './front.js';
 import type { NodePool } from './node-pool.js';
 
-/** A stand-in for a node: answers its name, refuses one path at the upgrade with a whole answer, opens the others. */
+/** A fake node: responds with its name, refuses the upgrade on one path with a full response, opens the others. */
 async function backend(name: string): Promise<Server> {
   const server = createServer((request, response) => {
     let body = '';
@@ -62,7 +62,7 @@ describe('Front', () => {
     return `${response.status} ${await response.text()}`;
   };
 
-  it('gives requests to the nodes in turn, and says who asked', async () => {
+  it('sends requests to the nodes in turn, with the address of the client', async () => {
     const answers = [await ask(), await ask(), await ask()];
     expect(answers).toEqual(['a', 'b', 'a'].map((name) => `200 ${name} hello 127.0.0.1`));
   });
@@ -78,7 +78,7 @@ describe('Front', () => {
     expect(refused.body).toBe('{"code":"ticket_rejected"}');
   });
 
-  it('outlives a browser that resets its sockets', async () => {
+  it('survives a browser that resets its sockets', async () => {
     const socket = connect(port, '127.0.0.1');
     const key = Buffer.alloc(16).toString('base64');
     socket.write(
@@ -92,7 +92,7 @@ describe('Front', () => {
     expect(await ask()).toMatch(/^200 [ab] hello/);
   });
 
-  it('passes over a node that does not listen, for requests with a body and for upgrades', async () => {
+  it('skips a node that does not listen, for requests with a body and for upgrades', async () => {
     backends[0]?.close().closeAllConnections();
     expect([await ask(), await ask()]).toEqual(['200 b hello 127.0.0.1', '200 b hello 127.0.0.1']);
     const socket = new WebSocket(`ws://127.0.0.1:${port}/ws`);
@@ -113,7 +113,7 @@ describe('Front', () => {
     expect([answer.status, answer.body]).toEqual([426, 'no']);
   });
 
-  it('says in one line that its port is in use', async () => {
+  it('reports in one line that its port is in use', async () => {
     await expect(new Front({} as NodePool).listen('127.0.0.1', port)).rejects.toThrow(
       `Port ${port} is in use: end what`,
     );

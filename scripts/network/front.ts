@@ -11,8 +11,9 @@ import type { NodePool } from './node-pool.js';
 type Dialled = (error: Error | null, socket: Duplex) => void;
 
 /**
- * One port before several nodes. http-proxy-3 does the proxying; ours is only which node a connection goes to: the next
- * in turn, and the one after it where nobody listens. A request is sent once it has a connection, so moving on repeats nothing.
+ * One port in front of several nodes. http-proxy-3 does the proxying; we only choose the node of a connection: the next
+ * in turn, or the one after it when that does not listen. A request is sent only once it has a connection, so trying
+ * another node repeats nothing.
  */
 class RoundRobinAgent extends Agent {
   private turn = 0;
@@ -47,15 +48,15 @@ export class Front {
   private readonly proxy: ProxyServer;
 
   constructor(pool: NodePool) {
-    // The target's address is never dialled: the agent chooses.
+    // The target's address is not used: the agent chooses.
     const target = { host: '127.0.0.1', port: 0, protocol: 'http:' };
     this.proxy = new ProxyServer({ target, xfwd: true });
-    // A client mints, then dials: in one common round, two nodes would share it so that one gets every socket.
+    // A client mints, then dials: with one common turn and two nodes, one node would get every socket.
     this.requests = { agent: new RoundRobinAgent(pool) };
     this.sockets = { agent: new RoundRobinAgent(pool) };
-    // Between front and node every request has a connection of its own; that is no reason to end the browser's.
+    // Each request has its own connection to the node; that must not close the browser's.
     this.proxy.on('proxyRes', (answer) => delete answer.headers.connection);
-    // A browser that is closed resets its sockets. The library tells that here as well, and throws it if nobody listens.
+    // A browser that is closed resets its sockets. The library reports that here too, and throws without a listener.
     this.proxy.on('error', (_error, _request, peer) => peer.destroy());
     this.server = createServer((request, response) => {
       this.proxy.web(request, response, this.requests, () => refuse(response));
@@ -65,7 +66,7 @@ export class Front {
     });
   }
 
-  /** Answers the port, which the system chooses for 0. */
+  /** Returns the port, which the system chooses for 0. */
   async listen(host: string, port: number): Promise<number> {
     this.server.listen(port, host);
     try {
@@ -76,7 +77,7 @@ export class Front {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** Takes no more connections; those that are open go on. */
+  /** Takes no more connections; open ones continue. */
   stopListening(): void {
     this.server.close();
   }
@@ -88,7 +89,7 @@ export class Front {
       this.proxy.ws(request, socket, head, this.sockets, () => refuseUpgrade(socket));
       return;
     }
-    // The library hangs up on any other upgrade. As a plain request it gets the node's own answer.
+    // The library closes any other upgrade. As a plain request it gets the node's own answer.
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
@@ -115,12 +116,12 @@ const REFUSAL_HEADERS = {
 
 function refuse(response: ServerResponse | Socket): void {
   if (!(response instanceof ServerResponse)) return;
-  // The node died in the middle of its answer: a cut connection is the only way left to say so.
+  // The node died in the middle of its answer: only a closed connection can still show that.
   if (response.headersSent) response.destroy();
   else response.writeHead(503, REFUSAL_HEADERS).end(REFUSAL);
 }
 
-/** Once the node's answer has gone through, the connection is a WebSocket: text of ours would be a broken frame in it. */
+/** After the node's answer the connection is a WebSocket: an HTTP response from us would be a broken frame in it. */
 function refuseUpgrade(socket: Socket): void {
   if (socket.bytesWritten > 0 || !socket.writable) socket.destroy();
   else socket.end(refusalText());

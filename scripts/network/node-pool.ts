@@ -3,14 +3,14 @@ import type { ServerProcess } from '../server-process.js';
 
 interface Member {
   server: ServerProcess;
-  /** False while the node says that it should get no work, because it drains or hangs. */
+  /** False while the node reports that it is not ready, because it drains or hangs. */
   isReady: boolean;
 }
 
 const PROBE_EVERY_MS = 500;
 const PROBE_LIMIT_MS = 1_000;
 
-/** The nodes behind the front, and whose turn it is. A dead node stays dead: the reader is meant to watch. */
+/** The nodes behind the front, and whose turn it is. A dead node is not restarted: the demo is meant to show that. */
 export class NodePool {
   private readonly members: Member[] = [];
   private timer: NodeJS.Timeout | undefined;
@@ -25,7 +25,7 @@ export class NodePool {
     });
   }
 
-  /** Ports to try, best first: ready nodes in turn, then those that run at all, so that their own 503 is heard. */
+  /** Ports to try, best first: ready nodes in turn, then other running ones, so that clients get their 503. */
   inTurn(turn: number): number[] {
     const running = this.members.filter((member) => member.server.child.exit === undefined);
     const first = running.length === 0 ? 0 : turn % running.length;
@@ -58,7 +58,7 @@ async function probe(member: Member): Promise<void> {
     await response.body?.cancel();
     member.isReady = response.ok;
   } catch {
-    // No answer in time is an answer.
+    // No answer in time means not ready.
     member.isReady = false;
   }
 }

@@ -1,21 +1,21 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 
-/** How much of what a client has said is kept to tell flows apart: a handshake and the first commands. */
+/** How much of a client's data is kept to match flows: a handshake and the first commands. */
 const KEPT_BYTES = 8192;
 
 /**
- * One connection through a proxy, and the proxy's own to the target. Held, it passes nothing on in either direction and
- * reads nothing either, so that both ends fill their buffers and wait, as when packets are lost.
+ * One connection through a proxy, with the proxy's connection to the target. While held, it forwards and reads nothing
+ * in either direction, so that both ends fill their buffers and wait, as when packets are lost.
  */
 export class TcpFlow {
   private readonly target: Socket;
   private opening = '';
   private isHeld = false;
-  /** Read before it was held, and not passed on. */
+  /** Data that was read before it was held, and not forwarded. */
   private readonly waiting: { bytes: Buffer; from: Socket; to: Socket }[] = [];
 
-  /** @param onBytes called with each piece that the client sends, before it is passed on. */
+  /** @param onBytes called with each piece that the client sends, before it is forwarded. */
   constructor(
     private readonly client: Socket,
     targetPort: number,
@@ -25,7 +25,7 @@ export class TcpFlow {
     this.target = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true });
     for (const socket of [client, this.target]) {
       socket.setNoDelay(true);
-      // An error is followed by "close", which says all that the other side can be told: that it is over.
+      // An error is followed by "close", which is all that the other side can be told.
       socket.on('error', () => undefined);
     }
     client.on('data', (bytes: Buffer) => {
@@ -50,7 +50,7 @@ export class TcpFlow {
     this.target.pause();
   }
 
-  /** Passes on again, beginning with what has waited. */
+  /** Forwards again, beginning with the data that was held. */
   release(): void {
     this.isHeld = false;
     for (const { bytes, from, to } of this.waiting.splice(0)) this.pass(bytes, from, to);

@@ -61,7 +61,7 @@ describe('TcpProxy', () => {
     return client;
   }
 
-  it('passes everything on, an end of one direction included', async () => {
+  it('forwards everything, including the end of one direction', async () => {
     const client = dial();
     const long = 'x'.repeat(1_000_000);
     client.socket.end(long);
@@ -70,7 +70,7 @@ describe('TcpProxy', () => {
     await eventually(() => proxy.count() === 0, 'the flow to be gone');
   });
 
-  it('holds flows, whose bytes arrive once it heals', async () => {
+  it('holds flows and delivers their bytes once it heals', async () => {
     const old = dial();
     await old.hears('before');
     proxy.hold();
@@ -90,7 +90,7 @@ describe('TcpProxy', () => {
     );
   });
 
-  it('holds subscribers alone, from their SUBSCRIBE on', async () => {
+  it('can hold only subscribers, from their SUBSCRIBE on', async () => {
     const subscriber = dial();
     await subscriber.hears(SUBSCRIBE);
     const commands = dial();
@@ -105,7 +105,7 @@ describe('TcpProxy', () => {
     await eventually(() => later.received === `HELLO${SUBSCRIBE}`, 'the answer that was held');
   });
 
-  it('drops flows for good, and lets others through', async () => {
+  it('drops flows permanently, and lets others through', async () => {
     const old = dial();
     await old.hears('before');
     expect(proxy.drop()).toBe(1);
@@ -115,7 +115,7 @@ describe('TcpProxy', () => {
     expect([old.received, old.isClosed]).toEqual(['before', false]);
   });
 
-  it('cuts flows with a reset, and refuses others until it heals', async () => {
+  it('resets flows, and refuses new ones until it heals', async () => {
     const old = dial();
     await old.hears('before');
     proxy.refuse();
@@ -128,7 +128,7 @@ describe('TcpProxy', () => {
     await dial().hears('again');
   });
 
-  it('resets a client when there is nothing behind it', async () => {
+  it('resets a client when the target does not listen', async () => {
     echo.close();
     const client = dial();
     await eventually(() => client.isClosed, 'the reset');

@@ -3,22 +3,22 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { TcpFlow } from './tcp-flow.js';
 
-/** Chooses flows; it is asked again with each piece that a client sends. */
+/** Selects flows; evaluated again with each piece that a client sends. */
 export type FlowFilter = (flow: TcpFlow) => boolean;
 
 export const everyFlow: FlowFilter = () => true;
 
-/** Flows to Redis that listen to channels. */
+/** Flows to Redis that subscribe to channels. */
 export const subscriberFlow: FlowFilter = (flow) => flow.hasSent(/\r\np?subscribe\r\n/i);
 
 /**
- * A port of 127.0.0.1 before another one, which can fail as networks do: for programs and tests that break what is
- * between a client and a node, or a node and an engine.
+ * A port of 127.0.0.1 in front of another one, which can fail as networks do: for programs and tests that break the
+ * network between a client and a node, or between a node and an engine.
  */
 export class TcpProxy {
   private readonly server: Server;
   private readonly flows = new Set<TcpFlow>();
-  /** Never released: a firewall that has forgotten a connection does not remember it later. */
+  /** Never released: a firewall that has dropped a connection does not restore it. */
   private readonly dropped = new WeakSet<TcpFlow>();
   private held: FlowFilter | undefined;
   private isRefusing = false;
@@ -38,18 +38,18 @@ export class TcpProxy {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** Flows that match now. */
+  /** Flows that currently match. */
   count(filter: FlowFilter = everyFlow): number {
     return this.matching(filter).length;
   }
 
-  /** Holds every flow that matches, now or later, until `heal`. Nothing is lost: what is held arrives then. */
+  /** Holds every flow that matches, now or later, until `heal`, which delivers what was held. */
   hold(filter: FlowFilter = everyFlow): void {
     this.held = filter;
     for (const flow of this.matching(filter)) flow.hold();
   }
 
-  /** Holds the flows that match now for ever: only a new connection gets through. Answers how many. */
+  /** Holds the flows that currently match for ever: only a new connection gets through. Returns how many. */
   drop(filter: FlowFilter = everyFlow): number {
     const flows = this.matching(filter);
     for (const flow of flows) {
@@ -59,7 +59,7 @@ export class TcpProxy {
     return flows.length;
   }
 
-  /** Resets the flows that match now. Answers how many. */
+  /** Resets the flows that currently match. Returns how many. */
   cut(filter: FlowFilter = everyFlow): number {
     const flows = this.matching(filter);
     for (const flow of flows) flow.cut();
@@ -71,7 +71,7 @@ export class TcpProxy {
     this.isRefusing = true;
   }
 
-  /** Ends what `hold` and `refuse` do. */
+  /** Ends the effects of `hold` and `refuse`. */
   heal(): void {
     this.held = undefined;
     this.isRefusing = false;

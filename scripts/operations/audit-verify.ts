@@ -12,7 +12,7 @@ interface Verdict {
   fault: ChainFault | undefined;
 }
 
-/** Follows the audit log of `DATABASE_URL` from its beginning to its head. Exit code 0 when it is as it was written. */
+/** Verifies the audit log of `DATABASE_URL` from its beginning to its head. Exit code 0 when it was not changed. */
 async function verifyAudit(): Promise<number> {
   const connectionString = process.env.DATABASE_URL;
   if (connectionString === undefined || connectionString === '')
@@ -37,7 +37,7 @@ function report({ rows, start, head, fault }: Verdict): number {
 }
 
 async function verdictOf(client: pg.Client): Promise<Verdict> {
-  // One snapshot: nodes go on writing while we read.
+  // One snapshot: nodes keep writing while we read.
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const start =
     (await linkOf(client, 'SELECT upto AS id, hash FROM audit_anchor ORDER BY upto DESC')) ?? GENESIS;
@@ -60,7 +60,7 @@ async function verdictOf(client: pg.Client): Promise<Verdict> {
     if (fault !== undefined) return { rows, start, head, fault };
     row = next;
   }
-  // An anchor that no row of the chain tells of was put there by somebody who removed rows by hand.
+  // An anchor without a row in the chain that records it was added by somebody who removed rows by hand.
   const fault =
     take(undefined) ?? check.end() ?? (hasPruning ? undefined : { kind: 'removed', id: start.id });
   return { rows, start, head, fault };

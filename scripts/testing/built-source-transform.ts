@@ -3,8 +3,8 @@ import { join, relative } from 'node:path';
 import { PROJECT_ROOT } from '../project.js';
 
 /**
- * Gives Jest the built file in place of the source, so that unit specs and nodes run the same bytes and their coverage
- * adds up.
+ * Gives Jest the built file instead of the source, so that unit specs and nodes run the same code and their coverage
+ * can be added up.
  */
 export default {
   process(_source: string, path: string): { code: string } {

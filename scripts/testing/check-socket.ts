@@ -7,9 +7,9 @@ const STEP_TIMEOUT_MS = 15_000;
 const DEMO_FACTS = '.admit-one/demo.json';
 
 /**
- * Checks a running server the way a client meets it, and says so in four lines: the handshake, the sign-in behind it,
- * `ready`, and a connection that stays open for the answer. Address, account and password come from `ADMIT_ONE_URL`,
- * `ADMIT_ONE_EMAIL` and `ADMIT_ONE_PASSWORD`; without them it asks the demo that runs here.
+ * Checks a running server as a client sees it, and prints four lines: the handshake, its sign-in, `ready`, and a
+ * connection that stays open for the answer. Address, account and password come from `ADMIT_ONE_URL`,
+ * `ADMIT_ONE_EMAIL` and `ADMIT_ONE_PASSWORD`; the default is the demo on this machine.
  */
 async function main(): Promise<void> {
   const base = process.env.ADMIT_ONE_URL ?? demoUrl();

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { CoverageReport, type V8CoverageEntry } from 'monocart-coverage-reports';
 import { PROJECT_ROOT } from '../project.js';
 
-/** Covered and all of one kind. */
+/** Covered and total number of one kind. */
 export interface Share {
   covered: number;
   total: number;
@@ -21,9 +21,9 @@ const SOURCE = pathToFileURL(join(PROJECT_ROOT, 'src')).href;
 const BUILT = pathToFileURL(join(PROJECT_ROOT, 'dist', 'src')).href;
 
 /**
- * Adds up what V8 wrote into `folder`, one file per process, and follows the source maps back to TypeScript. A page that
- * shows each line is left in `output`.
- * @param rooms folders of `src` that are looked at.
+ * Adds up what V8 wrote into `folder`, one file per process, and maps it back to TypeScript. Writes a page that shows
+ * each line to `output`.
+ * @param rooms folders of `src` to report.
  */
 export async function readCoverage(
   folder: string,
@@ -50,7 +50,7 @@ export async function readCoverage(
   }));
 }
 
-/** Jest names a file by its source, though it ran the built one. */
+/** Jest reports the source file, although it ran the built one. */
 function ofRooms(entry: V8CoverageEntry, rooms: readonly string[]): V8CoverageEntry[] {
   const url = entry.url.startsWith(`${SOURCE}/`)
     ? BUILT + entry.url.slice(SOURCE.length).replace(/\.ts$/, '.js')
@@ -59,7 +59,7 @@ function ofRooms(entry: V8CoverageEntry, rooms: readonly string[]): V8CoverageEn
   return isMeant ? [{ ...entry, url, source: readFileSync(new URL(url), 'utf8') }] : [];
 }
 
-/** Jest runs a file once for each spec that imports it: lists in which each file is there once. */
+/** Jest runs a file once for each spec that imports it: splits the results into lists that contain each file once. */
 function apart(entries: V8CoverageEntry[]): V8CoverageEntry[][] {
   const lists: Map<string, V8CoverageEntry>[] = [];
   for (const entry of entries) {

@@ -8,9 +8,9 @@ import { PROJECT_ROOT } from '../project.js';
 import { StateFolder } from '../state-folder.js';
 import { COVERAGE_VARIABLE } from './test-run.js';
 
-/** The rooms that decide who may come in. */
+/** The rooms that decide on access. */
 const ROOMS = ['auth', 'ticket', 'session', 'websocket'];
-/** Percent of the branches of each room that the suites must take. */
+/** Percent of the branches of each room that the suites must cover. */
 const MIN_BRANCHES = 95;
 const JEST = [
   '--experimental-vm-modules',
@@ -19,9 +19,9 @@ const JEST = [
 ];
 
 /**
- * Runs the unit specs and the e2e suite and says which share of the lines and branches of each room they have run.
- * Arguments choose e2e files, as after `test:only -- e2e`; `--report` adds up again what the last run has left. A node that
- * a test kills leaves nothing.
+ * Runs the unit specs and the e2e suite and prints the share of the lines and branches of each room that they cover.
+ * Arguments choose e2e files, as for `test:only -- e2e`; `--report` only adds up the results of the last run. A node
+ * that a test kills leaves no coverage.
  */
 async function work(args: string[]): Promise<number> {
   const state = new StateFolder(PROJECT_ROOT);
@@ -49,7 +49,7 @@ async function run(args: string[], env: Record<string, string>): Promise<number 
   return code;
 }
 
-/** Answers whether every room has enough. */
+/** Returns whether every room has enough coverage. */
 function print(files: FileCoverage[]): boolean {
   say('\nbranches           lines');
   let isEnough = true;
@@ -75,7 +75,7 @@ function sum(shares: Share[]): Share {
   );
 }
 
-/** A room without a branch has none that was not taken; one of which nothing was seen has no line either. */
+/** A room without branches counts as fully covered; one that was never loaded has no lines either. */
 function percent({ covered, total }: Share): number {
   return total === 0 ? 0 : (100 * covered) / total;
 }

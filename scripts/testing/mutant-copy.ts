@@ -4,7 +4,7 @@ import ts from 'typescript';
 import { type Mutant, plant } from './mutant.js';
 import { PROJECT_ROOT } from '../project.js';
 
-/** What the suites need beside the packages. */
+/** What the suites need in addition to the packages. */
 const PARTS = [
   'src',
   'protocol',
@@ -18,7 +18,7 @@ const PARTS = [
   '.env.example',
 ];
 
-/** As the build compiles, but one file for itself and without a look at its types. */
+/** Compiles like the build, but one file by itself and without type checks. */
 const COMPILER: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2023,
   module: ts.ModuleKind.ESNext,
@@ -28,7 +28,7 @@ const COMPILER: ts.CompilerOptions = {
   verbatimModuleSyntax: true,
 };
 
-/** A copy of the built tree into which faults are planted, one at a time. The tree itself is never touched. */
+/** A copy of the built tree into which faults are planted, one at a time. The tree itself is never changed. */
 export class MutantCopy {
   constructor(readonly folder: string) {
     rmSync(folder, { recursive: true, force: true });
@@ -41,7 +41,7 @@ export class MutantCopy {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Plants a fault in source and build. Answers what takes it out again. */
+  /** Plants a fault in source and build. Returns a function that removes it. */
   plant(mutant: Mutant): () => void {
     const source = join(this.folder, mutant.file);
     const built = join(this.folder, 'dist', mutant.file.replace(/\.ts$/, '.js'));

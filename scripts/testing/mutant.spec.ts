@@ -15,11 +15,11 @@ const mutant = (change: Partial<Mutant>): Mutant => ({
 });
 
 describe('a planted fault', () => {
-  it('changes what it names, whatever the new text means elsewhere', () => {
+  it('replaces the piece literally, also when the new text contains "$"', () => {
     expect(plant(mutant({ replace: '$& $1' }), 'if (a === b) go();')).toBe('if ($& $1) go();');
   });
 
-  it('can be of several pieces', () => {
+  it('can change several pieces', () => {
     const also = [{ find: 'go()', replace: 'stay()' }];
     expect(plant(mutant({ also }), 'if (a === b) go();')).toBe('if (a !== b) stay();');
   });
@@ -27,22 +27,22 @@ describe('a planted fault', () => {
   it.each([
     ['nowhere', 'if (a == b) go();', 0],
     ['in two places', 'if (a === b || a === b) go();', 2],
-  ])('is an error that names it when its piece is %s', (_where, source, count) => {
+  ])('is refused by name when its piece is found %s', (_where, source, count) => {
     expect(() => plant(mutant({}), source)).toThrow(
       `"forgets to look": expected once in src/a.ts, found ${count} times: a === b`,
     );
   });
 });
 
-describe('the faults that are kept', () => {
+describe('the stored faults', () => {
   const mutants = readMutants(join(PROJECT_ROOT, 'test', 'mutants'));
 
-  it('are at least 45, each with a name of its own', () => {
+  it('are at least 45, each with its own name', () => {
     expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
     expect(mutants.length).toBeGreaterThanOrEqual(45);
   });
 
-  it('fit the sources of today', () => {
+  it('match the current sources', () => {
     for (const one of mutants) plant(one, readFileSync(join(PROJECT_ROOT, one.file), 'utf8'));
   });
 });

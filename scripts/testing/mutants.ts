@@ -10,14 +10,14 @@ import { PROJECT_ROOT } from '../project.js';
 import { StateFolder } from '../state-folder.js';
 import { clearEarlierRuns, RUN_VARIABLE, runLedger, TestRun } from './test-run.js';
 
-/** Starting engines and nodes takes most of it. */
+/** Most of this time is for starting engines and nodes. */
 const LIMIT_MS = 120_000;
-/** For all files together, without a fault. */
+/** Limit for all files together, without a fault. */
 const BASELINE_LIMIT_MS = 1_200_000;
-/** What the suites say about a server that does not even start: such a fault proves nothing about the tests. */
+/** Messages of the suites for a server that does not start: such a fault proves nothing about the tests. */
 const NO_START = /ended while starting|did not say server\.listening/;
 
-/** `broken` for a fault with which no test could be asked: it stops the server, or the tests did not end. */
+/** `broken` for a fault with which no test could run: the server does not start, or the tests did not end. */
 type Outcome = 'caught' | 'SURVIVED' | 'broken';
 
 interface TestAnswer {
@@ -26,7 +26,7 @@ interface TestAnswer {
   testResults: { message: string }[];
 }
 
-/** Plants one fault after the other in a copy of the tree, and looks whether the tests find each. */
+/** Plants one fault after the other in a copy of the tree, and checks that the tests find each. */
 class MutantRunner {
   private readonly copy: MutantCopy;
   private readonly run: TestRun;
@@ -38,12 +38,12 @@ class MutantRunner {
     state: StateFolder,
     private readonly mutants: Mutant[],
   ) {
-    // A folder of its own, so that two may run side by side.
+    // Its own folder, so that two may run at the same time.
     this.copy = new MutantCopy(state.in('mutants', String(process.pid)));
     this.run = new TestRun(state, 'single');
   }
 
-  /** Answers the exit code. */
+  /** Returns the exit code. */
   async work(): Promise<number> {
     const outcomes: Outcome[] = [];
     try {
@@ -92,9 +92,9 @@ class MutantRunner {
     return outcome;
   }
 
-  /** What the tests say; `undefined` when they did not end in time or Jest broke. */
+  /** Result of the tests; `undefined` when they did not end in time or Jest broke. */
   private async jest(specs: string[], tests: string | undefined, limitMs: number) {
-    // Each time its own folder, and so its own list of processes to end.
+    // A new folder each time, and so a separate list of processes to end.
     const folder = join(this.run.folder, String(++this.count));
     mkdirSync(folder);
     const facts = join(folder, 'run.json');
@@ -117,7 +117,7 @@ class MutantRunner {
     return existsSync(answer) ? (JSON.parse(readFileSync(answer, 'utf8')) as TestAnswer) : undefined;
   }
 
-  /** A process group of its own, so that its end takes its workers along. */
+  /** Its own process group, so that ending it ends its workers too. */
   private async node(args: string[], env: Record<string, string>, limitMs: number): Promise<void> {
     if (this.interrupted) return;
     const options = { cwd: this.copy.folder, env: { ...process.env, ...env }, detached: true } as const;
@@ -139,7 +139,7 @@ function outcomeOf(answer: TestAnswer | undefined): Outcome {
   if (answer === undefined) return 'broken';
   if (answer.testResults.some(({ message }) => NO_START.test(message))) return 'broken';
   if (answer.numFailedTests > 0) return 'caught';
-  // A file that could not be loaded fails no test, and neither does a name that no test has.
+  // No test fails when a file cannot be loaded or when no test matches the name.
   return answer.numPassedTests > 0 ? 'SURVIVED' : 'broken';
 }
 
@@ -151,7 +151,7 @@ function report(outcomes: Outcome[]): number {
   return count('caught') === outcomes.length ? 0 : 1;
 }
 
-/** `npm run test:mutants -- ticket` takes the faults whose file or name matches. */
+/** `npm run test:mutants -- ticket` plants only the faults whose file or name matches. */
 function chosen(pattern: string | undefined): Mutant[] {
   const all = readMutants(join(PROJECT_ROOT, 'test', 'mutants'));
   const wanted = new RegExp(pattern ?? '', 'i');

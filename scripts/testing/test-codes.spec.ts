@@ -16,13 +16,13 @@ describe('unreachedCodes', () => {
 
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('names every code of the table that nobody was answered with', () => {
+  it('lists every code of the table that no answer carried', () => {
     const reached = ALL.filter((code) => code !== 'draining' && code !== 'internal');
     writeFileSync(join(folder, CODES_FILE), `${reached.join('\n')}\nnot_found\n`);
     expect(unreachedCodes(folder)).toEqual(['draining', 'internal']);
   });
 
-  it('names all of them where no answer was written down', () => {
+  it('lists all codes when no answer was recorded', () => {
     expect(unreachedCodes(folder)).toEqual(ALL);
   });
 });

@@ -43,7 +43,7 @@ describe('jestCounts', () => {
     expect(inWords(jestCounts(join(folder, 'absent.json'), null))).toBe('0 passed, 1 failed, 0 skipped');
   });
 
-  it('adds up', () => {
+  it('adds up the counts of suites', () => {
     const one = { passed: 1, failed: 2, skipped: 3 };
     expect(inWords(sum([one, one]))).toBe('2 passed, 4 failed, 6 skipped');
   });

@@ -9,18 +9,18 @@ export interface Counts {
 export const PASSED_ONE: Counts = { passed: 1, failed: 0, skipped: 0 };
 export const FAILED_ONE: Counts = { passed: 0, failed: 1, skipped: 0 };
 
-/** The part of Jest's `--json` answer that is counted. */
+/** The counted part of Jest's `--json` output. */
 interface JestAnswer {
   numPassedTests: number;
   numFailedTests: number;
   numPendingTests: number;
   numTodoTests: number;
-  /** Files that failed before a test of theirs ran. */
+  /** Files that failed before any of their tests ran. */
   numRuntimeErrorTestSuites: number;
   success: boolean;
 }
 
-/** Reads what Jest wrote; a file that is missing means that Jest itself broke. */
+/** Reads Jest's output; a missing file means that Jest itself broke. */
 export function jestCounts(file: string, exitCode: number | null): Counts {
   if (!existsSync(file)) return FAILED_ONE;
   const answer = JSON.parse(readFileSync(file, 'utf8')) as JestAnswer;

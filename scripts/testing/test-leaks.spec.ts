@@ -21,7 +21,7 @@ describe('searchLeaks', () => {
 
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('names file and line of a ticket in a URL', () => {
+  it('reports file and line of a ticket in a URL', () => {
     const log = join(folder, 'file', 'node.log');
     writeFileSync(log, `{"event":"start"}\n{"url":"/ws?ticket=${TICKET}&x=1"}\n`);
     expect(searchLeaks(folder).leaks).toEqual([`${log}:2`]);

@@ -1,17 +1,17 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Shorter pieces would be found by chance. */
+/** Shorter pieces would match by chance. */
 const SHORTEST_SECRET = 12;
 
 export interface LeakSearch {
   secrets: number;
   logs: number;
-  /** Log files that hold a secret, with the line number of the first; never the secret itself. */
+  /** Log files that contain a secret, with the line number of the first; never the secret itself. */
   leaks: string[];
 }
 
-/** Looks for every credential that the tests used in every log that the run wrote. */
+/** Searches every log of the run for every credential that the tests used. */
 export function searchLeaks(runFolder: string): LeakSearch {
   const secrets = readSecrets(join(runFolder, 'secrets.txt'));
   const logs = logFiles(runFolder);
@@ -23,8 +23,8 @@ export function searchLeaks(runFolder: string): LeakSearch {
 }
 
 /**
- * Of a JWT (three parts) only the signature is secret by itself. All credentials are base64url, so a log is cut at every
- * other character and its pieces are looked up: linear in the log, whatever the number of secrets.
+ * Of a JWT (three parts) only the signature is secret by itself. All credentials are base64url, so a log is split at
+ * all other characters and its pieces are looked up: linear in the log for any number of secrets.
  */
 function readSecrets(file: string): Set<string> {
   if (!existsSync(file)) return new Set();

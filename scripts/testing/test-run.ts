@@ -10,32 +10,32 @@ import { findRedis } from '../engines/redis-binaries.js';
 import type { RedisProgram } from '../engines/redis-binaries.js';
 import type { StateFolder } from '../state-folder.js';
 
-/** What every test file of one run needs to know; handed down as a file, because Jest's workers are processes. */
+/** What every test file of a run needs to know; passed as a file, because Jest's workers are processes. */
 export interface RunFacts {
-  /** Logs of every process, the ledger and the list of secrets. Kept after the run. */
+  /** Folder of the logs, the ledger and the list of secrets. Kept after the run. */
   folder: string;
-  /** Data folders; removed with the run. */
+  /** Folder of the data; removed with the run. */
   data: string;
   postgresUrl: string;
   postgres: PostgresBinaries;
   redis: RedisProgram;
-  /** What a test file gets that asks for nothing else. */
+  /** Default engine of a test file. */
   redisForm: RedisForm;
 }
 
 export type RedisForm = 'single' | 'cluster';
 
-/** Names the file with the facts of the run. */
+/** Environment variable with the path of the file that describes the run. */
 export const RUN_VARIABLE = 'ADMIT_ONE_TEST_RUN';
 
-/** Names the folder in which the nodes of a run leave their coverage; see `coverage.ts`. */
+/** Environment variable with the folder for the coverage of the nodes; see `coverage.ts`. */
 export const COVERAGE_VARIABLE = 'ADMIT_ONE_TEST_COVERAGE';
 
 const KEPT_RUNS = 5;
 const LEDGER = 'processes.jsonl';
 const RUNNER_LEDGER = 'runner.jsonl';
 
-/** One run of the suites: a folder for its logs, the shared Postgres, and everything that has to be ended with it. */
+/** One run of the suites: a folder for its logs, the shared Postgres, and everything that must end with it. */
 export class TestRun {
   readonly folder: string;
   readonly ledger: ProcessLedger;
@@ -81,7 +81,7 @@ export class TestRun {
     writeFileSync(this.factsFile, JSON.stringify(facts), { mode: 0o600 });
   }
 
-  /** Ends the shared engine, then whatever a test file left behind. Answers the names of what was left. */
+  /** Ends the shared engine, then whatever a test file left running. Returns the names of what was left. */
   async end(): Promise<string[]> {
     await this.postgres?.stop();
     const left = await this.ledger.endAll(10_000);
@@ -90,7 +90,7 @@ export class TestRun {
   }
 }
 
-/** Ends what runs that were killed left behind, and removes the logs of old runs. Runs in progress are left alone. */
+/** Ends what killed runs left running, and removes the logs of old runs. Runs in progress are left alone. */
 export async function clearEarlierRuns(state: StateFolder): Promise<void> {
   const logs = state.in('test-logs');
   if (!existsSync(logs)) return;

@@ -7,25 +7,25 @@ import { PROJECT_ROOT } from '../project.js';
 import { fetchPromtool, findPromtool } from '../engines/promtool-binaries.js';
 import { StateFolder } from '../state-folder.js';
 
-/** Something of Debian's that a suite cannot do without. */
+/** A Debian package that a suite requires. */
 interface Need {
   debianPackage: string;
   isThere(): boolean;
-  /** Brings it without installing the package. */
+  /** Fetches it without installing the package. */
   fetch?(): void;
 }
 
 export interface Suite {
   /** Also the name of the Jest project. */
   name: 'unit' | 'e2e' | 'rules' | 'interop' | 'browser' | 'certify';
-  /** Folder of its specs when they are few enough to be absent or not runnable as a whole. */
+  /** Folder of its specs, for a suite that may be absent or cannot run as a whole. */
   folder?: string;
   needsEngines: boolean;
   needs: Need[];
   limitMinutes: number;
-  /** Files at a time when it needs engines: 2 unless said otherwise. */
+  /** Files at a time when it needs engines. Default 2. */
   workers?: number;
-  /** Run when it is named, and not with the others. */
+  /** Run only when it is named, not with the others. */
   isOnDemand?: boolean;
 }
 
@@ -54,14 +54,14 @@ export const SUITES: Suite[] = [
   },
 ];
 
-/** Spec files of a suite that has a folder of its own. */
+/** Spec files of a suite that has its own folder. */
 export function specFiles(suite: Suite): string[] {
   const folder = suite.folder === undefined ? undefined : join(PROJECT_ROOT, suite.folder);
   if (folder === undefined || !existsSync(folder)) return [];
   return readdirSync(folder).filter((name) => /-spec\.tsx?$/.test(name));
 }
 
-/** Installs what a suite lacks where we may. Answers the Debian packages that are still missing. */
+/** Installs what a suite lacks where that is allowed. Returns the Debian packages that are still missing. */
 export function bringNeeds(suite: Suite): string[] {
   const absent = suite.needs.filter((need) => !need.isThere());
   for (const need of absent) need.fetch?.();
@@ -89,7 +89,7 @@ function state(): StateFolder {
   return new StateFolder(PROJECT_ROOT);
 }
 
-/** Debian's own interpreter: another python3 earlier on PATH does not see Debian's modules. */
+/** Debian's own interpreter: another python3 earlier on PATH cannot import Debian's modules. */
 function hasPythonWebsockets(): boolean {
   return spawnSync('/usr/bin/python3', ['-c', 'import websockets'], { stdio: 'ignore' }).status === 0;
 }

@@ -18,7 +18,7 @@ const PRIMITIVES = [
   'TicketService.consume',
 ];
 
-/** Every path decided, both ways, by the one service, which asked for all that it needs. */
+/** Every path decided, both ways, by the one service, which called all that it needs. */
 const COMPLETE: Sighting[] = [
   ...PATHS.flatMap((path) => [
     { primitive: 'AuthReportService.success', path, outcome: 'accepted' as const, ...THE_ONE, count: 2 },
@@ -34,7 +34,7 @@ describe('judge', () => {
     expect(faultsWith()).toEqual([]);
   });
 
-  it('names who decides beside it, once, with file and path', () => {
+  it('names another class that decides, once, with file and path', () => {
     const stranger = { caller: 'FastPath', file: 'src/chat/fast.ts', count: 3 };
     const decision = { primitive: 'AuthReportService.success', path: 'http', outcome: 'accepted' as const };
     expect(faultsWith({ ...decision, ...stranger }, { ...decision, ...stranger })).toEqual([
@@ -45,12 +45,12 @@ describe('judge', () => {
     ]);
   });
 
-  it('is not deceived by a namesake', () => {
+  it('is not deceived by a class with the same name', () => {
     const namesake = { ...THE_ONE, file: 'src/chat/unified.ts' };
     expect(faultsWith({ primitive: 'SessionService.touch', ...namesake, count: 1 })).toHaveLength(1);
   });
 
-  it('lets the heartbeat ask for a session, and nothing else', () => {
+  it('allows the heartbeat to read a session, and nothing else', () => {
     const heartbeat = {
       caller: 'SessionWatchService',
       file: 'src/websocket/connections/heartbeat.service.ts',
@@ -60,13 +60,13 @@ describe('judge', () => {
     expect(faultsWith({ primitive: 'TicketService.consume', ...heartbeat })).toHaveLength(1);
   });
 
-  it('names each path that was not decided, and which way', () => {
+  it('names each path without a decision, and which way', () => {
     const rest = COMPLETE.filter(({ path, outcome }) => path !== 'frame' || outcome !== 'refused');
     expect(judge(rest).faults).toEqual(['no test made the path "frame" decide: refused']);
     expect(judge([]).faults).toHaveLength(PATHS.length * 2 + PRIMITIVES.length);
   });
 
-  it('says when it did not see what is always called', () => {
+  it('reports when it did not see a function that is always called', () => {
     const rest = COMPLETE.filter(({ primitive }) => primitive !== 'argon2.verify');
     expect(judge(rest).faults).toEqual(['nobody was seen to call argon2.verify: is it still watched?']);
   });
@@ -91,7 +91,7 @@ describe('readSightings', () => {
 
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('reads the records of all nodes, but not the line that a kill cut', () => {
+  it('reads the records of all nodes, without a line that was cut by a kill', () => {
     mkdirSync(join(folder, WITNESS_FOLDER));
     const line = { primitive: 'SessionService.check', ...THE_ONE, count: 1 };
     const write = (name: string, text: string) => appendFileSync(join(folder, WITNESS_FOLDER, name), text);

@@ -2,26 +2,26 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AuthPath } from '../../src/auth/auth-path.service.js';
 
-/** What one node called, and from where: a line of what `test/support/witness.mjs` writes. */
+/** What one node called, and from where: a line that `test/support/witness.mjs` writes. */
 export interface Sighting {
-  /** What can decide about a credential, or tells of a decision. */
+  /** A function that can decide on a credential or that reports a decision. */
   primitive: string;
-  /** Of a decision. */
+  /** Only for a decision. */
   path?: string;
   outcome?: 'accepted' | 'refused';
-  /** The class that called, or the function where there is none. */
+  /** The calling class, or the function when there is none. */
   caller: string;
   file: string;
   count: number;
 }
 
 export interface Verdict {
-  /** Who decided on each path, for people. */
+  /** Who decided on each path, as text. */
   table: string[];
   faults: string[];
 }
 
-/** Where the nodes of a run write, within its folder. */
+/** Subfolder of a run into which its nodes write. */
 export const WITNESS_FOLDER = 'witness';
 
 const DECIDER = {
@@ -29,7 +29,7 @@ const DECIDER = {
   file: 'src/auth/unified-authentication.service.ts',
 };
 
-/** By path, so that the compiler misses a new one. */
+/** A record by path, so that the compiler reports a missing one. */
 const PATHS: Record<AuthPath, true> = {
   http: true,
   upgrade: true,
@@ -40,7 +40,7 @@ const PATHS: Record<AuthPath, true> = {
   exchange: true,
 };
 
-/** What the product calls by design: when one is never seen, it is the witness that is broken. */
+/** What the product calls by design: when one is never seen, the witness is broken. */
 const WATCHED = [
   'argon2.verify',
   'JwtService.verify',
@@ -51,7 +51,7 @@ const WATCHED = [
   'TicketService.consume',
 ];
 
-/** Who else may call, because what follows lets nobody in. Closed: a new row needs as good a reason. */
+/** Other allowed callers, because their calls grant no access. A new row needs as good a reason. */
 const OTHERS = [
   {
     caller: 'SessionWatchService',
@@ -85,12 +85,12 @@ export function readSightings(runFolder: string): Sighting[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder).flatMap((name) => {
     const lines = readFileSync(join(folder, name), 'utf8').split('\n');
-    // What follows the last line end was cut by the kill of the node.
+    // Text after the last line end was cut when the node was killed.
     return lines.slice(0, -1).map((line) => JSON.parse(line) as Sighting);
   });
 }
 
-/** Says whether every path was decided, both ways, by the one service and by nobody else. */
+/** Checks that every path was decided, both ways, by the one service and by nothing else. */
 export function judge(sightings: Sighting[]): Verdict {
   const table = ['path'.padEnd(16) + 'accepted'.padStart(10) + 'refused'.padStart(10) + '  decided by'];
   const faults: string[] = [];
@@ -141,7 +141,7 @@ function byPrimitive(sightings: Sighting[]): [string, Sighting[]][] {
   return [...groups].sort(([a], [b]) => a.localeCompare(b));
 }
 
-/** Who called, each with the reason why he may. */
+/** The callers, each with the reason why it is allowed. */
 function names(calls: Sighting[]): string {
   const callers = [...new Set(calls.map(({ caller }) => caller))].sort();
   return callers

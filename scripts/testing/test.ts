@@ -18,12 +18,12 @@ import type { Suite } from './test-suites.js';
 import { judge, readSightings } from './test-witness.js';
 
 const CLUSTER_OPTION = '--redis-cluster';
-/** A cluster for each file takes longer than one server: 2 s to form, and three processes more. */
+/** A cluster per file takes longer than one server: 2 s to form, and more processes. */
 const CLUSTER_TIME_FACTOR = 2;
 
 /**
- * Runs the check and every suite, or with `--only [suite] [pattern]` a part of them, on engines that it starts and ends.
- * With `--redis-cluster` before that, each file has a cluster of three masters for its Redis.
+ * Runs the check and every suite, or with `--only [suite] [pattern]` a part of them, on its own engines.
+ * With `--redis-cluster` first, each file uses a Redis Cluster of three masters.
  * The last line is `N passed, N failed, N skipped`.
  */
 class TestRunner {
@@ -44,7 +44,7 @@ class TestRunner {
     this.run = new TestRun(state, redisForm);
   }
 
-  /** Answers the exit code. */
+  /** Returns the exit code. */
   async work(): Promise<number> {
     try {
       if (this.isWhole) await this.measure('check', () => this.check());
@@ -112,10 +112,10 @@ class TestRunner {
     return jestCounts(answer, code);
   }
 
-  /** A program in a process group of its own, so that its end takes its workers along. */
+  /** A program in its own process group, so that ending it ends its workers too. */
   private async command(command: string, args: string[], env: Record<string, string>, limitMinutes: number) {
     if (this.interrupted) return null;
-    // Standard output carries Jest's JSON as well as the file; people read what it says on standard error.
+    // Jest writes its JSON to standard output as well as to the file; its text for people is on standard error.
     const options = { cwd: PROJECT_ROOT, env: { ...process.env, ...env }, detached: true };
     const child = spawn(command, args, {
       ...options,
@@ -151,7 +151,7 @@ class TestRunner {
     if (this.isWhole) await this.proveWhole();
   }
 
-  /** What only a run of everything can show. */
+  /** Checks that only a full run can make. */
   private async proveWhole(): Promise<void> {
     await this.measure('witness', () => {
       const { table, faults } = judge(readSightings(this.run.folder));
@@ -195,7 +195,7 @@ class TestRunner {
   }
 }
 
-/** `--only e2e tickets` runs the files of one suite that match; `--only tickets` looks in all suites. */
+/** `--only e2e tickets` runs the matching files of one suite; `--only tickets` searches all suites. */
 function chosen(args: string[]): { suites: Suite[]; patterns: string[]; isWhole: boolean } {
   const all = SUITES.filter(({ isOnDemand }) => isOnDemand !== true);
   if (args[0] !== '--only') return { suites: all, patterns: args, isWhole: args.length === 0 };

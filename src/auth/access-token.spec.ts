@@ -29,7 +29,7 @@ describe('requireTokenForm', () => {
     expect(codeOf(() => requireTokenForm(token))).toBe('token_malformed'),
   );
 
-  it('takes a token of 8,192 characters and none longer', () => {
+  it('accepts a token of 8,192 characters and refuses a longer one', () => {
     const token = (length: number) => `a.b.${'c'.repeat(length - 4)}`;
     expect(codeOf(() => requireTokenForm(token(8192)))).toBe('accepted');
     expect(codeOf(() => requireTokenForm(token(8193)))).toBe('token_malformed');
@@ -39,7 +39,7 @@ describe('requireTokenForm', () => {
 describe('readHeader', () => {
   const read = (header: unknown) => codeOf(() => readHeader(`${encode(header)}.e30.sig`, 'HS256'));
 
-  it('takes the members that our own tokens have', () => {
+  it('accepts the header members of our own tokens', () => {
     expect(read({ alg: 'HS256' })).toBe('accepted');
     expect(read({ alg: 'HS256', typ: 'JWT', kid: 'k1' })).toBe('accepted');
   });
@@ -77,7 +77,7 @@ describe('requireClaims', () => {
     exp: seconds + 9,
   };
 
-  it('answers the claims of an honest payload', () => {
+  it('returns the claims of a valid payload', () => {
     expect(requireClaims(honest)).toEqual(honest);
     expect(requireClaims({ ...honest, iat: seconds + 55 }).iat).toBe(seconds + 55);
   });
@@ -96,5 +96,5 @@ describe('requireClaims', () => {
     ['no session', { ...honest, session_id: undefined }],
     ['an empty address', { ...honest, email: '' }],
     ['a role of nobody', { ...honest, role: 'root' }],
-  ])('refuses %s', (_what, payload) => expect(codeOf(() => requireClaims(payload))).toBe('token_invalid'));
+  ])('refuses: %s', (_what, payload) => expect(codeOf(() => requireClaims(payload))).toBe('token_invalid'));
 });

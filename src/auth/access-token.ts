@@ -4,7 +4,7 @@ import type { JwtAlgorithm, JwtKeys } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { redisNow } from '../redis/redis-clock.js';
 
-/** Claims of an access token (RFC 7519), beside `iss` and `aud`. `exp` and `iat` are seconds since the epoch. */
+/** Claims of an access token (RFC 7519), except `iss` and `aud`. `exp` and `iat` are seconds since the epoch. */
 export interface AccessTokenClaims {
   sub: string;
   id: string;
@@ -21,17 +21,17 @@ export interface AccessTokenHeader {
   kid?: string;
 }
 
-/** A longer token cannot be ours, and is refused before anything looks at it. */
+/** A longer token cannot be ours, and is refused before it is parsed. */
 const MAX_TOKEN_LENGTH = 8192;
 /** Clocks of two machines may differ by this much. */
 export const CLOCK_TOLERANCE_SECONDS = 60;
 
 const JWT_FORM = /^[\w-]+\.[\w-]+\.[\w-]+$/;
-/** What broken clients send in place of the token that they do not have. */
+/** What broken clients send instead of a missing token. */
 const NOT_TOKENS = new Set(['null', 'undefined', 'token_placeholder']);
 const KNOWN_HEADER_MEMBERS = new Set(['alg', 'typ', 'kid']);
 
-/** @throws {AppError} `token_malformed` for what cannot be an access token, whoever signed it. */
+/** @throws {AppError} `token_malformed` for text that cannot be an access token, whoever signed it. */
 export function requireTokenForm(token: string): void {
   if (token.trim() === '' || NOT_TOKENS.has(token)) {
     throw new AppError('token_malformed', {
@@ -49,7 +49,7 @@ export function requireTokenForm(token: string): void {
 }
 
 /**
- * Reads and checks the header. jsonwebtoken accepts any `typ`, unknown `crit` and `b64`; a token of ours has none of it.
+ * Reads and checks the header. jsonwebtoken accepts any `typ`, unknown `crit` and `b64`; our tokens have none of them.
  * @throws {AppError} `token_malformed`, `token_invalid`
  */
 export function readHeader(token: string, algorithm: JwtAlgorithm): AccessTokenHeader {
@@ -70,13 +70,13 @@ export function readHeader(token: string, algorithm: JwtAlgorithm): AccessTokenH
 }
 
 /**
- * The key that has to have signed a token, after all that can be checked without one.
+ * The key that must have signed a token, after all checks that need no key.
  * @throws {AppError} `token_malformed`, `token_invalid`
  */
 export function verifyingKey(token: string, keys: JwtKeys): KeyObject {
   requireTokenForm(token);
   const { kid } = readHeader(token, keys.algorithm);
-  // A token without `kid` is one of the single key's.
+  // A token without `kid` was signed with the single key.
   const [only] = keys.verifying.size === 1 ? keys.verifying.values() : [];
   const key = kid === undefined ? only : keys.verifying.get(kid);
   if (key === undefined) throw new AppError('token_invalid', { detail: '"kid" names no key of ours' });
@@ -84,8 +84,8 @@ export function verifyingKey(token: string, keys: JwtKeys): KeyObject {
 }
 
 /**
- * Checks what jsonwebtoken leaves unchecked: that `exp`, `iat`, `sub` and our own claims are there and of their types,
- * and that the token is not from tomorrow.
+ * Checks what jsonwebtoken leaves unchecked: that `exp`, `iat`, `sub` and our own claims are present and have the
+ * right types, and that the token was not issued in the future.
  * @throws {AppError} `token_invalid`
  */
 export function requireClaims(payload: unknown): AccessTokenClaims {

@@ -25,7 +25,7 @@ export class AddressLimitService {
     void http.getResponse<FastifyReply>().headers(rateLimitHeaders(state));
   }
 
-  /** True for an address that is known to be over its limit. */
+  /** True if the address is known to be over its limit. */
   isExhausted(context: ExecutionContext): boolean {
     if (this.isUnlimited.isOn(context)) return false;
     return this.rateLimiter.isBlocked('requests', context.switchToHttp().getRequest<FastifyRequest>().ip);

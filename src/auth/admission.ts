@@ -7,11 +7,11 @@ export interface Admission {
   user: UserContext;
   conversationId: string | undefined;
   ticket?: ConsumedTicket;
-  /** What the answer to the handshake says beside its own headers. */
+  /** Additional headers of the handshake response. */
   answerHeaders?: Readonly<Record<string, string>>;
 }
 
-/** Enters a connection among those of its user. @throws {AppError} `connection_limit`, `dependency_unavailable` */
+/** Adds a connection to those of its user. @throws {AppError} `connection_limit`, `dependency_unavailable` */
 export type EnterConnection = (
   claims: Pick<TicketClaims, 'user_id' | 'session_id' | 'client_id'>,
 ) => Promise<void>;

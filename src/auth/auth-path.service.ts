@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuthUsageService } from '../rollout/auth-usage.service.js';
 
-/** The ways on which a credential can come to be decided about, each with the flag that opens it, if one does. */
+/** The paths by which a credential can arrive, each with the flag that enables it, if there is one. */
 const FLAG_OF = {
   http: null,
   upgrade: null,
@@ -16,10 +16,10 @@ export type AuthPath = keyof typeof FLAG_OF;
 
 export const AUTH_PATHS = Object.keys(FLAG_OF) as AuthPath[];
 
-/** What one path has decided, on all nodes. */
+/** Decisions on one path, on all nodes. */
 export interface PathUsage {
   path: AuthPath;
-  /** What switches it; null where nothing does. */
+  /** Flag that enables the path; null if it is always enabled. */
   flag: string | null;
   accepted: number;
   refused: number;
@@ -37,7 +37,7 @@ export class AuthPathService {
     this.usage.add(nameOf(path, outcome));
   }
 
-  /** Every path that there is, used or not. @throws {AppError} `dependency_unavailable` */
+  /** All paths, used or not. @throws {AppError} `dependency_unavailable` */
   async list(): Promise<{ since: string | null; paths: PathUsage[] }> {
     const { since, used } = await this.usage.read();
     const paths = AUTH_PATHS.map((path) => {

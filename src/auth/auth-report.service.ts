@@ -8,8 +8,8 @@ import { RefusalLogService } from '../observability/refusal-log.service.js';
 import { AUTH_PATHS, type AuthPath, AuthPathService } from './auth-path.service.js';
 
 /**
- * Counts every decision of the authentication service, and logs each refusal with its reason, in bounded lines. Whoever
- * reports here has decided, so nobody else may import it.
+ * Counts every decision of the authentication service, and logs each refusal with its reason, in bounded lines. Only
+ * the authentication service may import it.
  */
 @Injectable()
 export class AuthReportService {
@@ -34,7 +34,7 @@ export class AuthReportService {
     this.failureRate.accepted(path);
   }
 
-  /** @param address network address of whoever was refused, where it is known */
+  /** @param address network address of the refused client, if known */
   refusal(path: AuthPath, error: AppError, userId?: string, address?: string): void {
     this.metrics.authAttempts.labels(path, 'refused', error.code).inc();
     this.paths.count(path, 'refused');

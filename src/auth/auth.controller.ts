@@ -34,7 +34,7 @@ const registrationSchema = z
   })
   .meta({ id: 'Registration' });
 
-// A sign-in says nothing about the rules for passwords: whatever does not fit them is simply wrong.
+// Sign-in does not enforce the password rules: a password that breaks them is just wrong.
 const loginSchema = z
   .object({
     email: email.refine(storable, 'must be well-formed Unicode without NUL'),
@@ -127,7 +127,7 @@ export class AuthController {
   }
 }
 
-/** Refused or not, an answer says where its own limit stands, in place of the one for all requests. */
+/** Every response, refused or not, carries the state of its own limit instead of the limit for all requests. */
 function tellLimit(reply: FastifyReply): (state: LimitState) => void {
   return (state) => void reply.headers(rateLimitHeaders(state));
 }

@@ -65,7 +65,7 @@ export class AuthModule {}
 function jwtOptions({ jwt, accessTokenTtlSeconds }: Config): JwtModuleOptions {
   const { algorithm, issuer, audience } = jwt;
   return {
-    // A KeyObject, because with a string each verification first tries to read it as a public key: 350 us against 9.
+    // A KeyObject: with a string, each verification first tries to parse it as a public key (350 us instead of 9).
     secretOrKeyProvider: (requestType, token) =>
       requestType === JwtSecretRequestType.SIGN ? jwt.signing.key : verifyingKey(token as string, jwt),
     signOptions: { algorithm, issuer, audience, keyid: jwt.signing.kid, expiresIn: accessTokenTtlSeconds },
@@ -74,7 +74,7 @@ function jwtOptions({ jwt, accessTokenTtlSeconds }: Config): JwtModuleOptions {
       issuer,
       audience,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
-      // Read at each verification: a node whose clock is wrong refuses what the others refuse.
+      // Read at each verification: a node with a wrong clock then refuses the same tokens as the others.
       get clockTimestamp() {
         return Math.floor(redisNow() / 1000);
       },

@@ -1,6 +1,6 @@
 import { AppError } from '../errors/app-error.js';
 
-/** The passwords of 12 characters and more that lead the lists of leaked ones, in lower case. */
+/** The most common leaked passwords of 12 or more characters, in lower case. */
 const COMMON = new Set(
   `123456789012 1234567890123 1234567890 12345678910 123123123123 111111111111 000000000000 121212121212
   112233445566 987654321098 qwertyuiop12 qwertyuiop123 qwertyuiop[] qwerty123456 qwerty1234567 1qaz2wsx3edc
@@ -14,7 +14,7 @@ const COMMON = new Set(
   testtesttest default12345 temporary123 internet1234 computer1234 whatever1234 blink182blink`.split(/\s+/),
 );
 
-/** OWASP ASVS 5.0 6.2.4: a password that everybody tries first is refused. */
+/** OWASP ASVS 5.0 6.2.4: common passwords are refused. */
 export function isCommonPassword(password: string): boolean {
   return COMMON.has(password.toLowerCase()) || /^(.)\1*$/u.test(password);
 }

@@ -6,7 +6,7 @@ import { RouteMark } from '../identity/route-mark.js';
 import { AddressLimitService } from './address-limit.service.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 
-/** Stands before every HTTP route: counts the request, and admits strangers only to what is marked `@Public()`. */
+/** Runs before every HTTP route: counts the request, and requires an access token unless it is marked `@Public()`. */
 @Injectable()
 export class HttpAuthGuard implements CanActivate {
   private readonly isPublic: RouteMark;
@@ -20,7 +20,7 @@ export class HttpAuthGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    // Nest runs global guards for socket frames too; those have a guard of their own.
+    // Nest runs global guards for socket frames too; those have their own guard.
     return context.getType() !== 'http' || this.admit(context);
   }
 
@@ -29,8 +29,8 @@ export class HttpAuthGuard implements CanActivate {
     const isPublic = this.isPublic.isOn(context);
     if (isPublic || this.limit.isExhausted(context)) await counted;
     if (isPublic) return true;
-    // Counted while the session is read: one round trip for both. Every answer says where the limit stands, and a
-    // request over the limit is told so before anything else.
+    // Counted while the session is read: one round trip for both. Every response carries the state of the limit, and
+    // exceeding the limit is reported before any other error.
     const authenticated = this.authenticate(context);
     await Promise.allSettled([counted, authenticated]);
     await counted;

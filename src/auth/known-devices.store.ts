@@ -12,11 +12,11 @@ export interface Device {
   userAgent: string;
 }
 
-/** Of one account; the device that signed in longest ago is forgotten for the next. */
+/** Per account; a new device replaces the one that signed in longest ago. */
 const MAX_DEVICES = 20;
 const MEMORY_SECONDS = 90 * 86_400;
 
-/** From which devices an account was signed in to, as digests. */
+/** Digests of the devices that signed in to an account. */
 @Injectable()
 export class KnownDevicesStore {
   constructor(private readonly redis: RedisService) {}
@@ -44,7 +44,7 @@ export class KnownDevicesStore {
   }
 }
 
-/** Names an account in keys: an address may hold any character. */
+/** Names an account in Redis keys: an e-mail address may contain any character. */
 export function accountDigest(account: string): string {
   return digestOf([account]);
 }
@@ -57,7 +57,7 @@ function keyOf(account: string): string {
   return redisKeys.userDevices(accountDigest(account));
 }
 
-/** JSON keeps the parts apart, so that no part can pass for two. */
+/** JSON keeps the parts separate, so that different parts never give the same text. */
 function digestOf(parts: string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
 }

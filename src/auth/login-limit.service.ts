@@ -3,9 +3,9 @@ import { type LimitState, RateLimiterService } from '../redis/rate-limiter.servi
 import { accountDigest, type Device, deviceDigest, KnownDevicesStore } from './known-devices.store.js';
 
 /**
- * How often a password may be tried. A device that has signed in to the account before has a budget of its own; all
- * others share the account's. So a flood of wrong passwords keeps nobody out who is on a device of theirs, and no device
- * may guess without limit.
+ * Limits password attempts. A device that has signed in to the account before has its own budget; all others share
+ * the account's. So a flood of wrong passwords does not lock out users on known devices, and no device can guess
+ * without limit.
  */
 @Injectable()
 export class LoginLimitService {
@@ -21,18 +21,18 @@ export class LoginLimitService {
   async take(account: string, device: Device): Promise<LimitState> {
     if (await this.devices.has(account, device))
       return this.rateLimiter.take('logins', deviceDigest(account, device));
-    // First the address: who sprays passwords must not use up the budgets of accounts as well.
+    // The address is checked first: password spraying must not use up the budgets of accounts as well.
     await this.rateLimiter.require('failed_logins', device.address);
     return this.rateLimiter.take('logins', accountDigest(account));
   }
 
-  /** Counts a wrong password for its address, whatever the account. Right ones are free: an office signs in from one. */
+  /** Counts a wrong password for its address, for any account. Right ones are free: an office may share an IP. */
   async countFailure(account: string, device: Device): Promise<void> {
     if (await this.devices.has(account, device)) return;
     await this.rateLimiter.count('failed_logins', device.address);
   }
 
-  /** Counts the exchange of an old token, which has proved its account: strangers cannot use this budget up. */
+  /** Counts the exchange of an old token. The token proves its account, so strangers cannot use up this budget. */
   async takeExchange(account: string): Promise<LimitState> {
     return this.rateLimiter.take('logins', deviceDigest(account, { address: '', userAgent: 'exchange' }));
   }
@@ -41,7 +41,7 @@ export class LoginLimitService {
     await this.devices.remember(account, device);
   }
 
-  /** After a password change: whoever knew the old one is a stranger now, but for the device that changed it. */
+  /** After a password change: forgets every device except the one that changed it. */
   async rememberOnly(account: string, device: Device): Promise<void> {
     await this.devices.forgetAll(account);
     await this.devices.remember(account, device);

@@ -9,24 +9,24 @@ import { normalPassword } from '../identity/typed-text.js';
 import type { UserEntity } from './user.entity.js';
 import { UserStore } from './user.store.js';
 
-/** A password, and the account that it is said to be of. */
+/** A password, and the account that it is claimed for. */
 export interface PasswordAttempt {
-  /** As `normalEmail` gives it. */
+  /** As `normalEmail` returns it. */
   email: string;
   /** As it was typed. */
   password: string;
   device: Device;
-  /** Told where the limit stands, whatever is decided. */
+  /** Receives the state of the limit, whatever the decision. */
   onLimit: (state: LimitState) => void;
 }
 
-/** What a password turned out to be. The account is there for a wrong one too, if there is one. */
+/** Result of a password check. It contains the account, if there is one, even if the password is wrong. */
 export interface CheckedPassword {
   account: UserEntity | undefined;
   isRight: boolean;
 }
 
-/** Compares passwords. What follows from it is for `UnifiedAuthenticationService` to decide. */
+/** Compares passwords. `UnifiedAuthenticationService` decides what follows. */
 @Injectable()
 export class PasswordService {
   constructor(
@@ -36,7 +36,7 @@ export class PasswordService {
   ) {}
 
   /**
-   * Counts the attempt, then compares. An unknown account costs the same time.
+   * Counts the attempt, then compares. An unknown account takes the same time.
    * @throws {AppError} `rate_limited`, `dependency_unavailable`.
    */
   async check({ email, password, device, onLimit }: PasswordAttempt): Promise<CheckedPassword> {
@@ -47,7 +47,7 @@ export class PasswordService {
     return { account, isRight };
   }
 
-  /** Why a check is worth nothing any more: the account was disabled, or got another role or password meanwhile. */
+  /** Why a check is no longer valid: the account was disabled, or its role or password changed in the meantime. */
   async changeSince(checked: UserEntity): Promise<'user_disabled' | 'credentials_invalid' | undefined> {
     const now = await this.users.findById(checked.id);
     if (now?.disabledAt instanceof Date) return 'user_disabled';
@@ -60,7 +60,7 @@ export class PasswordService {
     await this.limit.remember(email, device);
   }
 
-  /** As `remember`, and forgets every other device: the password has changed. */
+  /** As `remember`, but also forgets every other device, because the password has changed. */
   async rememberOnly({ email, device }: PasswordAttempt): Promise<void> {
     await this.limit.rememberOnly(email, device);
   }
@@ -75,7 +75,7 @@ export class PasswordService {
   }
 }
 
-/** What the hash may be of: accounts of earlier builds have that of the password as it was typed. */
+/** The forms that may have been hashed: earlier builds hashed the password as it was typed. */
 function formsOf(typed: string): string[] {
   return [...new Set([normalPassword(typed), typed])];
 }

@@ -3,13 +3,13 @@ import { isCommonPassword } from './common-passwords.js';
 import { hashPassword, isPasswordRight } from './password.js';
 
 describe('passwords', () => {
-  it('are hashed with argon2id as OWASP recommends, and never twice alike', async () => {
+  it('are hashed with argon2id as OWASP recommends, with a different hash each time', async () => {
     const hashes = [await hashPassword('a passphrase'), await hashPassword('a passphrase')];
     for (const hash of hashes) expect(hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
     expect(hashes[0]).not.toBe(hashes[1]);
   });
 
-  it('are right or wrong as a whole, and never right without an account', async () => {
+  it('are compared in full length, and never match without an account', async () => {
     const long = 'x'.repeat(100);
     const hash = await hashPassword(long);
     expect(await isPasswordRight(hash, [long])).toBe(true);
@@ -18,11 +18,11 @@ describe('passwords', () => {
   });
 
   it.each(['passwordpassword', 'PasswordPassword', 'qwertyuiop123', 'zzzzzzzzzzzzzz', '🙂🙂🙂🙂🙂🙂'])(
-    'are refused when everybody tries them: %s',
+    'are refused if they are common: %s',
     (password) => expect(isCommonPassword(password)).toBe(true),
   );
 
-  it('are taken when they are not common', () => {
+  it('are accepted if they are not common', () => {
     expect(isCommonPassword('three words of mine')).toBe(false);
   });
 });

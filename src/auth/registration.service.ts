@@ -13,17 +13,17 @@ import { toUser } from './user.entity.js';
 import { UserStore } from './user.store.js';
 
 export interface Registration {
-  /** As `normalEmail` gives it. */
+  /** As `normalEmail` returns it. */
   email: string;
   password: string;
   displayName: string | undefined;
   /** Network address of the client. */
   address: string;
-  /** Told where the address's limit stands, whatever comes of it. */
+  /** Receives the state of the address's limit, whatever the outcome. */
   onLimit: (state: LimitState) => void;
 }
 
-/** Makes accounts for strangers, where the operator lets them in. */
+/** Registers new accounts, if the operator allows it. */
 @Injectable()
 export class RegistrationService {
   constructor(
@@ -34,7 +34,8 @@ export class RegistrationService {
   ) {}
 
   /**
-   * @throws {AppError} `registration_closed`; `validation_failed` for a common password; `email_taken`; `rate_limited` by network address and by e-mail address.
+   * @throws {AppError} `registration_closed`; `validation_failed` for a common password; `email_taken`; `rate_limited`
+   * by network address and by e-mail address.
    */
   async register(registration: Registration): Promise<User> {
     const { email, password, displayName, address, onLimit } = registration;

@@ -6,7 +6,7 @@ import { type OpenedSession, SessionService } from '../session/session.service.j
 import type { PasswordAttempt } from './password.service.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 
-/** What follows a decision about a password or a refresh token: the tokens of a session, and their end. */
+/** Issues the tokens of a session after a password or a refresh token was accepted, and ends sessions. */
 @Injectable()
 export class SignInService {
   constructor(
@@ -20,7 +20,7 @@ export class SignInService {
     return this.toSignIn(await this.authentication.authenticatePassword(attempt));
   }
 
-  /** Fresh tokens of the same session. @throws {AppError} as `UnifiedAuthenticationService.rotate` */
+  /** New tokens of the same session. @throws {AppError} as `UnifiedAuthenticationService.rotate` */
   async refresh(refreshToken: string, address: string): Promise<SignIn> {
     return this.toSignIn(await this.authentication.rotate(refreshToken, address));
   }

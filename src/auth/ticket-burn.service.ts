@@ -3,8 +3,8 @@ import { SessionService } from '../session/session.service.js';
 import { TicketService } from '../ticket/ticket.service.js';
 
 /**
- * Burns what tickets a session leaves. They would open nothing without it; burnt, their receipts say so to the owner, and
- * they count as unused no more. Sessions and tickets do not know each other: this room knows both.
+ * Burns the unused tickets of an ended session. They would open nothing anyway; once burnt, their receipts say so, and
+ * they no longer count as unused. Sessions and tickets do not depend on each other: this folder depends on both.
  */
 @Injectable()
 export class TicketBurnService implements OnModuleInit {

@@ -25,17 +25,17 @@ import { toUser, type UserEntity } from './user.entity.js';
 import { VerifiedTokens } from './verified-tokens.js';
 import { redisNow } from '../redis/redis-clock.js';
 
-/** What is known of an attempt for its report, in case that it is refused. */
+/** What is known about an attempt, for the report if it is refused. */
 interface Attempt {
   address?: string | undefined;
   userId?: string | undefined;
-  /** Used up, whatever is decided. */
+  /** Used up, whatever the decision. */
   ticket?: ConsumedTicket;
 }
 
 /**
- * The only place where a credential is decided about: the HTTP guard, the upgrade, the frame guard and the sign-in
- * routes all end here. It holds no list of exceptions and reads no environment.
+ * The only place that decides about credentials: the HTTP guard, the upgrade, the frame guard and the sign-in routes
+ * all call it. It has no list of exceptions and reads no environment variables.
  */
 @Injectable()
 export class UnifiedAuthenticationService {
@@ -50,13 +50,13 @@ export class UnifiedAuthenticationService {
     private readonly report: AuthReportService,
   ) {}
 
-  /** Asks the old ways, too, from now on. Each is behind its flag. */
+  /** Enables the legacy methods as well. Each is behind its flag. */
   admitLegacy(ways: LegacyWays): void {
     this.legacy = ways;
   }
 
   /**
-   * Who sent an HTTP request.
+   * Returns the user who sent an HTTP request.
    * @param authorization the `Authorization` header.
    * @param address network address of the client, for the log.
    * @throws {AppError} `token_missing`, `token_malformed`, `token_invalid`, `token_expired`, `session_revoked`,
@@ -67,8 +67,8 @@ export class UnifiedAuthenticationService {
   }
 
   /**
-   * Whose an access token is, as long as its session lives. Using it keeps the session alive.
-   * @param method how it came.
+   * Returns the user of an access token while its session is live. Using it keeps the session alive.
+   * @param method how the token arrived.
    * @throws {AppError} as `authenticateRequest`.
    */
   async validateToken(token: string, method: AuthMethod = 'bearer'): Promise<UserContext> {
@@ -78,8 +78,8 @@ export class UnifiedAuthenticationService {
   }
 
   /**
-   * Whether an upgrade may become a socket, and whose. A ticket is used up by asking.
-   * @param enter what the caller has to ask about this user; asked while the session is read.
+   * Decides whether an upgrade may become a socket, and for which user. The call uses up the ticket.
+   * @param enter the caller's own check of this user; it runs while the session is read.
    * @throws {AppError} `origin_not_allowed`, `multiple_credentials`, `auth_method_disabled`, a `ticket_…` code,
    * `session_revoked`, `session_expired`, `user_disabled`, `conversation_not_found`, `dependency_unavailable`.
    */
@@ -110,7 +110,7 @@ export class UnifiedAuthenticationService {
 
   /**
    * A session for a token of an old format.
-   * @param open opens it, once it has verified the token with what it is given.
+   * @param open verifies the token with the function that it is given, then opens the session.
    * @throws {AppError} `auth_method_disabled`, or as `authenticateRequest`.
    */
   async exchange(
@@ -122,7 +122,7 @@ export class UnifiedAuthenticationService {
   }
 
   /**
-   * A new session for a password. An unknown account costs the same time, and is told the same.
+   * A new session for a password. An unknown account takes the same time and gets the same answer.
    * @throws {AppError} `credentials_invalid`, `user_disabled`, `rate_limited`, `dependency_unavailable`.
    */
   async authenticatePassword(login: PasswordAttempt): Promise<OpenedSession> {
@@ -133,7 +133,7 @@ export class UnifiedAuthenticationService {
       if (account === undefined || !isRight) throw new AppError('credentials_invalid');
       if (account.disabledAt !== null) throw new AppError('user_disabled');
       const opened = await this.sessions.open(toUser(account), login.device.userAgent);
-      // Whoever changed the account meanwhile ended the sessions that were there, and could not know of this one.
+      // A concurrent change of the account ended the sessions that existed then, but not this new one.
       const change = await this.passwords.changeSince(account);
       if (change !== undefined) {
         await this.sessions.end(account.id, opened.session.session_id, 'admin');
@@ -145,8 +145,8 @@ export class UnifiedAuthenticationService {
   }
 
   /**
-   * Whether a signed-in user knows the password, for what the session alone may not do.
-   * @param use does it; false when the password is another one by then.
+   * Checks that a signed-in user knows the password, for actions that need more than a session.
+   * @param use performs the action; returns false if the password has changed in the meantime.
    * @throws {AppError} `credentials_invalid`, `rate_limited`, `dependency_unavailable`, and what `use` throws.
    */
   async confirmPassword(
@@ -175,7 +175,7 @@ export class UnifiedAuthenticationService {
   }
 
   /**
-   * Whether the session behind a socket still lives; asked before each frame that acts.
+   * Checks that the session of a socket is still live; called before each frame that acts.
    * @throws {AppError} `session_revoked`, `session_expired`, `user_disabled`, `dependency_unavailable`.
    */
   async authenticateFrame({ userId, sessionId }: UserContext): Promise<void> {
@@ -183,8 +183,8 @@ export class UnifiedAuthenticationService {
   }
 
   /**
-   * Gives a socket more time, for a ticket of purpose `refresh` that its own session took with a fresh access token.
-   * @returns the user with the new end of time.
+   * Extends a socket's time, for a `refresh` ticket that its own session minted with a fresh access token.
+   * @returns the user with the new expiry.
    * @throws {AppError} a `ticket_…` code, `forbidden` for another session's ticket, or as `authenticateFrame`.
    */
   async renew(
@@ -211,7 +211,7 @@ export class UnifiedAuthenticationService {
     return this.jwt.sign({ sub: id, id, email, role, session_id: sessionId, iat });
   }
 
-  /** The end of every way in: what was decided is reported, and a ticket that opened nothing says why. */
+  /** Wraps every decision: reports the outcome, and records in the receipt why a ticket was refused. */
   private async decide<T>(path: AuthPath, attempt: Attempt, work: () => Promise<T>): Promise<T> {
     try {
       const admitted = await work();
@@ -253,12 +253,12 @@ export class UnifiedAuthenticationService {
     return claims;
   }
 
-  /** Issuer and audience are claims of one of the old formats only: whoever reads it compares them. */
+  /** Only one of the old formats has issuer and audience: `readOldClaims` compares them. */
   private readOldToken(token: string): unknown {
     return this.verifySignature(token, { issuer: undefined, audience: undefined });
   }
 
-  /** Form and header are looked at where the key is chosen: see `verifyingKey`. */
+  /** Form and header are checked where the key is chosen: see `verifyingKey`. */
   private verifySignature(token: string, options?: { issuer: undefined; audience: undefined }): unknown {
     try {
       return this.jwt.verify<Record<string, unknown>>(token, options);

@@ -14,13 +14,13 @@ const codeOf = (query: string, headers: IncomingHttpHeaders = {}) => {
 };
 
 describe('findTicket', () => {
-  it('finds the ticket of the query, or nothing', () => {
+  it('returns the ticket of the query, or undefined', () => {
     expect(find('ticket=abc')).toBe('abc');
     expect(find('')).toBeUndefined();
     expect(find('client_id=1')).toBeUndefined();
   });
 
-  it('is not misled by subprotocols and cookies that are no credentials', () => {
+  it('ignores subprotocols and cookies that are not credentials', () => {
     const headers = { 'sec-websocket-protocol': 'chat.v1, bearers, my.bearer', cookie: 'theme=dark' };
     expect(find('ticket=abc', headers)).toBe('abc');
   });
@@ -34,7 +34,7 @@ describe('findTicket', () => {
     ['', { 'sec-websocket-protocol': 'bearer.a' }],
   ];
 
-  it.each(others)('refuses another credential alone: %s %j', (query, headers) => {
+  it.each(others)('refuses a credential other than a ticket: %s %j', (query, headers) => {
     expect(codeOf(query, headers)).toBe('auth_method_disabled');
   });
 
@@ -42,7 +42,7 @@ describe('findTicket', () => {
     expect(codeOf(`ticket=b&${query}`, headers)).toBe('multiple_credentials');
   });
 
-  it('refuses two tickets, also when they are the same', () => {
+  it('refuses two tickets, even if they are the same', () => {
     expect(codeOf('ticket=a&ticket=a')).toBe('multiple_credentials');
   });
 });

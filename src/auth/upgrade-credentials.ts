@@ -2,19 +2,19 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { AppError } from '../errors/app-error.js';
 import type { TicketClaims } from '../ticket/ticket-claims.js';
 
-/** What a request to open a socket brings, before anything is decided about it. */
+/** A request to open a socket, before any decision about it. */
 export interface UpgradeRequest {
   headers: IncomingHttpHeaders;
   query: URLSearchParams;
-  /** Conversation of the path, if it is a conversation's path. */
+  /** Conversation of the path, if the path names one. */
   conversationId: string | undefined;
-  /** Network address of whoever dialled, for the log. */
+  /** Network address of the client, for the log. */
   address?: string;
-  /** Text of the first frame, of a socket that opened before its credential came. */
+  /** Text of the first frame, for a socket that opened without a credential. */
   firstMessage?: string;
 }
 
-/** @throws {AppError} `multiple_credentials`: which of them is meant is not ours to guess, so none is looked at. */
+/** @throws {AppError} `multiple_credentials`: the server does not guess which one is meant, so none is checked. */
 export function requireOneCredential(request: UpgradeRequest): void {
   if (request.query.getAll('ticket').length + countOthers(request) > 1) {
     throw new AppError('multiple_credentials', { detail: 'expected one credential: ?ticket=' });
@@ -33,7 +33,7 @@ export function findTicket(request: UpgradeRequest): string | undefined {
   return request.query.get('ticket') ?? undefined;
 }
 
-/** Whether anything but cookies came that could sign in. */
+/** Whether the request contains a credential, cookies aside. */
 export function hasCredential(request: UpgradeRequest): boolean {
   return request.query.has('ticket') || countOthers(request) > 0;
 }
@@ -46,7 +46,7 @@ export function bearerToken(authorization: string | undefined): string {
   return match[1] ?? '';
 }
 
-/** A ticket opens what it was minted for. One without a conversation opens any path of its user. */
+/** A ticket opens only what it was minted for. One without a conversation opens any path of its user. */
 export function requireBindings(
   claims: TicketClaims,
   { headers, query, conversationId }: UpgradeRequest,

@@ -7,7 +7,7 @@ import { hasTicketForm } from '../ticket/ticket.js';
 import { type ConsumedTicket, TicketService } from '../ticket/ticket.service.js';
 import type { UpgradeRequest } from './upgrade-credentials.js';
 
-/** What an upgrade must keep to, and the ticket that it presents. What follows is for the one service to decide. */
+/** The rules for an upgrade, and the ticket that it presents. `UnifiedAuthenticationService` decides the outcome. */
 @Injectable()
 export class UpgradeRulesService {
   constructor(
@@ -16,7 +16,7 @@ export class UpgradeRulesService {
     private readonly tickets: TicketService,
   ) {}
 
-  /** True for a request that no browser sent, and for one from a page that may connect. */
+  /** True for a request without an origin, and for one from an allowed origin. */
   isOriginAllowed({ headers: { origin } }: UpgradeRequest): boolean {
     return origin === undefined || this.config.allowedOrigins.has(origin);
   }
@@ -28,14 +28,14 @@ export class UpgradeRulesService {
       throw new AppError('conversation_not_found');
   }
 
-  /** Takes a presented ticket out of the store: it is used up. @throws {AppError} as `TicketService.consume` */
+  /** Removes a presented ticket from the store; it is then used up. @throws {AppError} as `TicketService.consume` */
   take(presented: string | undefined): Promise<ConsumedTicket> {
     return this.tickets.consume(presented);
   }
 
   /**
-   * Takes the ticket of a refused origin, which a page that may not connect has seen. One that is good for nothing any more
-   * changes nothing about the refusal.
+   * Consumes the ticket of a refused origin, because a page that may not connect has seen it. A ticket that is
+   * no longer valid does not change the refusal.
    * @throws {AppError} `dependency_unavailable`
    */
   async burnBeside({ query }: UpgradeRequest): Promise<ConsumedTicket | undefined> {

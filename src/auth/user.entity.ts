@@ -6,7 +6,7 @@ export class UserEntity {
   @PrimaryColumn('uuid')
   id!: string;
 
-  /** Lower case, so that one address is one account. */
+  /** In lower case, so that one address is one account. */
   @Column('text', { unique: true })
   email!: string;
 

@@ -13,7 +13,7 @@ const claims: AccessTokenClaims = {
 };
 
 describe('VerifiedTokens', () => {
-  it('remembers the claims of a token, and no more than that', () => {
+  it('returns the claims of a known token, and nothing for another token', () => {
     const tokens = new VerifiedTokens();
     expect(tokens.get('a')).toBeUndefined();
     tokens.add('a', claims);
@@ -21,7 +21,7 @@ describe('VerifiedTokens', () => {
     expect(tokens.get('A')).toBeUndefined();
   });
 
-  it('forgets a token whose time is over, with a minute for another clock', () => {
+  it('forgets an expired token after one minute of clock tolerance', () => {
     const tokens = new VerifiedTokens();
     const seconds = Date.now() / 1000;
     tokens.add('late', { ...claims, exp: seconds - 55 });
@@ -42,7 +42,7 @@ describe('VerifiedTokens', () => {
     for (let count = 0; count < 100; count++) expect(tokens.get(`good${count}`)).toBe(claims);
   });
 
-  it('holds ten thousand and drops the oldest for the next', () => {
+  it('holds 10,000 tokens and drops the oldest when another is added', () => {
     const tokens = new VerifiedTokens();
     for (let count = 0; count <= 10_000; count++) tokens.add(`t${count}`, claims);
     expect(tokens.get('t0')).toBeUndefined();

@@ -6,11 +6,11 @@ const MAX_ENTRIES = 10_000;
 
 /**
  * Claims of tokens whose signature was verified, so that a client's next request costs a look-up instead of a
- * verification. It remembers arithmetic, never a right: its time is checked here and its session at every use.
+ * verification. It caches the signature check only: the expiry and the session are checked at every use.
  */
 export class VerifiedTokens {
   private readonly claims = new Map<string, AccessTokenClaims>();
-  /** Goes round all of them: who signs out or renews never comes back with the token from before. */
+  /** Cycles through all entries: after a sign-out or a renewal the old token is never used again. */
   private round = this.claims.entries();
 
   get(token: string): AccessTokenClaims | undefined {
@@ -33,7 +33,7 @@ export class VerifiedTokens {
     return this.claims.size;
   }
 
-  /** Looks at two tokens for each one that comes, so that what is over goes faster than it came. */
+  /** Checks two entries for each one added, so that expired tokens are removed faster than tokens are added. */
   private forgetExpired(): void {
     for (let looks = 0; looks < 2; looks++) {
       const next = this.round.next();

@@ -2,7 +2,7 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import type { UserContext } from '../identity/user-context.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 
-/** Stands before each frame that acts: the session behind the socket must still live. */
+/** Runs before each frame that acts: the session of the socket must still be live. */
 @Injectable()
 export class WsAuthGuard implements CanActivate {
   constructor(private readonly authentication: UnifiedAuthenticationService) {}

@@ -45,7 +45,7 @@ describe('loadConfig', () => {
     expect([...config.allowedOrigins]).toEqual(['http://localhost:8000']);
   });
 
-  it('takes an empty variable for one that is not set', () => {
+  it('treats an empty variable as not set', () => {
     expect(loadConfig({ ...needed, PORT: '', PUBLIC_URL: '' }).port).toBe(8000);
   });
 
@@ -71,7 +71,7 @@ describe('loadConfig', () => {
     expect(lines[1]).toMatch(new RegExp(`^${name}: expected .+, got .+`));
   });
 
-  it('names every fault at once, and shows no secret', () => {
+  it('reports all faults at once, and shows no secret', () => {
     const message = messageOf({ PORT: 'x', JWT_SECRET: 'short-secret', DATABASE_URL: 'mysql://u:dbpass@h' });
     for (const name of ['PORT', 'JWT_SECRET', 'DATABASE_URL']) expect(message).toContain(`${name}: expected`);
     expect(message).not.toMatch(/short-secret|dbpass/);
@@ -85,7 +85,7 @@ describe('loadConfig', () => {
     expect(loadConfig({ ...needed, TRUST_PROXY: value }).trustProxy).toEqual(trust);
   });
 
-  it('signs with a key pair where there is one, and finds its name among the public keys', () => {
+  it('signs with a key pair when one is set, under the id of its public key', () => {
     const pair = (type: 'ec') => generateKeyPairSync(type, { namedCurve: 'prime256v1' });
     const [own, old] = [pair('ec'), pair('ec')];
     const pem = (key: typeof own.publicKey) => key.export({ type: 'spki', format: 'pem' }).toString();

@@ -22,7 +22,7 @@ function url(...protocols: string[]) {
   });
 }
 
-/** The environment, as it is read: names and defaults are the contract with operators, listed in `.env.example`. */
+/** The environment variables: names and defaults are the contract with operators, listed in `.env.example`. */
 const environmentSchema = z.object({
   PORT: wholeNumber(0, 65_535, 8000),
   HOST: z.string().min(1).default('127.0.0.1'),
@@ -84,7 +84,7 @@ const environmentSchema = z.object({
 
 type Environment = z.infer<typeof environmentSchema>;
 
-/** Who may be believed about the client's address: nobody, everybody, that many proxies, or these networks. */
+/** Whom to trust about the client's address: nobody, everybody, that many proxies, or these networks. */
 export type TrustProxy = boolean | number | string[];
 
 export type JwtAlgorithm = 'HS256' | 'RS256' | 'ES256';
@@ -114,7 +114,7 @@ export class Config {
   readonly accessTokenTtlSeconds: number;
   readonly sessionTtlSeconds: number;
   readonly sessionMaxSeconds: number;
-  /** How long the refresh token used last may come again and get the same successor. 0 ends the session at any repetition. */
+  /** How long the last used refresh token may be repeated for the same successor. 0: a repetition ends the session. */
   readonly refreshGraceSeconds: number;
   readonly ticketTtlSeconds: number;
   readonly heartbeatSeconds: number;
@@ -126,13 +126,13 @@ export class Config {
   readonly responder: 'builtin' | 'ollama';
   readonly ollama: { url: string; model: string };
   readonly drainSeconds: number;
-  /** 0 keeps everything. */
+  /** 0 keeps all rows. */
   readonly auditRetentionDays: number;
   readonly metricsToken: string | undefined;
   readonly logLevel: string;
-  /** What each flag is unless an administrator says otherwise. */
+  /** The value of each flag unless an administrator sets another. */
   readonly flags: Readonly<Record<FlagName, FlagValue>>;
-  /** Counts per minute, but for `ticketsOutstandingPerUser`, which is a number at one time. */
+  /** Counts per minute, except `ticketsOutstandingPerUser`, which is the number at any one time. */
   readonly limits: {
     requestsPerAddress: number;
     upgradesPerAddress: number;
@@ -185,7 +185,7 @@ export class Config {
 
 /**
  * Reads and checks the environment.
- * @throws {ConfigError} naming each variable, what was expected and what came.
+ * @throws {ConfigError} naming each bad variable, what was expected and what was found.
  */
 export function loadConfig(environment: Record<string, string | undefined> = process.env): Config {
   // An empty variable is how compose files and shells say "not set".
@@ -205,7 +205,7 @@ function describe(error: z.ZodError, given: Record<string, string | undefined>):
   });
 }
 
-/** What zod says beside the expectation itself is in the way of a sentence that begins with it. */
+/** Strips zod's own words around the expectation, so that a sentence can begin with it. */
 function expectation(message: string): string {
   return message
     .replace(/^Invalid (input|option): expected /, '')
@@ -213,7 +213,7 @@ function expectation(message: string): string {
     .replace(/, received .*$/, '');
 }
 
-/** Keys, tokens and URLs with passwords in them are described, not shown. */
+/** Keys, tokens and URLs with passwords are described, not shown. */
 function show(name: string, value: string | undefined): string {
   if (value === undefined) return 'nothing';
   if (/SECRET|KEY|TOKEN$|_URL$/.test(name)) return `${Buffer.byteLength(value)} bytes (not shown)`;

@@ -18,8 +18,8 @@ const complaintAbout = (settings: Record<string, string>) => {
   }
 };
 
-describe('the flags of the settings', () => {
-  it('are all off by themselves', () => {
+describe('the flag settings', () => {
+  it('are all off by default', () => {
     expect(Object.keys(flagsOf({}))).toEqual(FLAG_NAMES);
     for (const { enabled } of Object.values(flagsOf({}))) expect(enabled).toBe(false);
   });
@@ -52,7 +52,7 @@ describe('the flags of the settings', () => {
     ),
   );
 
-  it('refuse a name that is no flag, and name those that are, beside every other fault', () => {
+  it('refuse an unknown flag and list the known ones, together with every other fault', () => {
     const complaint = complaintAbout({ FLAG_LEGACY_COOKIES: 'true', PORT: 'x' });
     expect(complaint).toMatch(/^PORT: expected/m);
     expect(complaint).toMatch(/^FLAG_LEGACY_COOKIES: expected one of .*FLAG_LEGACY_COOKIE,.*, got /m);

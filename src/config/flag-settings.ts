@@ -26,13 +26,13 @@ export function percentFlag() {
     });
 }
 
-/** What each flag is unless an administrator says otherwise. */
+/** The value of each flag unless an administrator sets another. */
 export function readFlags(environment: Record<FlagSetting, FlagValue>): Record<FlagName, FlagValue> {
   const values = FLAG_NAMES.map((name) => [name, environment[settingOf(name)]]);
   return Object.fromEntries(values) as Record<FlagName, FlagValue>;
 }
 
-/** A misspelt flag would be one that is silently not set: each gets a line that names those that exist. */
+/** A misspelled flag would silently not be set: each gets a line that lists the flags that exist. */
 export function unknownFlags(given: Record<string, unknown>): string[] {
   const known: string[] = FLAG_NAMES.map(settingOf);
   const unknown = Object.keys(given).filter((name) => name.startsWith(PREFIX) && !known.includes(name));

@@ -1,10 +1,10 @@
-/** What a flag may say: on or off for everybody, or on for a share of the users. */
+/** The kinds of flags: on or off for everybody, or on for a share of the users. */
 export type FlagKind = 'switch' | 'percent';
 
 export interface FlagRow {
   readonly kind: FlagKind;
   readonly description: string;
-  /** Day, ISO 8601, after which the flag and what it switches are to be deleted; old clients are told it as `Sunset`. */
+  /** Day, ISO 8601, after which the flag and what it switches are deleted; sent to old clients as `Sunset`. */
   readonly removeAfter: string;
 }
 
@@ -12,7 +12,7 @@ function legacy(description: string): FlagRow {
   return { kind: 'switch', description, removeAfter: '2027-06-30' };
 }
 
-/** Every flag that there is. Each is off unless `FLAG_<NAME>` or an administrator says otherwise. */
+/** All flags. Each is off unless `FLAG_<NAME>` or an administrator turns it on. */
 export const FLAGS = {
   legacy_authorization_header: legacy('Upgrades with "Authorization: Bearer" or "x-auth-token"'),
   legacy_subprotocol: legacy('Upgrades with an access token among the subprotocols'),

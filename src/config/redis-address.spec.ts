@@ -26,7 +26,7 @@ describe('REDIS_URL', () => {
     });
   });
 
-  it('holds the credentials of the servers, and those of the sentinels beside them', () => {
+  it('holds the credentials of the servers and those of the sentinels', () => {
     expect(
       parseRedisUrl('rediss+sentinel://me:p%40ss%3A@a/m?sentinel_username=s&sentinel_password=q%26'),
     ).toMatchObject({
@@ -39,7 +39,7 @@ describe('REDIS_URL', () => {
     });
   });
 
-  it('names some nodes of a cluster', () => {
+  it('names nodes of a cluster', () => {
     expect(parseRedisUrl('redis+cluster://:secret@a:7000,b:7001')).toEqual({
       form: 'cluster',
       nodes: [
@@ -67,7 +67,7 @@ describe('REDIS_URL', () => {
     ['redis+cluster://:hidden-word@a:b', 'host:port,host:port'],
     ['redis+cluster://:hidden-word@a/1', 'no database'],
     ['redis+cluster://:hidden-word%@a', 'percent-encoded'],
-  ])('as %s stops the start with what was expected, and without its password', (url, expected) => {
+  ])('%s is refused with what was expected, and without its password', (url, expected) => {
     const load = () =>
       loadConfig({
         DATABASE_URL: 'postgres://127.0.0.1/db',

@@ -17,10 +17,10 @@ export type RedisAddress =
   | (Secured & {
       form: 'sentinel';
       sentinels: RedisHost[];
-      /** As the sentinels call it. */
+      /** Name of the master in the sentinels. */
       masterName: string;
       db: number;
-      /** Of the sentinels themselves; `username` and `password` are those of the servers behind them. */
+      /** Credentials of the sentinels; `username` and `password` are those of the servers. */
       sentinelUsername: string | undefined;
       sentinelPassword: string | undefined;
     })
@@ -28,15 +28,15 @@ export type RedisAddress =
 
 const FORMS =
   'redis://host:port/db, redis+sentinel://host:port,host:port/master-name or redis+cluster://host:port,host:port (rediss with TLS)';
-// The WHATWG parser takes one host only: the parts are told apart here.
+// The WHATWG parser takes one host only, so the parts are split here.
 const PARTS =
   /^(?<protocol>rediss?)(\+(?<form>sentinel|cluster))?:\/\/((?<user>[^/?#]*)@)?(?<hosts>[^/?#@]*)(\/(?<path>[^?#]*))?(\?(?<query>[^#]*))?$/;
 const HOST = /^(\[(?<v6>[0-9a-f:.]+)\]|(?<name>[^\s:[\]]+))(:(?<port>\d{1,5}))?$/i;
 
-/** What is wrong with a URL, as the end of "expected ...". Says nothing of what came: it may hold a password. */
+/** What is wrong with a URL, as the end of "expected ...". Never shows the value: it may hold a password. */
 class Unusable extends Error {}
 
-/** `REDIS_URL` as a setting. */
+/** The setting `REDIS_URL`. */
 export function redisAddress() {
   return z.string().transform((value, context): RedisAddress => {
     try {
@@ -49,7 +49,7 @@ export function redisAddress() {
   });
 }
 
-/** @throws when it is of no form that exists; the message tells what was expected, never what came. */
+/** @throws when the form is unknown; the message says what was expected, never what was found. */
 export function parseRedisUrl(value: string): RedisAddress {
   const parts = PARTS.exec(value)?.groups;
   if (parts === undefined) throw new Unusable(FORMS);

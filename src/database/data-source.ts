@@ -5,17 +5,17 @@ import { ChainAuditLog1763800300000 } from '../../migrations/1763800300000-chain
 import { LimitRunsPerUser1763800500000 } from '../../migrations/1763800500000-limit-runs-per-user.js';
 import { LightenRunIndexes1763800600000 } from '../../migrations/1763800600000-lighten-run-indexes.js';
 
-/** Every node may start at once: the first to hold this lock migrates, the others wait for it and find nothing to do. */
+/** All nodes may start at once: the first to take this lock migrates; the others wait and find nothing to do. */
 const MIGRATION_LOCK = 4_720_115;
 
-/** Longest that a caller waits for one statement before it is told 503. */
+/** Longest time for one statement before the caller gets 503. */
 const QUERY_TIMEOUT_MS = 1200;
-/** Postgres ends a statement before its caller gives up: else what nobody waits for any more piles up there. */
+/** Postgres cancels a statement before its caller gives up; otherwise abandoned statements would pile up. */
 const STATEMENT_TIMEOUT_MS = 1100;
-/** A node that froze, or was cut off, within a transaction holds its locks no longer than this. */
+/** A node that freezes or is cut off within a transaction holds its locks no longer than this. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5000;
 
-/** A class that TypeORM reads the rows of a table into. */
+/** A class into which TypeORM reads the rows of a table. */
 export type EntityClass = new () => object;
 
 /** @param entities the classes of the rows that are read through repositories; plain SQL needs none of them */
@@ -32,7 +32,7 @@ export function createDataSource(databaseUrl: string, entities: readonly EntityC
       LightenRunIndexes1763800600000,
     ],
     applicationName: 'admit-one',
-    // TypeORM logs plain text on standard output, which is for JSON lines; what fails is thrown as well.
+    // TypeORM logs plain text on standard output, which is for JSON lines; failures are thrown as well.
     logging: false,
     poolSize: 12,
     connectTimeoutMS: 1000,

@@ -11,16 +11,16 @@ import { createDataSource, type EntityClass } from './data-source.js';
 /** SQLSTATE classes that say "the server cannot serve now": connection, resources, operator intervention, system. */
 const UNAVAILABLE = /^(08|53|57|58)/;
 
-/** How long an upgrade waits for Postgres to say that it is there: with the rest of the answer well under 1.5 s. */
+/** How long an upgrade waits for Postgres to answer: together with the other checks well under 1.5 s. */
 const confirmation = timeout(900, TimeoutStrategy.Aggressive);
 
-/** How long an answer of Postgres counts as "it is there". */
+/** How long an answer of Postgres counts as proof that it is up. */
 const CONFIRMATION_MS = 20;
 
-/** Under which the entity classes of all rooms are injected. */
+/** Token under which the entity classes of all rooms are injected. */
 export const ENTITY_CLASSES = Symbol('entity classes');
 
-/** The one data source, under the one breaker of Postgres. */
+/** The one data source, behind the one breaker of Postgres. */
 @Injectable()
 export class DatabaseService implements OnApplicationShutdown {
   readonly dependency: Dependency;
@@ -64,8 +64,8 @@ export class DatabaseService implements OnApplicationShutdown {
   }
 
   /**
-   * Resolves when Postgres answers, or did a moment ago. One statement answers all who ask at the same time, so that a
-   * herd costs fifty statements a second.
+   * Resolves when Postgres answers, or did a moment ago. Concurrent callers share one statement, so that any number of
+   * them costs at most fifty statements a second.
    * @throws {AppError} `dependency_unavailable`
    */
   confirmUp(): Promise<void> {
@@ -101,7 +101,7 @@ function isPostgresFault(error: unknown): boolean {
   if (error instanceof AppError) return false;
   if (error instanceof QueryFailedError) {
     const { code } = error.driverError as { code?: unknown };
-    // Without a SQLSTATE the answer never came: the socket broke or the time was over.
+    // Without a SQLSTATE there was no answer: the socket broke or the time limit passed.
     return typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || UNAVAILABLE.test(code);
   }
   return error instanceof Error;

@@ -13,7 +13,7 @@ describe('a Postgres that refuses connections', () => {
     },
   );
 
-  it('is down when it stops, and when it says nothing', () => {
+  it('counts as down when it is shutting down or does not answer', () => {
     expect(isStartingUp(refusal('the database system is shutting down'))).toBe(false);
     expect(isStartingUp(refusal('connect ECONNREFUSED', 'ECONNREFUSED'))).toBe(false);
     expect(isStartingUp(undefined)).toBe(false);

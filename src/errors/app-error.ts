@@ -1,27 +1,27 @@
 import { ERRORS, type ErrorCode, type ErrorRow } from '../../protocol/errors.js';
 
 export interface AppErrorOptions {
-  /** What was expected and what came, for whoever sent it. Never a credential. */
+  /** What was expected and what was received, for the client. Never a credential. */
   detail?: string;
   cause?: unknown;
-  /** Milliseconds to wait before another try; for the codes whose retry rule is `after`. */
+  /** Milliseconds to wait before a retry, for codes whose retry rule is `after`. */
   retryAfterMs?: number;
-  /** Overrides the row's HTTP status where the protocol of HTTP has a more exact one, such as 415 or 426. */
+  /** Overrides the row's HTTP status where HTTP has a more exact one, such as 415 or 426. */
   status?: number;
-  /** Headers for an HTTP answer, such as the state of a limit. */
+  /** Headers for an HTTP response, such as the state of a limit. */
   headers?: Readonly<Record<string, string>>;
-  /** Of the log line that tells of it, where there is one already. */
+  /** Trace id of the log line for this error, if it was already logged. */
   traceId?: string | undefined;
 }
 
-/** An expected failure, named by its code. What HTTP, the upgrade and frames say about it comes from `protocol/errors.ts`. */
+/** An expected failure, named by its code. Its texts for HTTP, upgrades and frames come from `protocol/errors.ts`. */
 export class AppError extends Error {
   override readonly name = 'AppError';
   readonly detail: string;
   readonly retryAfterMs: number;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** Of the log line that tells of it; set by whoever logs it, and sent by whoever answers. */
+  /** Trace id of the log line for this error; set when it is logged, and sent in the response. */
   traceId: string | undefined;
 
   constructor(
@@ -30,7 +30,7 @@ export class AppError extends Error {
   ) {
     const row = ERRORS[code];
     const limit = Error.stackTraceLimit;
-    // A stack costs microseconds that a flood of refusals would multiply, and says nothing about an expected failure.
+    // A stack trace costs microseconds, which add up in a flood of refusals, and an expected failure does not need it.
     if (row.status < 500) Error.stackTraceLimit = 0;
     super(options.detail ?? row.title, { cause: options.cause });
     Error.stackTraceLimit = limit;

@@ -4,10 +4,10 @@ import { RefusalLogService } from '../observability/refusal-log.service.js';
 import type { AppError } from './app-error.js';
 import { problemHeaders, toAppError, toProblem } from './problem.js';
 
-/** Of a path that a stranger chose, this much stands in the log. */
+/** Maximum length of a client's path in the log. */
 const MAX_LOGGED_PATH = 200;
 
-/** Every error of an HTTP route, of ours, of Nest's or of Fastify's, as one problem object. */
+/** Sends every error of an HTTP route (ours, Nest's or Fastify's) as one problem object. */
 @Catch()
 @Injectable()
 export class HttpErrorFilter implements ExceptionFilter {
@@ -25,7 +25,7 @@ export class HttpErrorFilter implements ExceptionFilter {
     void reply.status(error.status).headers(problemHeaders(error)).send(JSON.stringify(problem));
   }
 
-  /** What is no request yet has neither method nor path. @returns the trace id of the line */
+  /** Logs a malformed request, which has no method or path yet. @returns the trace id of the line */
   logMalformed(error: AppError, address: string | undefined): string {
     return this.log(error, error, '', '', address);
   }
@@ -46,7 +46,7 @@ export class HttpErrorFilter implements ExceptionFilter {
         error: stack,
       });
     }
-    // Whoever refused it may have logged it, with more to say.
+    // The code that refused it may have logged it already, with more details.
     return (
       error.traceId ??
       this.refusals.write('warn', 'request.refused', `${status} ${code}`, address, { ...fields, detail })

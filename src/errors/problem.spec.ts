@@ -4,7 +4,7 @@ import { AppError } from './app-error.js';
 import { problemHeaders, toAppError, toProblem } from './problem.js';
 
 describe('a problem', () => {
-  it('says what the table of errors says, and what this error adds', () => {
+  it('contains the row of the error table and the details of this error', () => {
     const error = new AppError('rate_limited', { detail: 'more than 3', retryAfterMs: 1200 });
     expect(toProblem(error, '/auth/login', 'trace')).toEqual({
       type: '/problems/rate_limited',
@@ -19,7 +19,7 @@ describe('a problem', () => {
     });
   });
 
-  it('has headers for programs: the media type, no storing, when to try again, how to sign in', () => {
+  it('has headers for the media type, no caching, when to retry and how to sign in', () => {
     expect(problemHeaders(new AppError('rate_limited', { retryAfterMs: 1200 }))).toEqual({
       'content-type': expect.stringMatching('application/problem\\+json'),
       'cache-control': 'no-store',
@@ -43,12 +43,12 @@ describe('toAppError', () => {
     [new Error('secret inside'), 'internal', 500],
     ['text', 'internal', 500],
     [undefined, 'internal', 500],
-  ])('makes of %s the code %s with %i', (thrown, code, status) => {
+  ])('maps %s to the code %s with status %i', (thrown, code, status) => {
     const error = toAppError(thrown);
     expect([error.code, error.status]).toEqual([code, status]);
   });
 
-  it('tells nobody outside what broke inside, and keeps it for the log', () => {
+  it('hides the cause of an internal error from clients, and keeps it for the log', () => {
     const cause = new Error('password=hunter2');
     const error = toAppError(cause);
     expect(JSON.stringify(toProblem(error, '/', 't'))).not.toContain('hunter2');

@@ -23,7 +23,7 @@ export function toProblem(error: AppError, instance: string, traceId: string): P
   };
 }
 
-/** Headers that every problem answer carries beside its body. */
+/** Headers of every problem response. */
 export function problemHeaders(error: AppError): Record<string, string> {
   const headers: Record<string, string> = {
     ...error.headers,
@@ -36,7 +36,7 @@ export function problemHeaders(error: AppError): Record<string, string> {
   return headers;
 }
 
-/** Any thrown value as an `AppError`; what nobody expected becomes `internal` and keeps its cause for the log. */
+/** Any thrown value as an `AppError`; an unexpected one becomes `internal` and keeps its cause for the log. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   const status = httpStatusOf(thrown);

@@ -3,13 +3,13 @@ import { RefusalLogService } from '../observability/refusal-log.service.js';
 import type { AppError } from './app-error.js';
 import { toAppError } from './problem.js';
 
-/** What every frame handler is given, as far as an error needs it. */
+/** The part of a frame handler's arguments that an error needs. */
 interface FailedFrame {
   socket: { sendError(error: AppError, re?: string): void };
   frame: { id?: string; type: string };
 }
 
-/** Answers a frame whose handler threw with an `error` frame, in place of Nest's, which repeats what the client sent. */
+/** Answers a failed frame with our own `error` frame: Nest's would repeat what the client sent. */
 @Catch()
 @Injectable()
 export class WsErrorFilter implements ExceptionFilter {

@@ -20,7 +20,7 @@ describe('clientNetwork', () => {
     ['0:0:0:0:0:FFFF:192.0.2.1', '192.0.2.1'],
     ['64:ff9b::192.0.2.33', '192.0.2.33'],
     ['unknown', 'unknown'],
-  ])('takes %s for %s', (address, network) => {
+  ])('maps %s to %s', (address, network) => {
     expect(clientNetwork(address)).toBe(network);
   });
 });

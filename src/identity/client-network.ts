@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 
 const GROUPS = 8;
-/** RFC 6177: what one customer is given at least. */
+/** RFC 6177: a customer gets at least a /64. */
 const NETWORK_GROUPS = 4;
 /** `::ffff:0:0/96` (RFC 4291 section 2.5.5.2) and `64:ff9b::/96` (RFC 6052): an IPv4 address in the last 32 bits. */
 const IPV4_PREFIXES = new Set(['0:0:0:0:0:ffff', '64:ff9b:0:0:0:0']);
@@ -10,7 +10,7 @@ const IPV4_PREFIXES = new Set(['0:0:0:0:0:ffff', '64:ff9b:0:0:0:0']);
  * What limits count as one client: an IPv4 address, or the /64 of an IPv6 address, within which one customer may use any
  * number of addresses. An IPv4 address that is written as IPv6 counts as IPv4.
  * @param address as a socket or `X-Forwarded-For` has it, with or without zone, brackets and port: some proxies add the
- * port, which is another one for each connection. What is no address is one client by itself.
+ * port, which differs for each connection. Text that is not an address counts as one client.
  */
 export function clientNetwork(address: string): string {
   const bare = address

@@ -1,8 +1,8 @@
 /**
- * Whether a conversation is somebody's own. Declared here because tickets and upgrades ask, and both stand below chat;
+ * Checks who owns a conversation. Declared here because tickets and upgrades use it, and both are layers below chat;
  * `src/chat` provides it.
  */
 export abstract class ConversationAccess {
-  /** False for a conversation that is missing and for one that is a stranger's: nobody can tell them apart. */
+  /** False for a missing conversation and for another user's, so that callers cannot tell them apart. */
   abstract isOwner(userId: string, conversationId: string): Promise<boolean>;
 }

@@ -2,8 +2,8 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { Reflector } from '@nestjs/core';
 
 /**
- * Whether a route carries a mark, on its method or its class. Remembered per handler: marks do not change, and looking
- * them up by reflection costs more than the rest of a guard.
+ * Whether a route has a mark, on its method or its class. Cached per handler: marks do not change, and looking them up
+ * by reflection costs more than the rest of a guard.
  */
 export class RouteMark {
   private readonly byHandler = new Map<unknown, boolean>();

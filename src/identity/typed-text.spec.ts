@@ -1,21 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import { normalEmail, normalPassword } from './typed-text.js';
 
-describe('an e-mail address', () => {
+describe('normalEmail', () => {
   it.each([
     'user@example.test',
     ' User@Example.TEST ',
     'user@example.test\u00a0',
     '\u200buser@example.test\n',
-  ])('%j is one of the same account', (typed) => expect(normalEmail(typed)).toBe('user@example.test'));
+  ])('maps %j to the same account', (typed) => expect(normalEmail(typed)).toBe('user@example.test'));
 });
 
-describe('a password', () => {
-  it('is the same in whichever form the keyboard gives it', () => {
+describe('normalPassword', () => {
+  it('returns the same password for every Unicode form of it', () => {
     expect(normalPassword('Zu\u0308rich\u00a0am See')).toBe('Z\u00fcrich am See');
   });
 
-  it('keeps its case, and the white space around it', () => {
+  it('keeps case and surrounding white space', () => {
     expect(normalPassword(' Secret ')).toBe(' Secret ');
   });
 });

@@ -1,9 +1,9 @@
 import type { ErrorCode } from '../../protocol/errors.js';
 
 /**
- * Refusals of a credential that this system gave out, or of a person with an account: more of them than usual means that
- * something is broken here, or that somebody tries credentials out. What strangers make up is not among them, nor what
- * was refused on purpose: a session that was ended, an account that was disabled, a ticket that was burnt.
+ * Refusals of a credential that this system issued, or of a person with an account: more of them than usual means that
+ * something is broken here, or that somebody is guessing credentials. Made-up credentials do not count, nor refusals on
+ * purpose: a session that was ended, an account that was disabled, a ticket that was revoked.
  */
 const FAILURES: ReadonlySet<ErrorCode> = new Set([
   'token_expired',
@@ -21,7 +21,7 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
 /** Programs present what they were given: fewer than one attempt in a hundred may fail (docs/objectives.md). */
 const FAILURE_OBJECTIVE = 0.01;
 
-/** People mistype. No measurement stands behind this one: it is what guessing exceeds and a Monday morning does not. */
+/** People mistype. This value is not measured: it is chosen so that guessing exceeds it and ordinary typos do not. */
 const PASSWORD_OBJECTIVE = 0.1;
 
 /** Below this many attempts in a window one failure says nothing about a rate. */

@@ -8,13 +8,13 @@ const CHECK_INTERVAL_MS = 10_000;
 
 interface PathRate {
   window: FailureWindow;
-  /** When the last line said that too many fail; undefined while all is well. */
+  /** When the last alarm was logged; undefined while the rate is within its objective. */
   raisedAtMs: number | undefined;
 }
 
 /**
- * Raises what no single refusal says: that too many valid-looking attempts of one path fail. One CRITICAL line per path
- * and five minutes while it lasts, and one line when it is over.
+ * Reports when too many valid-looking attempts of one path fail, which no single refusal shows. One CRITICAL line per
+ * path every five minutes while it lasts, and one line when it has ended.
  */
 @Injectable()
 export class FailureRateService implements OnModuleInit, OnModuleDestroy {
@@ -34,7 +34,7 @@ export class FailureRateService implements OnModuleInit, OnModuleDestroy {
     clearInterval(this.timer);
   }
 
-  /** @param path one of the few ways on which credentials come */
+  /** @param path one of the few paths on which credentials arrive */
   accepted(path: string): void {
     this.rateOf(path).window.add(false);
   }
@@ -49,7 +49,7 @@ export class FailureRateService implements OnModuleInit, OnModuleDestroy {
 
   private check(path: string, rate: PathRate): void {
     const now = Date.now();
-    // Looked at once per window after a line, so that a rate that wavers about the objective writes few.
+    // Checked once per window after a line, so that a rate near the objective logs few lines.
     if (rate.raisedAtMs !== undefined && now - rate.raisedAtMs < FAILURE_WINDOW_MS) return;
     const { attempts, failures } = rate.window.totals();
     const objective = objectiveOf(path);

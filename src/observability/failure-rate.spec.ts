@@ -26,7 +26,7 @@ describe('FailureRateService', () => {
   const fail = (count: number, path = 'upgrade') => times(count, () => rate.refused(path, 'ticket_expired'));
   const events = () => lines.map(({ event }) => event);
 
-  it('raises one line as soon as more than one attempt in a hundred fails', () => {
+  it('logs one line as soon as more than one attempt in a hundred fails', () => {
     accept(198);
     fail(2);
     expect(lines).toEqual([]);
@@ -47,14 +47,14 @@ describe('FailureRateService', () => {
     expect(lines).toHaveLength(1);
   });
 
-  it('says nothing about fewer than a hundred attempts', () => {
+  it('logs nothing for fewer than a hundred attempts', () => {
     fail(99);
     expect(lines).toEqual([]);
     fail(1);
     expect(events()).toEqual(['auth.failure_rate']);
   });
 
-  it('lets strangers with made-up credentials neither raise the rate nor hide it', () => {
+  it('ignores made-up credentials, which neither raise the rate nor hide it', () => {
     accept(150);
     const madeUp = ['ticket_unknown', 'ticket_malformed', 'ticket_missing', 'token_malformed'] as const;
     for (const code of [...madeUp, 'token_invalid', 'origin_not_allowed'] as const) {
@@ -65,7 +65,7 @@ describe('FailureRateService', () => {
     expect(lines).toEqual([expect.objectContaining({ failures: 2, attempts: 152 })]);
   });
 
-  it('counts what was refused on purpose for nothing', () => {
+  it('does not count what was refused on purpose', () => {
     accept(100);
     for (const code of ['session_revoked', 'user_disabled', 'ticket_revoked'] as const) {
       times(100, () => rate.refused('upgrade', code));
@@ -73,7 +73,7 @@ describe('FailureRateService', () => {
     expect(lines).toEqual([]);
   });
 
-  it('measures each path by itself, and forgives people more than programs', () => {
+  it('measures each path by itself, and allows people more failures than programs', () => {
     accept(1000, 'http');
     accept(95, 'password');
     times(10, () => rate.refused('password', 'credentials_invalid'));
@@ -82,7 +82,7 @@ describe('FailureRateService', () => {
     expect(lines).toEqual([expect.objectContaining({ path: 'password', objective: 0.1 })]);
   });
 
-  it('repeats itself once in five minutes while it lasts, and says when it is over', () => {
+  it('repeats the line every five minutes while it lasts, and logs when it has ended', () => {
     const minute = () => {
       accept(100);
       fail(10);
@@ -97,7 +97,7 @@ describe('FailureRateService', () => {
     expect(lines).toHaveLength(4);
   });
 
-  it('forgets after five minutes', () => {
+  it('forgets attempts after five minutes', () => {
     fail(99);
     jest.advanceTimersByTime(5 * MINUTE_MS + 10_000);
     fail(99);

@@ -1,11 +1,11 @@
 const BUCKET_MS = 10_000;
 const BUCKETS = 30;
 
-/** What a window covers. */
+/** Length of a window. */
 export const FAILURE_WINDOW_MS = BUCKET_MS * BUCKETS;
 
 interface Bucket {
-  /** Which ten seconds since 1970 it counts. */
+  /** Index of its ten seconds since 1970. */
   slot: number;
   attempts: number;
   failures: number;

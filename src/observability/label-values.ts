@@ -3,8 +3,8 @@ import { type ErrorCode, TOKEN_CODES } from '../../protocol/errors.js';
 import type { ServerFrameType } from '../../protocol/messages.js';
 
 /**
- * What can happen to a ticket. `unknown` is one that cannot be one of ours, `replayed` one that was used before, `handoff`
- * one that the server made by itself.
+ * What can happen to a ticket. `unknown` was not issued by us, `replayed` was used before, `handoff` was made by the
+ * server itself.
  */
 export const TICKET_EVENTS = [
   'issued',
@@ -49,7 +49,7 @@ export const REFUSAL_REASONS = [
   'internal',
 ] as const satisfies readonly ErrorCode[];
 
-/** The label of a refused upgrade. What none of its checks can say is our own fault. */
+/** The label of a refused upgrade. A code that none of its checks returns is an internal error. */
 export function upgradeReason(code: ErrorCode): (typeof REFUSAL_REASONS)[number] {
   return REFUSAL_REASONS.find((reason) => reason === code) ?? 'internal';
 }
@@ -86,10 +86,10 @@ const SERVER_FRAMES: Record<ServerFrameType, true> = {
   error: true,
 };
 
-/** Types of the frames that leave. `other` is one that a node of a later build has published. */
+/** Types of sent frames. `other` was published by a node of a later build. */
 export const SENT_FRAME_TYPES: readonly string[] = [...Object.keys(SERVER_FRAMES), 'other'];
 
-/** Every limit that may refuse something. */
+/** Every limit that can refuse a request. */
 export const LIMIT_LABELS = [
   'requests',
   'upgrades',
@@ -106,8 +106,8 @@ export const LIMIT_LABELS = [
 export type LimitLabel = (typeof LIMIT_LABELS)[number];
 
 /**
- * Every value that a label can have, where the list is closed here; paths are those of `AuthReportService`, flags and legacy
- * methods those of the flags, frame types those of the protocol.
+ * All values of each label whose list is closed here; paths are those of `AuthReportService`, flags and legacy methods
+ * those of the flags, frame types those of the protocol.
  */
 export const LABEL_VALUES: Readonly<Record<string, readonly string[]>> = {
   outcome: ['accepted', 'refused', 'completed', 'failed', 'cancelled'],

@@ -3,7 +3,7 @@ import type { LimitLabel } from './label-values.js';
 import { MetricsService } from './metrics.service.js';
 import { RefusalLogService } from './refusal-log.service.js';
 
-/** Counts each refusal by a limit, and logs it in bounded lines. */
+/** Counts each refusal by a limit, and logs refusals in a bounded number of lines. */
 @Injectable()
 export class LimitReportService {
   constructor(
@@ -11,7 +11,7 @@ export class LimitReportService {
     private readonly refusals: RefusalLogService,
   ) {}
 
-  /** Counts a refusal that is logged with the decision that it belongs to. */
+  /** Counts a refusal that is logged with its decision. */
   counted(limit: LimitLabel): void {
     this.metrics.rateLimited.labels(limit).inc();
   }

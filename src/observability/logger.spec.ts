@@ -34,18 +34,18 @@ describe('AppLogger', () => {
     });
   });
 
-  it('marks what somebody must look at', () => {
+  it('marks the lines that somebody must look at', () => {
     const [line] = written((logger) => logger.critical('redis.lost'));
     expect(line).toMatchObject({ level: 'error', severity: 'CRITICAL', event: 'redis.lost' });
   });
 
-  it('hides fields that are credentials by their name, one level down as well', () => {
+  it('redacts fields with the name of a credential, also one level down', () => {
     const fields = { password: 'p1', ticket: 't1', request: { authorization: 'a1', cookie: 'c1' } };
     const text = JSON.stringify(written((logger) => logger.warn('x', fields)));
     for (const secret of ['p1', 't1', 'a1', 'c1']) expect(text).not.toContain(`"${secret}"`);
   });
 
-  it('lets nobody forge a line', () => {
+  it('escapes line breaks, so that nobody can forge a line', () => {
     const lines = written((logger) => logger.info('x', { text: 'a\n{"event":"forged"}' }));
     expect(lines).toHaveLength(1);
     expect(lines[0]?.event).toBe('x');

@@ -14,7 +14,7 @@ const SECRET_FIELDS = [
   'cookie',
 ];
 
-/** Credentials as they occur inside longer texts: in a query string, after a scheme, or a JWT on its own. */
+/** Credentials within longer texts: in a query string, after a scheme, or a JWT on its own. */
 const SECRETS_IN_TEXT =
   /((?:ticket|token|session_token|access_token|refresh_token)=)[^&\s"\\]+|(Bearer[ .])[\w.~+/=-]+|eyJ[\w-]+\.[\w-]+\.[\w-]*/gi;
 
@@ -22,8 +22,8 @@ const SECRETS_IN_TEXT =
 const FLUSH_INTERVAL_MS = 100;
 
 /**
- * Structured logs: one JSON line per event on standard output. Lines are gathered and written in blocks, because one
- * write per line would cost more than the work that it tells of.
+ * Structured logs: one JSON line per event on standard output. Lines are buffered and written in blocks, because one
+ * write per line would cost more than the work that it logs.
  */
 export class AppLogger implements LoggerService {
   private readonly pino: Logger;
@@ -58,17 +58,17 @@ export class AppLogger implements LoggerService {
     this.pino.warn(toRecord(event, fields));
   }
 
-  /** A failure of ours that nobody needs to be woken for. */
+  /** An internal failure that needs no immediate action. */
   error(event: unknown, fields: unknown = {}): void {
     this.pino.error(toRecord(event, fields));
   }
 
-  /** A failure of ours, or an attack: somebody must look. */
+  /** An internal failure or an attack: an operator must look. */
   critical(event: string, fields: LogFields = {}): void {
     this.pino.error({ event, severity: 'CRITICAL', ...fields });
   }
 
-  // The methods that Nest itself calls, with a message and the name of the part that speaks.
+  // The methods that Nest itself calls, with a message and its context.
   log(message: unknown, context?: unknown): void {
     this.pino.debug({ event: 'nest', context, message: String(message) });
   }
@@ -81,7 +81,7 @@ export class AppLogger implements LoggerService {
     this.log(message, context);
   }
 
-  /** Writes what is waiting, at once: for the last lines of a process and those that others wait for. */
+  /** Writes the buffered lines at once: for the last lines of a process and those that others wait for. */
   flush(): void {
     this.stream?.flushSync();
   }

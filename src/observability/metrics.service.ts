@@ -9,13 +9,13 @@ import {
 } from './label-values.js';
 
 /**
- * Every metric that a node exports. Label values come from closed lists in our own code: nothing that a stranger sends
+ * Every metric that a node exports. Label values come from closed lists in our own code: nothing that a client sends
  * becomes a label.
  */
 @Injectable()
 export class MetricsService {
   readonly registry = new Registry();
-  /** Frames that left since somebody last read the metrics, by type. */
+  /** Frames sent since the metrics were last read, by type. */
   private readonly sentFrames = new Map(SENT_FRAME_TYPES.map((type) => [type, { count: 0 }]));
 
   readonly connections = this.gauge('chat_ws_connections', 'Open sockets of this node');
@@ -99,7 +99,7 @@ export class MetricsService {
     this.beginAtZero();
   }
 
-  /** A counter that first appears as 1 has not increased for whoever reads it: the first replay would raise nothing. */
+  /** Prometheus sees no increase in a counter that first appears as 1, so the first replay would raise no alert. */
   private beginAtZero(): void {
     for (const reason of REFUSAL_REASONS) this.upgrades.inc({ outcome: 'refused', reason }, 0);
     for (const event of TICKET_EVENTS) this.tickets.inc({ event }, 0);
@@ -110,13 +110,13 @@ export class MetricsService {
     }
   }
 
-  /** Once for each socket and frame, also of a broadcast: a tally costs 8 ns there, and the counter itself 350. */
+  /** Called for each socket and frame, also of a broadcast: the tally takes 8 ns, the counter itself 350 ns. */
   frameSent(type: string): void {
     const tally = this.sentFrames.get(type) ?? this.sentFrames.get('other')!;
     tally.count += 1;
   }
 
-  /** Adds what was only tallied. */
+  /** Adds the tally to the counter. */
   private addSent(): void {
     for (const [type, tally] of this.sentFrames) {
       this.frames.inc({ direction: 'out', type }, tally.count);

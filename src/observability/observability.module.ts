@@ -7,7 +7,7 @@ import { RefusalLogService } from './refusal-log.service.js';
 
 @Module({})
 export class ObservabilityModule {
-  /** The logger is made before Nest starts, because Nest logs its own start through it. */
+  /** The logger is created before Nest starts, because Nest logs its own start through it. */
   static with(logger: AppLogger): DynamicModule {
     return {
       module: ObservabilityModule,

@@ -12,21 +12,21 @@ interface Line {
   severity: Severity;
   event: string;
   fields: LogFields;
-  /** Under which the log speaks of every refusal of the cause, until the next one that is written at once. */
+  /** Trace id of the refusals of this cause, until the next line that is written at once. */
   traceId: string;
   writtenAtMs: number;
-  /** Since the last line. */
+  /** Refusals since the last line. */
   swallowed: number;
 }
 
 /**
- * Log lines that strangers can cause as fast as they like. The first of a cause is written at once, the rest as one line
- * every ten seconds; `count` says how many a line stands for, and the counts add up to all of them. What one line stands for
- * has one trace id, which is in the log before any answer carries it.
+ * Log lines that clients can cause as fast as they like. The first of a cause is written at once, the rest as one line
+ * every ten seconds; `count` is the number of refusals in a line, and the counts add up to all of them. All refusals of
+ * one line have the same trace id, which is in the log before any answer carries it.
  */
 @Injectable()
 export class RefusalLogService implements OnModuleDestroy {
-  /** By cause, the one written longest ago first. */
+  /** By cause, the one that was written longest ago first. */
   private readonly lines = new Map<string, Line>();
   private timer: NodeJS.Timeout | undefined;
 
@@ -40,7 +40,7 @@ export class RefusalLogService implements OnModuleDestroy {
 
   /**
    * @param who an address, or a user where there is none: lines of one `event`, `reason` and `who` are one cause.
-   * @returns the trace id under which the log speaks of it.
+   * @returns the trace id of its log line.
    */
   write(
     severity: Severity,

@@ -36,7 +36,7 @@ describe('RefusalLogService', () => {
     expect(counts().map(([, count]) => count)).toEqual([1, 499, 3]);
   });
 
-  it('gives what a line stands for the trace id of that line, which is written already', () => {
+  it('gives repeated refusals the trace id of a line that is already written', () => {
     const write = (who: string) => refusals.write('warn', 'auth.refused', 'token_invalid', who, {});
     const written = () => lines.map((line) => line.trace_id);
     const [first, second] = [write('a'), write('a')];
@@ -50,14 +50,14 @@ describe('RefusalLogService', () => {
     expect(write('a')).not.toBe(first);
   });
 
-  it('keeps causes and addresses apart', () => {
+  it('counts causes and addresses separately', () => {
     refuse('token_invalid', 'a', 2);
     refuse('token_expired', 'a', 2);
     refuse('token_invalid', 'b', 2);
     expect(lines).toHaveLength(3);
   });
 
-  it('says what it forgets when there are too many causes', () => {
+  it('writes the counts that it drops when there are too many causes', () => {
     refuse('token_invalid', 'first', 5);
     for (let index = 0; index < 10_000; index++) refuse('token_invalid', `address-${index}`);
     expect(counts().filter(([who]) => who === 'first')).toEqual([
@@ -66,7 +66,7 @@ describe('RefusalLogService', () => {
     ]);
   });
 
-  it('says what is left when it ends', () => {
+  it('writes the remaining counts when it ends', () => {
     refuse('token_invalid', 'a', 4);
     refusals.onModuleDestroy();
     expect(counts()).toEqual([

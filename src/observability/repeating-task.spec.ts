@@ -29,7 +29,7 @@ describe('RepeatingTask', () => {
     jest.useRealTimers();
   });
 
-  it('waits as long as the turn before has said', async () => {
+  it('waits as long as the previous turn returned', async () => {
     task.start(50);
     await jest.advanceTimersByTimeAsync(50);
     expect(turns).toBe(1);
@@ -39,7 +39,7 @@ describe('RepeatingTask', () => {
     expect(turns).toBe(2);
   });
 
-  it('does not begin a turn before the last one has ended', async () => {
+  it('does not begin a turn before the previous one has ended', async () => {
     let end: (delayMs: number) => void = () => undefined;
     work = () => new Promise((resolve) => (end = resolve));
     task.start(0);
@@ -50,7 +50,7 @@ describe('RepeatingTask', () => {
     expect(turns).toBe(2);
   });
 
-  it('goes on after a turn that failed, and says that it failed', async () => {
+  it('continues after a failed turn, and logs the failure', async () => {
     work = () => Promise.reject(new Error('no luck'));
     task.start(0);
     await jest.advanceTimersByTimeAsync(400);
@@ -58,7 +58,7 @@ describe('RepeatingTask', () => {
     expect(lines[0]).toContain('"event":"work.failed"');
   });
 
-  it('begins no turn once it was stopped, not even after one that was under way', async () => {
+  it('begins no turn after it was stopped, even while one was running', async () => {
     let end: (delayMs: number) => void = () => undefined;
     work = () => new Promise((resolve) => (end = resolve));
     task.start(0);

@@ -1,15 +1,15 @@
 import { background } from './background.js';
 import type { AppLogger } from './logger.js';
 
-/** Does some work again and again: each turn begins when its wait after the turn before is over, so no two overlap. */
+/** Repeats some work: each turn begins a wait after the previous turn has ended, so no two overlap. */
 export class RepeatingTask {
   private timer: NodeJS.Timeout | undefined;
   private isStopped = false;
 
   /**
-   * @param work answers how many milliseconds to wait until the next turn
-   * @param event under which a turn that fails is logged
-   * @param retryMs the wait after such a turn
+   * @param work returns how many milliseconds to wait until the next turn
+   * @param event under which a failed turn is logged
+   * @param retryMs the wait after a failed turn
    */
   constructor(
     private readonly work: () => Promise<number>,
@@ -24,7 +24,7 @@ export class RepeatingTask {
     this.timer.unref();
   }
 
-  /** A turn that has begun goes on to its end; none follows. */
+  /** A turn that has begun runs to its end; no other follows. */
   stop(): void {
     this.isStopped = true;
     clearTimeout(this.timer);

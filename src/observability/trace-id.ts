@@ -2,6 +2,6 @@ import { randomUUID } from 'node:crypto';
 
 /** 32 lower-case hex digits, the shape of a W3C trace id. */
 export function newTraceId(): string {
-  // Node makes UUIDs many at a time; random bytes cost a system call each.
+  // Node generates UUIDs in batches; random bytes cost a system call each time.
   return randomUUID().replaceAll('-', '');
 }

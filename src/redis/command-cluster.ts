@@ -3,7 +3,7 @@ import type { RedisAddress } from '../config/redis-address.js';
 import { ServerConnector } from './redis-connector.js';
 
 const SLOTS = 16_384;
-/** MOVED, ASK and lost connections that one command may meet. Two of them lead to the successor of a master. */
+/** How many MOVED, ASK and lost connections one command may meet. Two of them lead to the successor of a master. */
 const MAX_REDIRECTIONS = 5;
 const SLOTS_REFRESH_TIMEOUT_MS = 400;
 
@@ -25,10 +25,10 @@ export class CommandCluster extends Cluster {
       enableOfflineQueue: false,
       maxRedirections: MAX_REDIRECTIONS,
       slotsRefreshTimeout: SLOTS_REFRESH_TIMEOUT_MS,
-      // What is down now is down for seconds: the caller is told at once.
+      // A node that is down stays down for seconds: fail the command at once.
       retryDelayOnClusterDown: 0,
       clusterRetryStrategy: (attempt) => limits.reconnectDelay(attempt),
-      // A certificate names a host, not the address that it stands for.
+      // A certificate names a host, not its address.
       ...(tls ? { dnsLookup: (host, found) => found(null, host) } : {}),
       redisOptions: {
         Connector: ServerConnector,
@@ -45,17 +45,17 @@ export class CommandCluster extends Cluster {
   }
 
   override sendCommand(...[command, ...rest]: Parameters<Cluster['sendCommand']>): unknown {
-    // A connection's own limit begins when a command reaches it; redirections and waits for the slots come before.
+    // A connection's own time limit starts when a command reaches it, after redirections and waits for the slots.
     command.setTimeout(this.commandTimeoutMs);
-    // Nodes pass on what is published in no common order: what goes to one channel goes through one node.
+    // Nodes do not forward messages in a common order, so all messages of one channel go through one node.
     if (command.name === 'publish') Object.assign(command, { slot: slotOf(command.args[0]) });
     return super.sendCommand(command, ...rest);
   }
 
   /**
    * Asks every master that owns slots whether it serves them.
-   * @returns false when a part of the slots is not served.
-   * @throws when none is.
+   * @returns false when some slots are not served.
+   * @throws when no slot is served.
    */
   async isWhole(): Promise<boolean> {
     const owners = new Set(Array.from({ length: SLOTS }, (_, slot) => this.slots[slot]?.[0]));
@@ -64,13 +64,13 @@ export class CommandCluster extends Cluster {
     );
     const answers = await Promise.allSettled(
       masters.map(async (master) => {
-        // PING is answered by a node that serves nothing, too.
+        // A node that serves nothing answers PING, too.
         if (!(await master.cluster('INFO')).includes('cluster_state:ok')) throw new Error('CLUSTERDOWN');
       }),
     );
     const failed = answers.filter(({ status }) => status === 'rejected');
     if (failed.length === 0 && masters.length === owners.size) return true;
-    // A master that froze redirects nobody: that another one has its slots by now is learnt by asking.
+    // A frozen master sends no redirection: only asking shows that another node has its slots by now.
     this.refreshSlotsCache();
     if (failed.length === masters.length) throw new Error('no master of the cluster serves its slots');
     return false;

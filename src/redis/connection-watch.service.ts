@@ -6,23 +6,23 @@ import { connectionsOf } from './redis-client.js';
 import { RedisService } from './redis.service.js';
 
 const LOOK_INTERVAL_MS = 1000;
-/** Looks in a row at a connection that was asked and has said nothing, until it is given up. */
+/** Checks in a row that find a connection with an unanswered command silent, before it is given up. */
 const SILENT_LOOKS = 3;
 
-/** What was read from a connection when it was last looked at. */
+/** How much had been read from a connection at the last check. */
 interface Hearing {
   stream: Redis['stream'] | undefined;
   bytesRead: number;
   silentLooks: number;
   isAsking: boolean;
-  /** Since it was last heard. An answer may be given up by its caller, and is due all the same. */
+  /** Checks since the last bytes. An answer is still due when its caller has given up. */
   wasAsked: boolean;
 }
 
 /**
- * Gives up connections to Redis that have gone silent, so that others take their place. What stands in the network may
- * forget a connection without a word to either end; TCP itself then finds out after a quarter of an hour, and until
- * then a subscriber would hear nothing of revocations and answers, and miss nothing.
+ * Replaces connections to Redis that have gone silent. A firewall or NAT may drop a connection without telling either
+ * end. TCP notices only after about 15 minutes; until then a subscriber would miss revocations and answers without
+ * knowing it.
  */
 @Injectable()
 export class ConnectionWatchService implements OnModuleInit, OnModuleDestroy {
@@ -54,7 +54,7 @@ export class ConnectionWatchService implements OnModuleInit, OnModuleDestroy {
     const bytesRead = stream?.bytesRead ?? 0;
     const isSilent = stream === hearing.stream && bytesRead === hearing.bytesRead;
     if (!isSilent) Object.assign(hearing, { stream, bytesRead, wasAsked: hearing.isAsking });
-    // While a connection is being set up, the handshake is the question that goes unanswered.
+    // While a connection is being set up, the unanswered command is the handshake.
     const isAnswerDue = client.status === 'connect' || (client.status === 'ready' && hearing.wasAsked);
     hearing.silentLooks = isSilent && isAnswerDue ? hearing.silentLooks + 1 : 0;
     if (client.status === 'ready' && !hearing.isAsking) this.ask(client, hearing);
@@ -79,7 +79,7 @@ export class ConnectionWatchService implements OnModuleInit, OnModuleDestroy {
     const asked = client.ping().finally(() => {
       hearing.isAsking = false;
     });
-    // Whether it answers is seen in the bytes that it sends; one that cannot is seen by its owner.
+    // The bytes it sends show whether it answers; a failed send is handled by its owner.
     background(asked.catch(ignore), this.logger, 'redis.watch_failed');
   }
 }

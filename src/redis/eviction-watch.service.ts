@@ -8,8 +8,8 @@ const LOOK_INTERVAL_MS = 2000;
 const SAFE_POLICY = 'noeviction';
 
 /**
- * Watches for a Redis that may throw keys away when it is full: an evicted session signs a user out, and an evicted counter
- * lets an address start again.
+ * Watches for a Redis that may evict keys when it is full: an evicted session signs a user out, and an evicted counter
+ * resets a rate limit.
  */
 @Injectable()
 export class EvictionWatchService implements OnModuleInit, OnModuleDestroy {
@@ -31,12 +31,12 @@ export class EvictionWatchService implements OnModuleInit, OnModuleDestroy {
     this.task.stop();
   }
 
-  /** True while some server of Redis has another policy than `noeviction`. */
+  /** True while a Redis server has a policy other than `noeviction`. */
   get evictsKeys(): boolean {
     return this.policy !== undefined && this.policy !== SAFE_POLICY;
   }
 
-  /** A server that is down, or keeps its policy to itself, changes nothing of what is known. */
+  /** A server that is down, or does not tell its policy, leaves the last result unchanged. */
   private async look(): Promise<number> {
     const policies = (await serverInfo(this.redis.client, 'memory')).flatMap(
       (fields) => fields.get('maxmemory_policy') ?? [],

@@ -9,9 +9,9 @@ import { RedisService } from './redis.service.js';
 
 const WINDOW_SECONDS = 60;
 
-/** A failed login is a wrong password of an unknown device: this many times the logins of one account, per address. */
+/** Wrong passwords from unknown devices: an address may fail this many times as often as one account may log in. */
 const FAILED_LOGINS_PER_LOGIN = 10;
-/** A request in so many may be a registration. */
+/** One request in this many may be a registration. */
 const REQUESTS_PER_REGISTRATION = 5;
 
 export type LimitName =
@@ -23,7 +23,7 @@ export type LimitName =
   | 'registrations_of_email'
   | 'messages';
 
-/** Where a subject stands after one more use; what the `RateLimit` headers say. */
+/** What a subject has left after one more use, for the `RateLimit` headers. */
 export interface LimitState {
   name: LimitName | 'tickets';
   limit: number;
@@ -59,7 +59,7 @@ export class RateLimiterService {
     };
   }
 
-  /** True for a subject that this node knows to be over its limit. Asks nobody. */
+  /** True for a subject that this node knows to be over its limit. Does not ask Redis. */
   isBlocked(name: LimitName, subject: string): boolean {
     const limiter: RateLimiterRedis & Partial<InMemoryBlock> = this.limiters[name];
     const key = limiter.getKey(countedFor(name, subject));
@@ -99,7 +99,7 @@ export class RateLimiterService {
     }
   }
 
-  /** Resolves when uses can be counted: counts none of nobody, with the script of `take`. @throws {AppError} `dependency_unavailable` */
+  /** Resolves when uses can be counted: `take` with 0 uses. @throws {AppError} `dependency_unavailable` */
   async confirmCounting(name: LimitName): Promise<void> {
     await this.redis.run(() => this.limiters[name].penalty('health', 0));
   }
@@ -127,7 +127,7 @@ export class RateLimiterService {
   }
 }
 
-/** Limits of addresses; all others are those of users and accounts. */
+/** Limits per address; all others are per user or account. */
 const ADDRESS_LIMITS: ReadonlySet<LimitName> = new Set([
   'requests',
   'upgrades',
@@ -139,7 +139,7 @@ function countedFor(name: LimitName, subject: string): string {
   return ADDRESS_LIMITS.has(name) ? clientNetwork(subject) : subject;
 }
 
-/** The decision about a password or an upgrade is logged with its reason, and this is one. */
+/** Decisions about a password or an upgrade are logged with their reason, and a limit is one such reason. */
 function isLoggedElsewhere(name: LimitName): name is 'upgrades' | 'logins' | 'failed_logins' {
   return name === 'upgrades' || name === 'logins' || name === 'failed_logins';
 }

@@ -3,26 +3,26 @@ import type { RedisAddress } from '../config/redis-address.js';
 import { CommandCluster } from './command-cluster.js';
 import { ServerConnector } from './redis-connector.js';
 
-/** Longest that one command may take before the caller is told 503. Well under the 1.5 s that an upgrade may wait. */
+/** Longest time for one command before the caller gets 503. Well under the 1.5 s that an upgrade may wait. */
 const COMMAND_TIMEOUT_MS = 800;
 const MAX_RECONNECT_DELAY_MS = 500;
 
-/** What stores send commands to: the same ones whatever stands behind it. */
+/** Takes the stores' commands: the same ones for a single server, sentinels and a cluster. */
 export type RedisClient = Redis | Cluster;
 
 const reconnectDelay = (attempt: number): number => Math.min(50 * attempt, MAX_RECONNECT_DELAY_MS);
 
 const connection = {
   connectTimeout: 1000,
-  // A server that froze does not answer our goodbye.
+  // A frozen server does not answer QUIT.
   disconnectTimeout: 100,
   keepAlive: 10_000,
   retryStrategy: reconnectDelay,
-  // A master that was replaced while we were connected to it: the next connection leads to its successor.
+  // This master was replaced while we were connected to it: reconnecting leads to its successor.
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
 } satisfies RedisOptions;
 
-/** The client for commands: none waits while Redis is away, each has a time limit and at most one retry. */
+/** The client for commands: none is queued while Redis is down; each has a time limit and at most one retry. */
 export function commandClient(address: RedisAddress): RedisClient {
   const limits = {
     ...connection,
@@ -45,7 +45,7 @@ export function commandClient(address: RedisAddress): RedisClient {
 }
 
 /**
- * The connection that only listens. It comes back, with its subscriptions, after a reconnect and after a failover.
+ * The connection for subscriptions, which survive a reconnect and a failover.
  * @param commands the client of the same address, which knows the nodes of a cluster.
  */
 export function subscriberClient(address: RedisAddress, commands: RedisClient): Redis {
@@ -60,7 +60,7 @@ export function subscriberClient(address: RedisAddress, commands: RedisClient): 
   }
 }
 
-/** Each connection that commands leave by. */
+/** Every connection that sends commands. */
 export function connectionsOf(client: RedisClient): Redis[] {
   return client instanceof Cluster ? client.nodes('master') : [client];
 }
@@ -71,7 +71,7 @@ function sentinelOptions(address: Extract<RedisAddress, { form: 'sentinel' }>): 
     sentinels: address.sentinels,
     name: address.masterName,
     role: 'master',
-    // Told of a failover by the sentinels: a master that only hangs never closes the connection by itself.
+    // The sentinels report a failover: a master that hangs never closes the connection by itself.
     failoverDetector: true,
     sentinelRetryStrategy: reconnectDelay,
     sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
@@ -85,9 +85,9 @@ function sentinelOptions(address: Extract<RedisAddress, { form: 'sentinel' }>): 
 }
 
 /**
- * Every node of a cluster passes on what is published on any of them. One connection to one node is enough, and each
- * reconnect tries the next one. ioredis' own subscriber would do as much, but gives up subscriptions that are made while
- * it moves.
+ * Every node of a cluster forwards what is published on any of them. One connection to one node is enough, and each
+ * reconnect tries the next node. ioredis' own subscriber does the same, but loses subscriptions that are made while it
+ * moves.
  */
 function clusterSubscriber(
   address: Extract<RedisAddress, { form: 'cluster' }>,
@@ -114,7 +114,7 @@ function clusterSubscriber(
       return reconnectDelay(attempt);
     },
   });
-  // A node that has left the cluster, or froze and was replaced, may keep our connection open, and hears nothing any more.
+  // A node that left the cluster, or froze and was replaced, may keep our connection open but gets no more messages.
   commands.on('refresh', () => {
     if (subscriber.status === 'ready' && !known().some(isAt)) subscriber.disconnect(true);
   });

@@ -8,14 +8,14 @@ import { clockSkewMs, takeReading } from './redis-clock.js';
 import { RedisService } from './redis.service.js';
 
 const READ_INTERVAL_MS = 1000;
-/** From this much on somebody must look at the machine: its logs and audit rows carry wrong times. */
+/** From this difference on somebody must look at the machine: its logs and audit rows carry wrong times. */
 const SKEW_LIMIT_SECONDS = 2;
-/** Back under this it is well again; the gap keeps a clock at the limit from writing a line a second. */
+/** Below this the clock is fine again; the gap keeps a clock near the limit from logging a line each second. */
 const SKEW_OVER_SECONDS = 1;
 
 /**
- * Follows the clock of Redis, by which the life of tickets, sessions and connections is measured, and says how far the
- * clock of this machine is from it.
+ * Follows the clock of Redis, which measures the life of tickets, sessions and connections, and reports how far the
+ * clock of this machine differs from it.
  */
 @Injectable()
 export class RedisClockService implements OnModuleInit, OnModuleDestroy {
@@ -28,7 +28,7 @@ export class RedisClockService implements OnModuleInit, OnModuleDestroy {
     private readonly metrics: MetricsService,
   ) {
     this.task = new RepeatingTask(() => this.turn(), logger, 'clock.read_failed', READ_INTERVAL_MS);
-    // Before anything else is asked of a Redis that was just reached, which may be another one than before.
+    // First of all after a reconnect, which may lead to another Redis than before.
     redis.client.on('ready', () => background(this.read(), logger, 'clock.read_failed'));
   }
 
@@ -45,7 +45,7 @@ export class RedisClockService implements OnModuleInit, OnModuleDestroy {
     return clockSkewMs() / 1000;
   }
 
-  /** Whether that is more than two seconds. */
+  /** Whether the difference is more than two seconds. */
   get isSkewed(): boolean {
     return Math.abs(this.skewSeconds) > SKEW_LIMIT_SECONDS;
   }
@@ -55,7 +55,7 @@ export class RedisClockService implements OnModuleInit, OnModuleDestroy {
     return READ_INTERVAL_MS;
   }
 
-  /** While Redis is down its breaker tells of it, and the last reading holds. */
+  /** While Redis is down its breaker reports it, and the last reading is kept. */
   private async read(): Promise<void> {
     const askedMs = performance.now();
     try {

@@ -3,7 +3,7 @@ import { clockSkewMs, redisNow, takeReading } from './redis-clock.js';
 
 const HOUR_MS = 3_600_000;
 
-/** In order: there is one clock for the process, and what one test reads the next one finds. */
+/** The order matters: the process has one clock, so each test starts from the reading of the one before. */
 describe('the clock of Redis', () => {
   beforeEach(() => void jest.useFakeTimers({ now: 10 * HOUR_MS }));
   afterEach(() => void jest.useRealTimers());
@@ -14,12 +14,12 @@ describe('the clock of Redis', () => {
     takeReading({ offsetMs: Date.now() + aheadMs - takenMs, errorMs, takenMs });
   };
 
-  it('is that of this machine until it was read', () => {
+  it('is the clock of this machine until Redis was asked', () => {
     expect(redisNow()).toBe(Date.now());
     expect(clockSkewMs()).toBe(0);
   });
 
-  it('is what was read, and goes on by itself', () => {
+  it('follows the reading and keeps running between readings', () => {
     read(-90_000, 1);
     expect(redisNow()).toBe(Date.now() - 90_000);
     expect(clockSkewMs()).toBe(90_000);
@@ -27,7 +27,7 @@ describe('the clock of Redis', () => {
     expect(redisNow()).toBe(10 * HOUR_MS + 5000 - 90_000);
   });
 
-  it('does not move when the clock of this machine is set', () => {
+  it('does not change when the clock of this machine is set', () => {
     read(0, 0);
     const before = redisNow();
     jest.setSystemTime(12 * HOUR_MS);
@@ -44,7 +44,7 @@ describe('the clock of Redis', () => {
     expect(clockSkewMs()).toBe(-300);
   });
 
-  it('follows at once when two readings cannot both be true', () => {
+  it('takes the new reading at once when two readings cannot both be true', () => {
     read(0, 0);
     read(60_000, 400);
     expect(clockSkewMs()).toBe(-60_000);

@@ -1,22 +1,22 @@
-/** What one question about the time has shown. */
+/** The result of asking Redis for its time once. */
 export interface ClockReading {
   /** Time of Redis in milliseconds since the epoch, minus `performance.now()` in the middle of the round trip. */
   offsetMs: number;
-  /** Half the round trip: Redis read its clock at some moment in it. */
+  /** Half the round trip: the largest possible error, since Redis read its clock at some moment within it. */
   errorMs: number;
   /** `performance.now()` when it was taken. */
   takenMs: number;
 }
 
-/** A better reading than any later one still gives way to a later one after this: two clocks drift apart. */
+/** After this time a later reading replaces a more exact one, because two clocks drift apart. */
 const READING_LIFE_MS = 10_000;
 
-/** One for the process, as the clock of the machine is. */
+/** One for the process, like the clock of the machine. */
 let current: ClockReading | undefined;
 
 /**
- * The time by the clock of Redis, in milliseconds since the epoch: for each time that another node may have written, or may
- * read. It does not jump when the clock of this machine is set. Until Redis was asked once it is the machine's own.
+ * The time by the clock of Redis, in ms since the epoch: for every time that nodes share. It does not jump when
+ * the clock of this machine is set. Until Redis was asked once, it is the clock of this machine.
  */
 export function redisNow(): number {
   return current === undefined ? Date.now() : Math.floor(performance.now() + current.offsetMs);
@@ -27,7 +27,7 @@ export function clockSkewMs(): number {
   return current === undefined ? 0 : Date.now() - (performance.now() + current.offsetMs);
 }
 
-/** Takes a reading over, unless the one before is as true and more exact. */
+/** Takes a reading, unless the one before agrees with it and is more exact. */
 export function takeReading(next: ClockReading): void {
   if (current === undefined || isBetter(next, current)) current = next;
 }

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseRedisUrl } from '../config/redis-address.js';
 import { commandClient, subscriberClient } from './redis-client.js';
 
-describe('a connection to Redis', () => {
+describe('a connection to Redis by the scheme', () => {
   let server: Server;
   let port: number;
   let clients: { disconnect(): void }[];
@@ -24,7 +24,7 @@ describe('a connection to Redis', () => {
     await once(server, 'close');
   });
 
-  it.each(['redis', 'redis+cluster'])('of %s survives a second error of its stream', async (scheme) => {
+  it.each(['redis', 'redis+cluster'])('%s survives a second error of its stream', async (scheme) => {
     const address = parseRedisUrl(`${scheme}://127.0.0.1:${port}`);
     const commands = commandClient(address);
     const subscriber = subscriberClient(address, commands);

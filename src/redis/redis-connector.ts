@@ -4,11 +4,11 @@ import connectors from 'ioredis/built/connectors/index.js';
 type Connect = AbstractConnector['connect'];
 
 /**
- * ioredis listens for the first error of a stream and for no other. TLS may report two, a certificate that is not trusted
- * and what the server says to being hung up on: the second one would end the process.
+ * ioredis listens for the first error of a stream only. TLS may report two: a certificate that is not trusted, and the
+ * server's alert when the connection is closed. The second one would end the process.
  */
 export class ServerConnector extends connectors.StandaloneConnector {
-  /** @param options of the client: ioredis' own type for this place knows no more of them. */
+  /** @param options of the client; ioredis' own type here has no more detail. */
   constructor(options: unknown) {
     super(options as ConstructorParameters<typeof connectors.StandaloneConnector>[0]);
   }
@@ -20,7 +20,7 @@ export class ServerConnector extends connectors.StandaloneConnector {
   }
 }
 
-/** The client tells of the first one. */
+/** The client reports the first error. */
 function ignore(): void {
   return;
 }

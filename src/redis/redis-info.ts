@@ -1,8 +1,8 @@
 import { connectionsOf, type RedisClient } from './redis-client.js';
 
 /**
- * What each connected server says of itself in a section of `INFO`; a server that refuses or does not answer is left out.
- * Asked beside the breaker, which must not open because a Redis keeps its `INFO` to itself.
+ * Returns a section of `INFO` of each connected server; a server that refuses or does not answer is left out.
+ * Bypasses the breaker, which must not open because a Redis refuses `INFO`.
  */
 export async function serverInfo(client: RedisClient, section: string): Promise<Map<string, string>[]> {
   const answers = await Promise.allSettled(connectionsOf(client).map((server) => server.info(section)));

@@ -2,14 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import { rateLimitHeaders } from './rate-limiter.service.js';
 import { redisKeys } from './redis-keys.js';
 
-describe('the keys that operators know', () => {
-  it('are spelt as the contract says', () => {
+describe('the Redis keys', () => {
+  it('are spelled as the contract says', () => {
     expect(redisKeys.session('u', 's')).toBe('chat_session:u:s');
     expect(redisKeys.ticket('d')).toBe('ws_ticket:d');
     expect(redisKeys.receipt('tkt_1')).toBe('ws_ticket_receipt:tkt_1');
   });
 
-  it('never meet those of the old system', () => {
+  it('never collide with those of the old system', () => {
     for (const make of Object.values(redisKeys)) {
       const key = (make as (...parts: string[]) => string)('user', 'x');
       expect(key).not.toMatch(/^(session|user_auth|chat_history):/);

@@ -7,11 +7,11 @@ export const redisKeys = {
   session: (userId: string, sessionId: string) => `chat_session:${userId}:${sessionId}`,
   /** Sorted set of a user's session ids by the end of their life (ms). Life: that of the longest session. */
   sessionsOfUser: (userId: string) => `session_index:${userId}`,
-  /** Sorted set of digests: of the refresh token that is good (0) and of the used ones, by when (ms). Life: `SESSION_MAX_SECONDS`. */
+  /** Sorted set of digests: valid refresh token (0) and used ones by time (ms). Life: `SESSION_MAX_SECONDS`. */
   sessionRefresh: (userId: string, sessionId: string) => `session_refresh:${userId}:${sessionId}`,
-  /** User id of a session that is known by its id alone. Life: `SESSION_MAX_SECONDS`. */
+  /** User id of a session, to find it by session id. Life: `SESSION_MAX_SECONDS`. */
   sessionOwner: (sessionId: string) => `session_owner:${sessionId}`,
-  /** JSON of the session that an old token was turned into: see `auth/legacy/`. Life: that of the token. */
+  /** JSON of the session that an old token was exchanged for: see `auth/legacy/`. Life: that of the token. */
   sessionConversion: (digest: string) => `session_conversion:${digest}`,
   /** Why a session was ended. Life: 1 h. */
   sessionEnd: (userId: string, sessionId: string) => `session_end:${userId}:${sessionId}`,
@@ -19,25 +19,25 @@ export const redisKeys = {
   ticket: (digest: string) => `ws_ticket:${digest}`,
   /** JSON of a receipt. Life: 300 s. */
   receipt: (ticketId: string) => `ws_ticket_receipt:${ticketId}`,
-  /** Sorted set of the tickets that a user made lately: see `ticket/ticket.store.ts`. Life: 5 min and that of a ticket. */
+  /** Sorted set of the recent tickets of a user: see `ticket/ticket.store.ts`. Life: 5 min and that of a ticket. */
   ticketQuota: (userId: string) => `ticket_quota:${userId}`,
-  /** The same for tickets that the server made for open sockets, which count in no limit. Life: 5 min and that of a ticket. */
+  /** The same for tickets that the server made, which no limit counts. Life: 5 min and that of a ticket. */
   ticketHandoffs: (userId: string) => `ticket_handoffs:${userId}`,
-  /** Sorted set of a share of the tickets that may expire, by when that is due (ms): see `ticket/`. Life: 1 h after the last. */
+  /** Sorted set of a share of the unused tickets by expiry (ms): see `ticket/`. Life: 1 h after the last. */
   ticketExpiry: (shard: number) => `ticket_expiry:${shard}`,
-  /** Sorted set of `session|client|connection|node` of a user by the time of the last heartbeat (ms). Life: three heartbeats. */
+  /** Sorted set of `session|client|connection|node` of a user by last heartbeat (ms). Life: three heartbeats. */
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
   /** JSON of one open connection, for administrators. Life: three heartbeats. */
   connection: (connectionId: string) => `connection_entry:${connectionId}`,
   /** Sorted set of all open connections by the time of the last heartbeat (ms). Life: three heartbeats. */
   connectionsOfAll: () => 'connection_list',
-  /** Sorted set of the nodes that live, by the time of their last beat (ms, clock of Redis). Life: 5 s. */
+  /** Sorted set of the live nodes by the time of their last beat (ms, clock of Redis). Life: 5 s. */
   nodes: () => 'node_list',
   /** Text that a run has written so far, as a string. Life: 24 h, and 60 s after its end. */
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
-  /** Hash of how often each way in was used, and when last; its fields are closed lists. Life: 400 days after the last use. */
+  /** Hash: how often and when last each way to sign in was used. Life: 400 days after the last use. */
   authUsage: () => 'node_auth_usage',
-  /** What administrators have set the flags to, as a hash of JSON by name. No end; as many fields as there are flags. */
+  /** Hash of the flags that administrators have set: JSON by name. Never expires; as many fields as there are flags. */
   flags: () => 'node_flags',
   /** Sorted set of digests of the devices that have signed in to an account, by time (ms); 20 at most. Life: 90 days. */
   userDevices: (accountDigest: string) => `user_devices:${accountDigest}`,
@@ -47,9 +47,9 @@ export const redisKeys = {
 } as const;
 
 export const redisChannels = {
-  /** What the sockets of one conversation are sent: see `websocket/fan-out/fan-out.service.ts`. */
+  /** Frames for the sockets of one conversation: see `websocket/fan-out/fan-out.service.ts`. */
   conversation: (conversationId: string) => `conversation:${conversationId}`,
-  /** Connections that a newer one of the same session and client replaces. */
+  /** Connections that were replaced by a newer one of the same session and client. */
   connectionReplaced: 'connection:replaced',
   /** Sessions that ended, for every node to close their sockets. */
   sessionEnded: 'session:ended',

@@ -14,11 +14,11 @@ import { redisNow } from './redis-clock.js';
 
 /**
  * The connections to Redis: to one server, to the master that sentinels name, or to a cluster. Commands of one event-loop
- * turn leave in one write, none is queued while Redis is away, and each has a time limit: the caller fails closed at once
- * instead of waiting.
+ * turn are sent in one write, none is queued while Redis is down, and each has a time limit: the caller fails closed at
+ * once instead of waiting.
  *
- * The one write comes from corking the stream. ioredis' own auto-pipelining costs more per command, and holds every later
- * command back until the pipeline before it was answered, which doubles the time limit when Redis hangs.
+ * The stream is corked to get one write. ioredis' own auto-pipelining costs more per command, and holds later commands
+ * back until the pipeline before is answered, which doubles the time limit when Redis hangs.
  */
 @Injectable()
 export class RedisService implements OnApplicationShutdown {
@@ -54,7 +54,7 @@ export class RedisService implements OnApplicationShutdown {
 
   /**
    * Runs commands under the breaker.
-   * @throws {AppError} `dependency_unavailable`, also when Redis is up and refuses the command: no caller can do without it.
+   * @throws {AppError} `dependency_unavailable`, also when Redis is up but refuses the command.
    */
   async run<T>(call: (redis: RedisClient) => Promise<T>): Promise<T> {
     this.corkForThisTurn();
@@ -66,8 +66,8 @@ export class RedisService implements OnApplicationShutdown {
   }
 
   /**
-   * Asks whether Redis serves; of a cluster every master. One that is lost does not open the breaker, for the others go on.
-   * @throws {AppError} `dependency_unavailable`, also when only a part of a cluster is lost.
+   * Asks Redis whether it serves; in a cluster every master. One lost master does not open the breaker.
+   * @throws {AppError} `dependency_unavailable`, also when only a part of a cluster is down.
    */
   async ping(): Promise<void> {
     const isWhole = await this.run(async (redis) =>
@@ -87,19 +87,19 @@ export class RedisService implements OnApplicationShutdown {
     return this.commands;
   }
 
-  /** The connection that only listens. Subscriptions survive a reconnect. */
+  /** The connection for subscriptions, which survive a reconnect. */
   get subscriber(): Redis {
     return this.subscriptions;
   }
 
-  /** Calls `listener` when the connection of the subscriptions is lost: from now on messages are missed. */
+  /** Calls `listener` when the subscription connection is lost: from then on messages are missed. */
   onListeningLost(listener: () => void): void {
     this.subscriptions.on('close', listener);
   }
 
   /**
-   * Calls `listener` whenever the subscriptions are there again after they were away, during which nothing reached us.
-   * @param listener gets the time since when that was so, in milliseconds since the epoch, by the clock of Redis
+   * Calls `listener` whenever the subscriptions are restored after a loss, during which no messages arrived.
+   * @param listener gets the time of the loss, in milliseconds since the epoch, by the clock of Redis
    */
   onListeningAgain(listener: (sinceMs: number) => void): void {
     let lostMs: number | undefined;
@@ -109,24 +109,24 @@ export class RedisService implements OnApplicationShutdown {
     this.subscriptions.on('ready', () => {
       if (lostMs === undefined) return;
       const sinceMs = lostMs;
-      // The client has asked for its subscriptions again before it comes to this: the answer says that they are there.
+      // The client has already sent its subscriptions again: this answer confirms that they are active.
       this.subscriptions.ping().then(
         () => {
           lostMs = undefined;
           listener(sinceMs);
         },
-        // Lost again: the next time tells.
+        // Lost again: the next reconnect calls the listener.
         () => undefined,
       );
     });
   }
 
-  /** True while commands can be sent, to a part of a cluster at least. Costs nothing. */
+  /** True while commands can be sent, at least to a part of a cluster. Costs nothing. */
   get isUp(): boolean {
     return this.commands.status === 'ready' && this.dependency.state !== 'open';
   }
 
-  /** True while a connected server reads its data from disk, and serves nothing yet. */
+  /** True while a connected server is loading its data from disk and does not serve yet. */
   async isLoading(): Promise<boolean> {
     const servers = await serverInfo(this.commands, 'persistence');
     return servers.some((fields) => fields.get('loading') === '1');
@@ -144,7 +144,7 @@ export class RedisService implements OnApplicationShutdown {
     this.subscriptions.disconnect();
   }
 
-  /** One user's broken key must not open the breaker for all: the reply is logged, and counts as no silence. */
+  /** One user's broken key must not open the breaker for all: the reply is logged and does not count as a failure. */
   private refused(error: Error): AppError {
     const { kind, fields } = readRefusedReply(error);
     const traceId = this.refusals.write('critical', 'redis.refused', kind, fields.command, fields);
@@ -163,7 +163,7 @@ export class RedisService implements OnApplicationShutdown {
     });
   }
 
-  /** A Redis that hangs keeps its connection: only the breaker tells that it is gone. */
+  /** A Redis that hangs keeps its connection: only the breaker reports that it is down. */
   private watchSilence(): void {
     const { logger, metrics } = this;
     let isSilent = false;
@@ -187,7 +187,7 @@ export class RedisService implements OnApplicationShutdown {
       if (wasUp === false) logger.info('redis.connected', { connection });
       wasUp = true;
     });
-    // ioredis reports every failed attempt to reconnect; the first one is news, and so is one that a setting would mend.
+    // ioredis reports every failed reconnect: log only the first, and those that a setting would fix.
     client.on('error', (error: Error) => {
       if (connection === 'commands') metrics.redisUp.set(0);
       const reason = reasonOf(error);
@@ -206,7 +206,7 @@ export class RedisService implements OnApplicationShutdown {
   }
 }
 
-/** Of a cluster the error itself says only that no node could be asked. */
+/** The error of a cluster says only that no node could be reached. */
 function reasonOf(error: Error & { lastNodeError?: Error }): string {
   const { message, lastNodeError } = error;
   return lastNodeError === undefined ? message : `${message} Last error: ${lastNodeError.message}`;
@@ -214,7 +214,7 @@ function reasonOf(error: Error & { lastNodeError?: Error }): string {
 
 function isRedisFault(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof AppError) return false;
-  // A reply that says "error" came from a Redis that is up, unless it says that it cannot serve now: see `refused`.
+  // An error reply comes from a Redis that is up, unless it says that it cannot serve now: see `refused`.
   return (
     !(error instanceof ReplyError) ||
     /^(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|OOM|MISCONF)/.test(error.message)

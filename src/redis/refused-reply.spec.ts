@@ -4,7 +4,7 @@ import { readRefusedReply } from './refused-reply.js';
 const read = (message: string, name: string, args: unknown[]) =>
   readRefusedReply(Object.assign(new Error(message), { command: { name, args } }));
 
-describe('an error that Redis has answered', () => {
+describe('an error reply of Redis', () => {
   it.each([
     ["NOPERM this user has no permissions to run the 'getdel' command", 'NOPERM', /ACL/],
     ['NOAUTH Authentication required.', 'NOAUTH', /password/],
@@ -12,7 +12,7 @@ describe('an error that Redis has answered', () => {
     ['WRONGTYPE Operation against a key holding the wrong kind of value', 'WRONGTYPE', /database/],
     ['ERR Error running script (call to f_1): @user_script:1: -NOPERM no rights', 'NOPERM', /ACL/],
     ["ERR unknown command 'GETDEL'", 'ERR', /version/],
-  ])('%s is one of a kind, and leads to a setting', (message, kind, advice) => {
+  ])('%s is recognised and leads to the setting that fixes it', (message, kind, advice) => {
     const refused = read(message, 'getdel', ['ws_ticket:1']);
     expect(refused).toMatchObject({
       kind,
@@ -21,7 +21,7 @@ describe('an error that Redis has answered', () => {
     expect(refused.fields.advice).toMatch(advice);
   });
 
-  it('names the key of a script, not its digest, and is cut where it is long', () => {
+  it('is logged with the key of a script, not its digest, and truncated', () => {
     const { fields } = read(`WRONGTYPE ${'x'.repeat(1000)}`, 'evalsha', ['sha', 1, 'connection_index:1']);
     expect(fields.key).toBe('connection_index:1');
     expect(fields.reply).toHaveLength(200);

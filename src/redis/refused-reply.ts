@@ -1,7 +1,7 @@
-/** A reply may repeat what was sent: this much of it, and of a key, stands in the log. */
+/** A reply may repeat what was sent: this many characters of it, and of a key, are logged. */
 const MAX_LOGGED = 200;
 
-/** What is wrong with the set-up of a Redis that answers a command of ours with an error, and which setting mends it. */
+/** Why a Redis answers our commands with an error, and which setting fixes it. */
 const ADVICE: Readonly<Record<string, string>> = {
   NOPERM:
     'the user of REDIS_URL lacks an ACL permission: grant it the command, key or channel of the reply (ACL SETUSER)',
@@ -13,28 +13,28 @@ const UNKNOWN_ADVICE =
   'the Redis of REDIS_URL does not do what this server needs: see its version and configuration';
 
 export interface RefusedReply {
-  /** First word of the reply, or the one that a script passed on. */
+  /** First word of the reply, or of the error that a script passed on. */
   kind: string;
   fields: { setting: 'REDIS_URL'; advice: string; command: string; key: string; reply: string };
 }
 
-/** As the client makes it of an error reply. */
+/** The error that the client makes from an error reply. */
 interface RedisReplyError extends Error {
   command?: { name: string; args: unknown[] };
 }
 
-/** What mends a connection that Redis does not let in; nothing for one that is merely lost. */
+/** Advice for a connection that Redis refuses; undefined for one that was merely lost. */
 export function adviceFor(message: string): { setting?: 'REDIS_URL'; advice?: string } {
   const advice = ADVICE[kindIn(message) ?? ''];
   return advice === undefined ? {} : { setting: 'REDIS_URL', advice };
 }
 
-/** Reads an error that Redis has answered. Keys hold no secret: a ticket stands there as its digest. */
+/** Reads an error reply of Redis. Keys hold no secret: a ticket appears there as its digest. */
 export function readRefusedReply(error: RedisReplyError): RefusedReply {
   const { message, command } = error;
   const kind = kindIn(message) ?? /^[A-Z]+/.exec(message)?.[0] ?? 'ERR';
   const { name = 'unknown', args = [] } = command ?? {};
-  // EVAL and EVALSHA name the script and the number of keys first.
+  // The first arguments of EVAL and EVALSHA are the script and the number of keys.
   const key = /^eval/i.test(name) ? args[2] : args[0];
   return {
     kind,

@@ -16,7 +16,7 @@ describe('Dependency', () => {
   const fail = (of: Dependency, error: Error = new Fault('down')) =>
     of.run(() => Promise.reject(error)).catch((thrown: unknown) => thrown);
 
-  it('tells a fault as dependency_unavailable, with the time to wait and the cause', async () => {
+  it('reports a fault as dependency_unavailable, with the time to wait and the cause', async () => {
     const error = await fail(dependency());
     expect(error).toMatchObject({
       code: 'dependency_unavailable',
@@ -26,21 +26,21 @@ describe('Dependency', () => {
     });
   });
 
-  it('tells of an open breaker what opened it', async () => {
+  it('reports the cause of an open breaker', async () => {
     const redis = dependency();
     const faults = [new Fault('first'), new Fault('second'), new Fault('third')];
     for (const fault of faults) await fail(redis, fault);
     expect(await fail(redis)).toMatchObject({ code: 'dependency_unavailable', cause: faults[2] });
   });
 
-  it('passes on what is the question’s fault and counts it for nothing', async () => {
+  it('rethrows an error of the call itself and does not count it', async () => {
     const redis = dependency();
     const wrong = new Error('WRONGTYPE');
     for (let count = 0; count < 5; count++) expect(await fail(redis, wrong)).toBe(wrong);
     expect(redis.state).toBe('closed');
   });
 
-  it('asks no more after enough failures in a row, until one call may try', async () => {
+  it('stops calling after enough failures in a row, until one trial call', async () => {
     const redis = dependency();
     const states: string[] = [];
     redis.onStateChange((state) => states.push(state));
@@ -53,7 +53,7 @@ describe('Dependency', () => {
     expect(states).toEqual(['open', 'half_open', 'closed']);
   });
 
-  it('opens again when that one call fails', async () => {
+  it('opens again when the trial call fails', async () => {
     const redis = dependency();
     for (let count = 0; count < 3; count++) await fail(redis);
     jest.setSystemTime(1001);
@@ -61,7 +61,7 @@ describe('Dependency', () => {
     expect(redis.state).toBe('open');
   });
 
-  it('lets nobody else through while that one call hangs', async () => {
+  it('lets no other call through while the trial call hangs', async () => {
     const redis = dependency();
     for (let count = 0; count < 3; count++) await fail(redis);
     jest.setSystemTime(1001);
@@ -78,7 +78,7 @@ describe('Dependency', () => {
     expect(redis.state).toBe('open');
   });
 
-  it('says once that it is gone and once that it is back, however often it was tried', async () => {
+  it('logs once that it is down and once that it is back, however often it was tried', async () => {
     const redis = dependency();
     const said: boolean[] = [];
     redis.onAvailabilityChange((isUp) => said.push(isUp));
@@ -93,7 +93,7 @@ describe('Dependency', () => {
     expect(said).toEqual([false, true]);
   });
 
-  it('forgives failures that a success came between', async () => {
+  it('resets the count of failures after a success', async () => {
     const redis = dependency();
     for (let count = 0; count < 4; count++) {
       await fail(redis);

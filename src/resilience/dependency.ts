@@ -14,13 +14,13 @@ export type BreakerState = 'closed' | 'half_open' | 'open';
 export interface DependencyOptions {
   /** Failures in a row that open the breaker. */
   failuresToOpen: number;
-  /** Milliseconds until an open breaker lets one call through to see. */
+  /** Milliseconds until an open breaker lets one trial call through. */
   halfOpenAfterMs: number;
-  /** True for what says that the dependency is at fault, and not the question that it was asked. */
+  /** True for an error that is the fault of the dependency, not of the call. */
   isFault(error: unknown): boolean;
 }
 
-/** What `chat_breaker_state` says of each state. */
+/** Value of `chat_breaker_state` for each state. */
 const GAUGE_VALUES: Record<BreakerState, number> = { closed: 0, half_open: 1, open: 2 };
 
 /**
@@ -59,7 +59,7 @@ export class Dependency {
     }
   }
 
-  /** Calls `listener` when the dependency is gone, and when it is back; not for the tries in between. */
+  /** Calls `listener` when the dependency goes down and when it is back; not for the tries in between. */
   onAvailabilityChange(listener: (isUp: boolean) => void): void {
     let wasUp = true;
     this.onStateChange((state) => {
@@ -87,7 +87,7 @@ export class Dependency {
         if (!isBroken) this.lastFault = error;
         throw new AppError('dependency_unavailable', {
           detail: `${this.name} is unavailable`,
-          // An open breaker has asked nobody: what opened it is all that is known.
+          // An open breaker calls nothing: the only known cause is what opened it.
           cause: isBroken ? this.lastFault : error,
           retryAfterMs: this.options.halfOpenAfterMs,
         });

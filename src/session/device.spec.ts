@@ -17,5 +17,5 @@ describe('deviceOf', () => {
     [`${'x'.repeat(100)}/1`, 'x'.repeat(40)],
     ['', 'unknown device'],
     ['<script>', 'unknown device'],
-  ])('calls %j %j', (userAgent, device) => expect(deviceOf(userAgent)).toBe(device));
+  ])('names %j as %j', (userAgent, device) => expect(deviceOf(userAgent)).toBe(device));
 });

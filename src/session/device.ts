@@ -1,7 +1,7 @@
 const UNKNOWN = 'unknown device';
 const MAX_PRODUCT_LENGTH = 40;
 
-/** The first that fits is the one: each of these names itself after those that it wants to pass for. */
+/** The first match applies: each of these also names the browsers that it imitates. */
 const BROWSERS: [name: string, mark: RegExp][] = [
   ['Edge', /\bEdg(A|iOS)?\//],
   ['Opera', /\bOPR\//],
@@ -20,7 +20,7 @@ const SYSTEMS: [name: string, mark: RegExp][] = [
   ['Linux', /\bLinux\b/],
 ];
 
-/** What a person calls the device of a `User-Agent` header, such as "Firefox on Linux". A hint for its owner, no identity. */
+/** A readable device name from a `User-Agent` header, such as "Firefox on Linux". A hint, not an identity. */
 export function deviceOf(userAgent: string): string {
   const browser = nameOf(BROWSERS, userAgent);
   const system = nameOf(SYSTEMS, userAgent);

@@ -15,14 +15,14 @@ describe('a refresh token', () => {
     expect(readRefreshToken(newRefreshToken(parts))).toEqual(parts);
   });
 
-  it('is never twice the same, and neither is what is stored of it', () => {
+  it('is different each time, and so is its stored digest', () => {
     const [one, two] = [newRefreshToken(parts), newRefreshToken(parts)];
     expect(one).not.toBe(two);
     expect(refreshDigest(one)).not.toBe(refreshDigest(two));
     expect(refreshDigest(one)).not.toContain(one);
   });
 
-  it('has another digest when one character of it is another', () => {
+  it('has a different digest if any one character changes', () => {
     const token = newRefreshToken(parts);
     const digests = Array.from({ length: token.length - 3 }, (_, index) => {
       const position = index + 3;
@@ -33,7 +33,7 @@ describe('a refresh token', () => {
   });
 
   it.each(['', 'rt_', 'null', 'a'.repeat(89), `rt_${'a'.repeat(87)}`, `rt_${'='.repeat(86)}`])(
-    'is none when it looks like %j',
+    'never has the form %j',
     (token) => expect(readRefreshToken(token)).toBeUndefined(),
   );
 });
@@ -42,14 +42,14 @@ describe('the successor of a refresh token', () => {
   const token = newRefreshToken(parts);
   const key = successorKey(createSecretKey(randomBytes(32)));
 
-  it('is the same each time, and names the same session', () => {
+  it('is the same each time and names the same session', () => {
     const successor = successorOf(token, parts, key);
     expect(successorOf(token, parts, key)).toBe(successor);
     expect(readRefreshToken(successor)).toEqual(parts);
     expect(successor).not.toBe(token);
   });
 
-  it('is another one for another token and for another key', () => {
+  it('is different for another token and for another key', () => {
     const other = successorKey(createSecretKey(randomBytes(32)));
     const successors = [
       successorOf(token, parts, key),
@@ -59,7 +59,7 @@ describe('the successor of a refresh token', () => {
     expect(new Set(successors).size).toBe(3);
   });
 
-  it('follows from a private key as it does from a secret', () => {
+  it('is also the same each time with a private key', () => {
     const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
       type: 'pkcs8',
       format: 'pem',

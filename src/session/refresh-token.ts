@@ -2,7 +2,7 @@ import { createHash, createSecretKey, hkdfSync, type KeyObject, randomBytes } fr
 
 const ID_BYTES = 16;
 const RANDOM_BYTES = 32;
-/** Keeps what is derived here apart from whatever else is derived from the same key. */
+/** Separates this derivation from others that use the same key. */
 const SUCCESSOR_SALT = 'admit-one refresh token successor';
 const FORM = /^rt_[\w-]{86}$/;
 
@@ -12,28 +12,28 @@ export interface RefreshTokenParts {
 }
 
 /**
- * An opaque token that names its session. Whether it was ever given out is known by its digest alone: a used one ends the
- * session, an invented one must not, or whoever knows two ids could sign their owner out.
+ * An opaque token that names its session. Only its stored digest shows that it was issued: a used token ends the
+ * session; an invented one must not, or anybody who knows the two ids could sign the user out.
  */
 export function newRefreshToken(parts: RefreshTokenParts): string {
   return toToken(parts, randomBytes(RANDOM_BYTES));
 }
 
 /**
- * The one token that may follow another: every node that shares `key` makes the same one, and nobody else can.
- * RFC 5869: the secret is the key material, what differs from use to use is the info.
+ * The only token that may follow another: every node that shares `key` derives the same one, and nobody else can.
+ * RFC 5869: the secret is the key material; what differs between uses is the info.
  */
 export function successorOf(token: string, parts: RefreshTokenParts, key: KeyObject): string {
   return toToken(parts, Buffer.from(hkdfSync('sha256', key, SUCCESSOR_SALT, token, RANDOM_BYTES)));
 }
 
-/** The secret from which successors are made, from the key that signs access tokens. */
+/** The secret from which successors are derived; it comes from the key that signs access tokens. */
 export function successorKey(signingKey: KeyObject): KeyObject {
   if (signingKey.type === 'secret') return signingKey;
   return createSecretKey(signingKey.export({ type: 'pkcs8', format: 'der' }));
 }
 
-/** Whose token it would be, or `undefined` for what has not the form of one. */
+/** The user and session that a token names, or `undefined` for text that does not have the form of one. */
 export function readRefreshToken(token: string): RefreshTokenParts | undefined {
   if (!FORM.test(token)) return undefined;
   const bytes = Buffer.from(token.slice(3), 'base64url');

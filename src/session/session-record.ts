@@ -1,6 +1,6 @@
 import type { Role } from '../../protocol/resources.js';
 
-/** A session as it lies in Redis. Names and the first five fields are part of the contract with operators. */
+/** A session as stored in Redis. Names and the first five fields are part of the contract with operators. */
 export interface SessionRecord {
   user_id: string;
   email: string;
@@ -11,9 +11,9 @@ export interface SessionRecord {
   websocket_endpoint: string;
   session_id: string;
   display_name: string;
-  /** Milliseconds since the epoch after which the session is over, however active it is. */
+  /** Milliseconds since the epoch at which the session expires, however active it is. */
   absolute_expires_at: number;
-  /** What signed in, for the owner's list of sessions. */
+  /** `User-Agent` of the sign-in, for the owner's list of sessions. */
   user_agent: string;
 }
 
@@ -29,13 +29,13 @@ export interface EndedSession {
   ended_at: number;
 }
 
-/** What every node is told when the rights of a session are others than before. */
+/** What every node is told when the rights of a session change. */
 export interface ChangedSession {
   user_id: string;
   session_id: string;
 }
 
-/** A session that lives, and when it was last used. */
+/** A live session, and when it was last used. */
 export interface ListedSession {
   session: SessionRecord;
   lastSeenAtMs: number;

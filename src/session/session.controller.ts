@@ -8,7 +8,7 @@ import type { ListedSession } from './session-record.js';
 import { SessionService } from './session.service.js';
 import { deviceOf } from './device.js';
 
-/** A user's own sessions: where somebody is signed in as me, and how to end it. */
+/** A user's own sessions: lists them and ends them. */
 @Controller('auth/sessions')
 export class SessionController {
   constructor(private readonly sessions: SessionService) {}
@@ -30,7 +30,7 @@ export class SessionController {
   async end(@CurrentUser() user: UserContext, @Param('id') id: string): Promise<void> {
     const sessionId = id.toLowerCase();
     const reason = sessionId === user.sessionId ? 'logout' : 'signed_out_elsewhere';
-    // A stranger's session is looked for among one's own, so that it answers like one that never was.
+    // Only the user's own sessions are searched, so another user's session gets the same answer as an unknown one.
     if (!isUuid(id) || !(await this.sessions.endChosen(user.userId, sessionId, reason))) {
       throw new AppError('not_found', { detail: 'There is no such session of yours' });
     }

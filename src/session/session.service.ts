@@ -24,7 +24,7 @@ import { redisNow } from '../redis/redis-clock.js';
 
 const MAX_USER_AGENT_LENGTH = 200;
 
-/** Called on the node that ends a session, which waits for it. */
+/** Called and awaited on the node that ends a session. */
 type EndingListener = (userId: string, sessionId: string) => Promise<void>;
 
 export interface OpenedSession {
@@ -32,7 +32,7 @@ export interface OpenedSession {
   refreshToken: string;
 }
 
-/** Sign-ins: opened by login, kept alive by use, over when they end, when nobody uses them, or at the absolute cap. */
+/** Sign-ins: opened by login, kept alive by use; they end on request, when unused, or at the absolute cap. */
 @Injectable()
 export class SessionService {
   private readonly endingListeners: EndingListener[] = [];
@@ -46,7 +46,7 @@ export class SessionService {
     this.successorKey = successorKey(config.jwt.signing.key);
   }
 
-  /** Opens a session under an id that nobody could have planted. */
+  /** Opens a session under a new random id, which prevents session fixation. */
   async open(user: User, userAgent: string): Promise<OpenedSession> {
     const now = redisNow();
     const session: SessionRecord = {
@@ -72,14 +72,14 @@ export class SessionService {
   }
 
   /**
-   * The session, which lives on for `SESSION_TTL_SECONDS` from now.
-   * @throws {AppError} `session_revoked` when it was ended, `session_expired` when its time was over.
+   * Returns the session and extends its life to `SESSION_TTL_SECONDS` from now.
+   * @throws {AppError} `session_revoked` if it was ended, `session_expired` if it has expired.
    */
   touch(userId: string, sessionId: string): Promise<SessionRecord> {
     return this.live(userId, sessionId, this.config.sessionTtlSeconds);
   }
 
-  /** As `touch`, for a session that is known by its id alone. @throws {AppError} `token_malformed` for what is no id */
+  /** As `touch`, for a session known only by its id. @throws {AppError} `token_malformed` if it is not an id */
   async touchById(sessionId: string): Promise<SessionRecord> {
     if (!isUuid(sessionId)) throw new AppError('token_malformed', { detail: 'not a session id' });
     const userId = await this.store.ownerOf(sessionId);
@@ -87,15 +87,15 @@ export class SessionService {
     return this.touch(userId, sessionId);
   }
 
-  /** The session, whose life is left as it is. @throws {AppError} as `touch`. */
+  /** Returns the session without extending its life. @throws {AppError} as `touch`. */
   check(userId: string, sessionId: string): Promise<SessionRecord> {
     return this.live(userId, sessionId);
   }
 
   /**
-   * Exchanges a refresh token for the next one. The token used last may come again within `REFRESH_GRACE_SECONDS`, and is
-   * exchanged for the same one; any other used token ends the session.
-   * @throws {AppError} `token_malformed`, `session_revoked`, `session_expired`; `refresh_reused` after ending the session.
+   * Exchanges a refresh token for the next one. The last used token may be sent again within `REFRESH_GRACE_SECONDS`
+   * and is exchanged for the same one; any other used token ends the session.
+   * @throws {AppError} `token_malformed`, `session_revoked`, `session_expired`; `refresh_reused` once it is ended.
    */
   async rotate(refreshToken: string): Promise<OpenedSession> {
     const parts = readRefreshToken(refreshToken);
@@ -128,7 +128,7 @@ export class SessionService {
     }
   }
 
-  /** Ends one session: its tokens and tickets are dead when this resolves, its sockets close on every node. */
+  /** Ends one session: its tokens and tickets are invalid when this resolves; its sockets close on every node. */
   async end(userId: string, sessionId: string, reason: SessionEndReason): Promise<void> {
     await this.store.end({ user_id: userId, session_id: sessionId, reason, ended_at: redisNow() });
     await Promise.all(this.endingListeners.map((listener) => listener(userId, sessionId)));
@@ -140,32 +140,32 @@ export class SessionService {
     this.endingListeners.push(listener);
   }
 
-  /** A user's sessions that live, the one that was used last first. */
+  /** A user's live sessions, the most recently used first. */
   async list(userId: string): Promise<ListedSession[]> {
     const sessions = await this.store.list(userId, this.config.sessionTtlSeconds);
     return sessions.sort((a, b) => b.lastSeenAtMs - a.lastSeenAtMs);
   }
 
-  /** Ends one session of a user, who has chosen it by its id. False when the user has no such session. */
+  /** Ends the session of a user with the given id. False if the user has no such session. */
   async endChosen(userId: string, sessionId: string, reason: SessionEndReason): Promise<boolean> {
     if ((await this.store.read(userId, sessionId)) === undefined) return false;
     await this.end(userId, sessionId, reason);
     return true;
   }
 
-  /** Ends every session of a user, or every one but `keptSessionId`. */
+  /** Ends every session of a user, except `keptSessionId` if given. */
   async endAll(userId: string, reason: SessionEndReason, keptSessionId?: string): Promise<void> {
     const ids = await this.store.idsOfUser(userId);
     await Promise.all(ids.filter((id) => id !== keptSessionId).map((id) => this.end(userId, id, reason)));
   }
 
-  /** Gives every session of a user another role; its sockets close on every node and come back with it. */
+  /** Changes the role of every session of a user; the sockets close on every node and reconnect with the new role. */
   async changeRole(userId: string, role: Role): Promise<void> {
     const ids = await this.store.idsOfUser(userId);
     await Promise.all(ids.map((id) => this.store.changeRole({ user_id: userId, session_id: id }, role)));
   }
 
-  /** Calls `listener` for each session whose role is changed on any node. */
+  /** Calls `listener` for each session whose role changes on any node. */
   onChanged(listener: (changed: ChangedSession) => void): Promise<void> {
     return this.store.onChanged(listener);
   }

@@ -8,16 +8,16 @@ import { redisNow } from '../redis/redis-clock.js';
 /** Longest time for which an ended session's reason is remembered. */
 const END_REASON_TTL_SECONDS = 3600;
 
-/** Digests of a session that are remembered: the good one and the used ones before it. */
+/** Number of digests kept per session: the valid one and the used ones before it. */
 const REFRESH_DIGESTS = 64;
 
-/** Score of the one digest that is good; that of a used one is when it was used. */
+/** Score of the one valid digest; the score of a used one is the time of its use. */
 const GOOD = 0;
 
 /**
- * Makes the next refresh token the good one, if the one presented is it. That the next one is good already means that the
- * one presented is the one used last, for only from that it is made. One key, so that it works on a cluster, and one
- * script, so that simultaneous uses come one after the other.
+ * Makes the next refresh token the valid one, if the presented one is valid. If the next one is already valid, the
+ * presented one is the last used one, because the next one is derived only from it. One key, so that it works on a
+ * cluster, and one script, so that simultaneous uses run one after the other.
  */
 const ROTATE_REFRESH = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
@@ -58,7 +58,7 @@ export class SessionStore {
         ),
         redis.zadd(refresh, GOOD, refreshDigest),
         redis.expire(refresh, maxSeconds),
-        // Each sign-in gives the list a new life: who signs in often enough would never be rid of what is over.
+        // Each sign-in renews the list's TTL: with frequent sign-ins, expired entries would otherwise stay forever.
         redis.zremrangebyscore(index, '-inf', redisNow()),
         redis.zadd(index, record.absolute_expires_at, record.session_id),
         redis.expire(index, maxSeconds),
@@ -67,7 +67,7 @@ export class SessionStore {
     );
   }
 
-  /** Reads a session and, with `ttlSeconds`, gives it that long to live from now. */
+  /** Reads a session and, with `ttlSeconds`, sets its TTL from now. */
   async read(userId: string, sessionId: string, ttlSeconds?: number): Promise<SessionRecord | undefined> {
     const key = redisKeys.session(userId, sessionId);
     const json = await this.redis.run((redis) =>
@@ -76,20 +76,20 @@ export class SessionStore {
     return json === null ? undefined : (JSON.parse(json) as SessionRecord);
   }
 
-  /** Whose a session is that may still live. */
+  /** The owner of a session that may still be live. */
   async ownerOf(sessionId: string): Promise<string | undefined> {
     return (await this.redis.run((redis) => redis.get(redisKeys.sessionOwner(sessionId)))) ?? undefined;
   }
 
-  /** Ids of a user's sessions that may still live. */
+  /** Ids of a user's sessions that may still be live. */
   async idsOfUser(userId: string): Promise<string[]> {
     const index = redisKeys.sessionsOfUser(userId);
     return this.redis.run((redis) => redis.zrangebyscore(index, redisNow(), '+inf'));
   }
 
   /**
-   * A user's sessions that live. When each was last used is what is left of its life, which every use makes whole again:
-   * so a use costs no write of its own.
+   * A user's live sessions. The last use is computed from the remaining TTL, which every use resets, so that it needs
+   * no write of its own.
    */
   async list(userId: string, ttlSeconds: number): Promise<ListedSession[]> {
     const ids = await this.idsOfUser(userId);
@@ -111,13 +111,13 @@ export class SessionStore {
     });
   }
 
-  /** Gives a session that lives another role, and tells every node. Its life is left as it is. */
+  /** Changes the role of a live session, and tells every node. Its TTL does not change. */
   async changeRole(changed: ChangedSession, role: Role): Promise<boolean> {
     const key = redisKeys.session(changed.user_id, changed.session_id);
     const session = await this.read(changed.user_id, changed.session_id);
     if (session === undefined) return false;
     return this.redis.run(async (redis) => {
-      // XX: a session that ended in between stays ended.
+      // XX: a session that ended in the meantime stays ended.
       const written = await redis.set(key, JSON.stringify({ ...session, role }), 'KEEPTTL', 'XX');
       if (written === null) return false;
       await redis.publish(redisChannels.sessionChanged, JSON.stringify(changed));
@@ -125,7 +125,7 @@ export class SessionStore {
     });
   }
 
-  /** @param graceMs how long after its use the token used last may come again */
+  /** @param graceMs how long after its use the last used token may be sent again */
   async rotateRefresh(
     { userId, sessionId }: { userId: string; sessionId: string },
     { presented, next }: { presented: string; next: string },
@@ -152,7 +152,7 @@ export class SessionStore {
     });
   }
 
-  /** Why a session that is gone was ended, or `undefined` when it ran out by itself. */
+  /** Why a session was ended, or `undefined` if it expired. */
   async endReason(userId: string, sessionId: string): Promise<string | undefined> {
     const key = redisKeys.sessionEnd(userId, sessionId);
     return (await this.redis.run((redis) => redis.get(key))) ?? undefined;
@@ -163,7 +163,7 @@ export class SessionStore {
     return this.listen(redisChannels.sessionEnded, listener);
   }
 
-  /** Calls `listener` for each session whose role is changed on any node. */
+  /** Calls `listener` for each session whose role changes on any node. */
   onChanged(listener: (changed: ChangedSession) => void): Promise<void> {
     return this.listen(redisChannels.sessionChanged, listener);
   }

@@ -3,15 +3,15 @@ import type { TicketClaims } from './ticket-claims.js';
 import { digestOfId } from './ticket.js';
 
 /**
- * Into so many sorted sets the tickets are spread that may still expire: on a cluster they lie on several masters, and no
- * key is touched by every ticket.
+ * Number of sorted sets that hold the tickets that may still expire: on a cluster they are spread over several
+ * masters, and no key is touched by every ticket.
  */
 const SHARDS = 8;
 
-/** A presentation that began in time has written its receipt by then. */
+/** A ticket presented just before its expiry has its receipt written by then. */
 const DECISION_MARGIN_MS = 5000;
 
-/** A ticket that is recorded as expired unless something becomes of it first. */
+/** A ticket that is recorded as expired unless it is used, refused or burnt first. */
 export interface AwaitedExpiry {
   ticket_id: string;
   user_id: string;

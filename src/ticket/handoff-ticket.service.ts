@@ -8,16 +8,16 @@ import { newClaims, type TicketRequest } from './ticket-claims.js';
 import { digestOf, newTicket } from './ticket.js';
 import { TicketStore } from './ticket.store.js';
 
-/** A ticket and the address to dial with it. */
+/** A ticket and the address to connect to with it. */
 export interface HandoffTicket {
   ticket: string;
   url: string;
 }
 
 /**
- * Tickets that the server makes by itself, so that an open socket can move to another node. Such a ticket is like any
- * other, but for the limits: a client cannot ask for one, it gets one for each of its sockets at most, and a client that
- * does not know what to do with it must still be able to mint its own. So it is never refused and never counted.
+ * Tickets that the server mints by itself, so that an open socket can move to another node. They differ from other
+ * tickets only in the limits: a client cannot request one, gets at most one per socket, and must still be able to mint
+ * its own if it does not support them. So they are never refused and never counted.
  */
 @Injectable()
 export class HandoffTicketService {

@@ -5,7 +5,7 @@ describe('SpentTickets', () => {
   beforeEach(() => void jest.useFakeTimers({ now: 0 }));
   afterEach(() => void jest.useRealTimers());
 
-  it('remembers a ticket while it would have lived', () => {
+  it('remembers a ticket until it would have expired', () => {
     const spent = new SpentTickets();
     spent.add('a', 30_000);
     jest.setSystemTime(29_999);
@@ -14,7 +14,7 @@ describe('SpentTickets', () => {
     expect(spent.has('c')).toBe(false);
   });
 
-  it('forgets it when the next one comes after that', () => {
+  it('forgets an expired ticket when another is added', () => {
     const spent = new SpentTickets();
     spent.add('a', 30_000);
     jest.setSystemTime(30_000);
@@ -23,7 +23,7 @@ describe('SpentTickets', () => {
     expect(spent.has('b')).toBe(true);
   });
 
-  it('never holds more than it was made for', () => {
+  it('never holds more than 120,000 tickets', () => {
     const spent = new SpentTickets();
     for (let count = 0; count <= 120_000; count++) spent.add(`t${count}`, 30_000);
     expect(spent.has('t0')).toBe(false);

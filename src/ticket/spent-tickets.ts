@@ -4,8 +4,8 @@ import { redisNow } from '../redis/redis-clock.js';
 const MAX_ENTRIES = 120_000;
 
 /**
- * The digests that this node saw consumed, for as long as the tickets would have lived. A failover of Redis can lose
- * the deletion of a ticket: this node does not honour it a second time.
+ * Digests of the tickets consumed on this node, kept until the tickets would have expired. A failover of Redis can
+ * lose the deletion of a ticket: this node does not accept it a second time.
  */
 export class SpentTickets {
   private readonly expiries = new Map<string, number>();
@@ -19,7 +19,7 @@ export class SpentTickets {
     return this.expiries.has(digest);
   }
 
-  /** A map keeps the order of insertion, which is nearly the order of expiry: stop at the first that is still good. */
+  /** A map keeps insertion order, which is nearly the order of expiry: stop at the first that is still valid. */
   private forgetExpired(): void {
     const now = redisNow();
     for (const [digest, expiresAtMs] of this.expiries) {

@@ -4,14 +4,14 @@ import type { TicketClaims } from './ticket-claims.js';
 
 export const RECEIPT_TTL_SECONDS = 300;
 
-/** A receipt as stored: what its owner sees, and whose it is. */
+/** A receipt as stored: what its owner sees, and who the owner is. */
 export interface StoredReceipt extends Receipt {
   user_id: string;
-  /** Of a ticket that nobody has presented in time yet: when it expires, in milliseconds since the epoch. */
+  /** Expiry of a ticket that was not presented yet, in milliseconds since the epoch. */
   expires_at?: number;
 }
 
-/** What is stored beside a new ticket. It outlives the ticket, and is the receipt of one that expires. */
+/** Stored with a new ticket. It outlives the ticket, and is its receipt if it expires. */
 export function pendingReceipt(claims: TicketClaims): StoredReceipt {
   const { ticket_id, user_id, issued_at, expires_at } = claims;
   return { ticket_id, state: 'pending', at: new Date(issued_at).toISOString(), user_id, expires_at };
@@ -30,7 +30,7 @@ export function expiredReceipt(
   };
 }
 
-/** The receipt as it is now: a ticket expires without anybody writing it down. */
+/** The current state of a receipt: the expiry of a ticket may not be written yet. */
 export function currentReceipt(stored: StoredReceipt): StoredReceipt {
   const { state, expires_at } = stored;
   const isOver = state === 'pending' && expires_at !== undefined && redisNow() >= expires_at;

@@ -11,7 +11,7 @@ export interface TicketRequest {
   origin?: string | undefined;
 }
 
-/** What a ticket stands for, as it lies in Redis under the digest of the ticket. */
+/** The claims of a ticket, as stored in Redis under its digest. */
 export interface TicketClaims {
   ticket_id: string;
   user_id: string;
@@ -21,17 +21,17 @@ export interface TicketClaims {
   conversation_id?: string;
   /** Origin of the page that minted it. */
   origin?: string;
-  /** Milliseconds since the epoch by the clock of Redis, as the other times are. */
+  /** Milliseconds since the epoch by the clock of Redis, like the other times. */
   issued_at: number;
-  /** Milliseconds since the epoch. The record carries its own end: it holds whatever Redis makes of the TTL. */
+  /** Milliseconds since the epoch. Stored in the record, so that it holds even if the TTL in Redis does not. */
   expires_at: number;
-  /** End of the access token that minted it, and so of the socket's time: milliseconds since the epoch. */
+  /** Expiry of the access token that minted it, and so of the socket: milliseconds since the epoch. */
   auth_expires_at: number;
-  /** The server made it for an open socket: see `handoff-ticket.service.ts`. */
+  /** The server minted it for an open socket: see `handoff-ticket.service.ts`. */
   handoff?: true;
 }
 
-/** Claims of a ticket that is made now, for whoever is signed in. */
+/** Claims of a new ticket for the signed-in user. */
 export function newClaims(
   digest: TicketDigest,
   user: UserContext,

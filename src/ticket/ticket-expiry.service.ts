@@ -8,17 +8,17 @@ import type { AwaitedExpiry } from './awaited-expiry.js';
 import { MAX_TAKEN, TicketExpiryStore } from './ticket-expiry.store.js';
 
 const SWEEP_INTERVAL_MS = 2000;
-/** When there is more than one turn may take. */
+/** Delay before the next run if more tickets have expired than one run takes. */
 const NEXT_TURN_MS = 50;
 
-/** Rows that say what became of a ticket: one that has one has not expired, whatever its lost receipt would say. */
+/** Audit rows that end a ticket: one with such a row is not recorded as expired, even if its receipt was lost. */
 const ENDS = ['ticket.consumed', 'ticket.rejected', 'ticket.revoked', 'ticket.expired'] as const;
-/** A ticket lives for 120 s at most: its other rows are no older than this before its end. */
+/** A ticket lives for 120 s at most: all its rows are written within this time before its expiry. */
 const LONGEST_LIFE_MS = 180_000;
 
 /**
- * Records each ticket that expired, once in the cluster: every node looks, one of them takes it. It lets go of it when the
- * row is in the audit log, so that a node that dies in between leaves it to the next one.
+ * Records each expired ticket once in the cluster: every node polls, and one of them takes the ticket. It releases the
+ * ticket when the row is in the audit log, so that another node takes it over if this one dies before.
  */
 @Injectable()
 export class TicketExpiryService implements OnModuleInit, OnModuleDestroy {
@@ -47,7 +47,7 @@ export class TicketExpiryService implements OnModuleInit, OnModuleDestroy {
       if (taken.length > 0) await this.settle(taken);
       return taken.length < MAX_TAKEN ? SWEEP_INTERVAL_MS : NEXT_TURN_MS;
     } catch (error) {
-      // While Redis or Postgres is down its breaker tells of it; what was taken is taken again.
+      // While Redis or Postgres is down, its breaker reports it; the tickets are taken again later.
       if (error instanceof AppError) return SWEEP_INTERVAL_MS;
       throw error;
     }

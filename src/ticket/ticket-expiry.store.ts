@@ -5,12 +5,12 @@ import { RedisService } from '../redis/redis.service.js';
 import { allExpiryKeys, type AwaitedExpiry, expiryEntry, readMember } from './awaited-expiry.js';
 import { expiredReceipt, RECEIPT_TTL_SECONDS, type StoredReceipt } from './stored-receipt.js';
 
-/** A taken ticket is nobody else's for so long. Whoever took it and died has not recorded it: then the next one does. */
+/** A taken ticket is reserved for this long. If its node dies before recording it, another node takes it over. */
 const LEASE_MS = 10_000;
-/** Of each sorted set at one time. */
+/** Per sorted set and run. */
 export const MAX_TAKEN = 100;
 
-/** Takes what is due by the clock of Redis, by moving it into the future. */
+/** Takes the tickets that are due by the clock of Redis, by moving their scores into the future. */
 const TAKE = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -18,7 +18,7 @@ local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ${MAX_
 for _, member in ipairs(due) do redis.call('ZADD', KEYS[1], now + ${LEASE_MS}, member) end
 return due`;
 
-/** Writes that a ticket has expired, unless something else became of it. */
+/** Writes that a ticket has expired, unless it has another outcome. */
 const EXPIRE = `
 local known = redis.call('GET', KEYS[1])
 local state = known and cjson.decode(known).state or 'pending'
@@ -27,7 +27,7 @@ if state == 'pending' or state == 'expired' then
 end
 return 0`;
 
-/** Tickets that may expire without anybody presenting them. */
+/** Tickets that may expire without being presented. */
 @Injectable()
 export class TicketExpiryStore {
   constructor(private readonly redis: RedisService) {
@@ -35,7 +35,7 @@ export class TicketExpiryStore {
     redis.client.defineCommand('expireReceipt', { numberOfKeys: 1, lua: EXPIRE });
   }
 
-  /** Tickets whose time is over, which no other node gets for ten seconds. */
+  /** Returns expired tickets; no other node gets them for ten seconds. */
   async take(): Promise<AwaitedExpiry[]> {
     const members = await this.redis.run((redis) =>
       answered(allExpiryKeys().map((key) => redis.takeExpired(key))),
@@ -43,7 +43,7 @@ export class TicketExpiryStore {
     return members.flatMap((some = []) => some).map(readMember);
   }
 
-  /** Whether something else became of tickets, as their receipts say; without those whose receipts cannot be read now. */
+  /** Whether the receipts show another outcome; tickets whose receipts cannot be read now are left out. */
   async look(tickets: readonly AwaitedExpiry[]): Promise<{ ticket: AwaitedExpiry; isSettled: boolean }[]> {
     const receipts = await this.redis.run((redis) =>
       answered(tickets.map(({ ticket_id }) => redis.get(redisKeys.receipt(ticket_id)))),
@@ -56,7 +56,7 @@ export class TicketExpiryStore {
     });
   }
 
-  /** Writes the receipts of tickets that have expired, which their owners may then read for five more minutes. */
+  /** Writes the receipts of expired tickets; their owners may then read them for five more minutes. */
   async writeReceipts(tickets: readonly AwaitedExpiry[]): Promise<void> {
     await this.redis.run((redis) =>
       answered(
@@ -67,7 +67,7 @@ export class TicketExpiryStore {
     );
   }
 
-  /** Says that nothing is to be recorded about tickets any more. */
+  /** Removes tickets that need no further recording. */
   async forget(tickets: readonly AwaitedExpiry[]): Promise<void> {
     const members = new Map<string, string[]>();
     for (const ticket of tickets) {
@@ -78,7 +78,7 @@ export class TicketExpiryStore {
   }
 }
 
-/** What was answered: of a cluster a part may be down, which keeps the rest from nothing. @throws when nothing was */
+/** The answers that arrived: a part of the cluster may be down. @throws if there was no answer at all */
 async function answered<T>(asked: readonly Promise<T>[]): Promise<(T | undefined)[]> {
   const answers = await Promise.allSettled(asked);
   const failed = answers.filter((answer) => answer.status === 'rejected');

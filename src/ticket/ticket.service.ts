@@ -17,15 +17,15 @@ import { digestOf, digestOfId, hasTicketForm, newTicket, type TicketDigest } fro
 import { currentReceipt, expiredReceipt, RECEIPT_TTL_SECONDS, type StoredReceipt } from './stored-receipt.js';
 import { type TicketQuota, TicketStore } from './ticket.store.js';
 
-/** A ticket that was taken out of the store. It is gone, whatever is decided about it now. */
+/** A ticket that was removed from the store. It is used up, whatever the decision. */
 export interface ConsumedTicket {
   digest: TicketDigest;
   claims: TicketClaims;
 }
 
 /**
- * Tickets: made for a signed-in user, good for one use within `WS_TICKET_TTL_SECONDS`. Redis holds the digest only, and
- * presenting a ticket deletes it before anything about it is compared.
+ * Tickets: minted for a signed-in user, valid for one use within `WS_TICKET_TTL_SECONDS`. Redis holds only the digest,
+ * and presenting a ticket deletes it before any check.
  */
 @Injectable()
 export class TicketService {
@@ -71,7 +71,7 @@ export class TicketService {
   }
 
   /**
-   * Takes a presented ticket out of the store.
+   * Removes a presented ticket from the store.
    * @throws {AppError} `ticket_missing`, `ticket_malformed`, `ticket_unknown`, `ticket_consumed`, `ticket_expired`.
    */
   async consume(ticket: string | undefined): Promise<ConsumedTicket> {
@@ -81,7 +81,7 @@ export class TicketService {
     const { claims, receipt } = await this.store.consume(digest);
     if (claims === undefined || this.spent.has(digest.hex)) throw this.notThere(digest, receipt);
     if (redisNow() >= claims.expires_at) {
-      // It counts as expired once, with those that nobody presents: see `ticket-expiry.service.ts`.
+      // `ticket-expiry.service.ts` counts it as expired, once, like a ticket that was never presented.
       await this.store.updateReceipt(expiredReceipt(claims));
       throw new AppError('ticket_expired');
     }
@@ -106,7 +106,7 @@ export class TicketService {
     });
   }
 
-  /** Records why a consumed ticket opened nothing. Its owner finds `code` in the receipt, and nobody else does. */
+  /** Records why a consumed ticket opened nothing. Only its owner can read `code`, in the receipt. */
   async reject({ digest, claims }: ConsumedTicket, code: ErrorCode): Promise<void> {
     this.counted('rejected').inc();
     this.audit.warn('ticket.rejected', claims.user_id, { ticket_id: claims.ticket_id, code });
@@ -127,7 +127,7 @@ export class TicketService {
     await this.store.updateReceipt({ ...consumed, state: 'consumed', ...(close && { close }) });
   }
 
-  /** @throws {AppError} `not_found` for a ticket that is unknown, forgotten or somebody else's. */
+  /** @throws {AppError} `not_found` for a ticket that is unknown, forgotten or another user's. */
   async receiptOf(userId: string, ticketId: string): Promise<Receipt> {
     const stored = digestOfId(ticketId) && (await this.store.receipt(ticketId));
     if (stored?.user_id !== userId) throw noSuchTicket();
@@ -135,7 +135,7 @@ export class TicketService {
     return receipt;
   }
 
-  /** Burns an unused ticket; one that was used or is over stays as it is. @throws {AppError} `not_found` */
+  /** Burns an unused ticket; a used or expired one stays as it is. @throws {AppError} `not_found` */
   async burn(userId: string, ticketId: string): Promise<void> {
     const { state } = await this.receiptOf(userId, ticketId);
     const digest = digestOfId(ticketId);
@@ -185,7 +185,7 @@ export class TicketService {
     return new AppError(code);
   }
 
-  /** Tells a ticket that never was from one that is gone: too late, or taken before, by an attack or a broken client. */
+  /** Distinguishes an unknown ticket from one that expired or was used before, by an attacker or a broken client. */
   private notThere(digest: TicketDigest, receipt: StoredReceipt | undefined): AppError {
     const isSpent = this.spent.has(digest.hex);
     if (receipt === undefined && !isSpent) return this.refused('ticket_unknown');

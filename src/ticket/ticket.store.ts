@@ -11,20 +11,20 @@ import type { TicketClaims } from './ticket-claims.js';
 import { digestOfId, type TicketDigest } from './ticket.js';
 
 const MINUTE_MS = 60_000;
-/** As long as a node may be looked for that records what has expired. */
+/** How long tickets wait for a node that records their expiry. */
 const EXPIRY_LIST_TTL_MS = 3_600_000;
 
-/** Which limit of a user stands in the way, and for how long. */
+/** Which limit of a user is exceeded, and for how long. */
 export interface TicketQuota {
   exceeded: 'per_minute' | 'outstanding' | undefined;
-  /** Tickets that may still be made in this minute. */
+  /** Tickets that may still be minted in this minute. */
   remaining: number;
   resetMs: number;
 }
 
 /**
- * One key holds the tickets that a user made lately: a positive score is the end of an unused one, a negative score that
- * of a used one. It answers both limits.
+ * One key holds the tickets that a user minted recently: a positive score is the expiry of an unused one, a negative
+ * score that of a used one. Both limits are computed from it.
  */
 const RESERVE = `
 local time = redis.call('TIME')
@@ -43,7 +43,7 @@ redis.call('ZADD', KEYS[1], ends, id)
 redis.call('PEXPIRE', KEYS[1], ${RECEIPT_TTL_SECONDS * 1000} + life)
 return {0, perMinute - made - 1, ${MINUTE_MS}}`;
 
-/** Enters a ticket among those that may expire. */
+/** Adds a ticket to those that may expire. */
 const AWAIT_EXPIRY = `
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 return redis.call('PEXPIRE', KEYS[1], ${EXPIRY_LIST_TTL_MS})`;
@@ -58,7 +58,7 @@ export class TicketStore {
   }
 
   /**
-   * Stores a ticket in one round trip, if the limits of its user allow it; else nothing of it is left.
+   * Stores a ticket in one round trip if the limits of its user allow it; otherwise nothing of it is kept.
    * @param limits unused tickets at one time, and tickets in any 60 s.
    */
   async issue(
@@ -84,7 +84,7 @@ export class TicketStore {
     });
   }
 
-  /** Stores a ticket that no limit is asked about, and does not count in any. */
+  /** Stores a ticket without checking any limit or counting it. */
   async issueHandoff(digest: TicketDigest, claims: TicketClaims, ttlSeconds: number): Promise<void> {
     const key = redisKeys.ticketHandoffs(claims.user_id);
     const keptMs = RECEIPT_TTL_SECONDS * 1000;
@@ -99,8 +99,8 @@ export class TicketStore {
   }
 
   /**
-   * Takes a ticket out: of any number of callers exactly one gets its claims. The others get the receipt, which is asked for
-   * in the same round trip.
+   * Removes a ticket: of any number of callers exactly one gets its claims. The others get the receipt, which is
+   * read in the same round trip.
    */
   async consume(digest: TicketDigest): Promise<{ claims?: TicketClaims; receipt?: StoredReceipt }> {
     const [claims, receipt] = await this.redis.run((redis) =>
@@ -121,7 +121,7 @@ export class TicketStore {
     return claims.filter((known) => known !== undefined);
   }
 
-  /** Writes what became of a ticket that was taken out, and frees its place. */
+  /** Writes the outcome of a consumed ticket, and frees its place in the limit. */
   async settle(digest: TicketDigest, claims: TicketClaims, receipt: Receipt): Promise<void> {
     const stored: StoredReceipt = { ...receipt, user_id: claims.user_id };
     const list = claims.handoff === true ? redisKeys.ticketHandoffs : redisKeys.ticketQuota;
@@ -140,7 +140,7 @@ export class TicketStore {
     return json === null ? undefined : (JSON.parse(json) as StoredReceipt);
   }
 
-  /** Replaces a receipt that is still there, without giving it a longer life. */
+  /** Replaces a receipt that still exists, without extending its TTL. */
   async updateReceipt(receipt: StoredReceipt): Promise<void> {
     await this.redis.run((redis) =>
       redis.set(redisKeys.receipt(receipt.ticket_id), JSON.stringify(receipt), 'KEEPTTL', 'XX'),
@@ -154,7 +154,7 @@ export class TicketStore {
   }
 }
 
-/** What every ticket leaves in Redis when it is made. */
+/** What is written to Redis for every new ticket. */
 function put(
   redis: RedisClient,
   digest: TicketDigest,

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-/** OWASP ASVS 5.0 11.5.1 asks for 128 bits of entropy at least; a ticket in a URL gets 256. */
+/** OWASP ASVS 5.0 11.5.1 requires at least 128 bits of entropy; a ticket in a URL gets 256. */
 const TICKET_BYTES = 32;
 const TICKET_FORM = /^[\w-]{43}$/;
 const TICKET_ID_FORM = /^tkt_[\w-]{43}$/;
@@ -9,16 +9,16 @@ export function newTicket(): string {
   return randomBytes(TICKET_BYTES).toString('base64url');
 }
 
-/** False for what cannot be a ticket of ours, which then never costs a look into Redis. */
+/** False for text that cannot be one of our tickets; Redis is then not asked. */
 export function hasTicketForm(value: string): boolean {
   return TICKET_FORM.test(value);
 }
 
-/** What stands for a ticket once it is made: its SHA-256, which opens nothing. A random ticket needs no salt. */
+/** Stored instead of a ticket: its SHA-256, which opens nothing. A random ticket needs no salt. */
 export interface TicketDigest {
-  /** Under which Redis holds the claims. */
+  /** The Redis key of the claims is derived from it. */
   readonly hex: string;
-  /** `tkt_…`: the same digest, as the name by which receipts and logs speak of the ticket. */
+  /** `tkt_…`: the same digest, as the ticket's name in receipts and logs. */
   readonly id: string;
 }
 
@@ -26,7 +26,7 @@ export function digestOf(ticket: string): TicketDigest {
   return toDigest(createHash('sha256').update(ticket).digest());
 }
 
-/** The digest that a ticket id names, or `undefined` for what is no ticket id. */
+/** The digest of a ticket id, or `undefined` for text that is not a ticket id. */
 export function digestOfId(ticketId: string): TicketDigest | undefined {
   return TICKET_ID_FORM.test(ticketId) ? toDigest(Buffer.from(ticketId.slice(4), 'base64url')) : undefined;
 }

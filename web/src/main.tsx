@@ -25,5 +25,5 @@ createRoot(root).render(
   </StrictMode>,
 );
 
-// Outside of the component tree, which may mount twice: the kept sign-in is spent once.
+// Outside the component tree, which may mount twice: the stored refresh token must be used only once.
 void session.restore();

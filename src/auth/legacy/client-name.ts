@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** Names that a program of ours may give itself in `X-Client-Name`. */
+/** Names that our own clients may send in `X-Client-Name`. */
 const REGISTERED = new Set(['web', 'ios', 'android', 'desktop', 'cli', 'bot']);
 
-/** What user agents begin with or contain, and what they are called in metrics. The first that fits. */
+/** Patterns of user agents, and their names in metrics. The first match applies. */
 const AGENTS: readonly (readonly [RegExp, string])[] = [
   [/^mozilla\//i, 'browser'],
   [/python|aiohttp|httpx/i, 'python'],
@@ -13,7 +13,7 @@ const AGENTS: readonly (readonly [RegExp, string])[] = [
   [/^(node|undici|axios|ws)\b/i, 'node'],
 ];
 
-/** A word of a closed list for whoever called: what a stranger sends becomes no label. */
+/** Name of the client from a closed list: text from a client never becomes a metric label. */
 export function clientName(headers: IncomingHttpHeaders): string {
   const name = headers['x-client-name'];
   if (typeof name === 'string' && REGISTERED.has(name)) return name;

@@ -9,8 +9,8 @@ export interface Conversion {
 }
 
 /**
- * Which session an old token was turned into. Without it, a token whose session was ended would open the next one for as
- * long as it is valid.
+ * Maps an old token to the session it was converted into. Without it, a token whose session was ended could open new
+ * sessions for as long as it is valid.
  */
 @Injectable()
 export class ConversionStore {

@@ -8,15 +8,15 @@ const found = (headers: IncomingHttpHeaders, query = '') =>
     return value === undefined ? [] : [[row.method, value]];
   });
 
-describe('the old ways to bring a credential', () => {
-  it('find nothing where there is nothing', () => expect(found({})).toEqual([]));
+describe('legacy credential rows', () => {
+  it('find no credential in an empty request', () => expect(found({})).toEqual([]));
 
-  it('find one that came twice as something that no token is', () => {
+  it('join a credential that was sent twice into an invalid token', () => {
     expect(found({ 'x-auth-token': ['a', 'b'] })).toEqual([['authorization_header', 'a, b']]);
     expect(found({ cookie: 'access_token=a; access_token=b' })).toEqual([['cookie', 'a b']]);
   });
 
-  it('take a cookie by its whole name, and out of its quotes', () => {
+  it('match the full name of a cookie, and remove its quotes', () => {
     expect(found({ cookie: 'xaccess_token=a; access_token="b"; session_id_=c' })).toEqual([['cookie', 'b']]);
   });
 });

@@ -11,7 +11,7 @@ export interface CredentialRow {
   find: (request: UpgradeRequest) => string | undefined;
 }
 
-/** The old ways to bring a credential to an upgrade. A row finds it, and says nothing about what it is worth. */
+/** The legacy methods of sending a credential with an upgrade. A row finds it and does not verify it. */
 export const CREDENTIAL_ROWS: readonly CredentialRow[] = [
   row('query_token', 'legacy_query_token', 'access_token', ({ query }) => query.get('token') ?? undefined),
   row('subprotocol', 'legacy_subprotocol', 'access_token', ({ headers }) =>
@@ -56,7 +56,7 @@ function bearerSubprotocol(offered: string | undefined): string | undefined {
   return /(?:^|[,\s])bearer\.([^,\s]*)/i.exec(offered ?? '')?.[1];
 }
 
-/** RFC 6265 section 5.4. A name that comes twice is nobody's: which one was meant is not ours to guess. */
+/** RFC 6265 section 5.4. A name that occurs twice is never valid: the server does not guess which one is meant. */
 function cookie(header: string | undefined, name: string): string | undefined {
   const values = (header ?? '')
     .split(';')

@@ -9,10 +9,10 @@ import { SignInService } from '../sign-in.service.js';
 import { UnifiedAuthenticationService } from '../unified-authentication.service.js';
 import { LegacyCredentialsService } from './legacy-credentials.service.js';
 
-// Longer than any token may be, so that the length is judged where tokens are.
+// Longer than any valid token, so that the token check decides about the length.
 const exchangeSchema = z.object({ token: z.string().min(1).max(16_384) }).meta({ id: 'Exchange' });
 
-/** Turns a token of the old systems into a session. */
+/** Exchanges a token of the old systems for a session. */
 @Controller('auth')
 export class ExchangeController {
   constructor(

@@ -12,10 +12,10 @@ import { LegacyCredentialsService } from './legacy-credentials.service.js';
 import { PendingSocketService } from './pending-socket.service.js';
 import { SUNSET_HEADERS } from './sunset.js';
 
-/** Upgrades that were let in before the drain are decided within this, or not at all. */
+/** Time limit for deciding upgrades that arrived before the drain. */
 const UPGRADES_LIMIT_MS = 1000;
 
-/** Old clients that open a socket first, and say with its first frame who they are. */
+/** Supports old clients that open a socket first and send the credential in the first frame. */
 @Injectable()
 export class FirstMessageService extends PendingUpgrades implements OnModuleInit {
   override readonly answerHeaders = SUNSET_HEADERS;
@@ -43,13 +43,13 @@ export class FirstMessageService extends PendingUpgrades implements OnModuleInit
     this.sockets.add(socket, raw, settle);
   }
 
-  /** The node stops: whoever has not said who it is says so to another one. */
+  /** Called when the node stops: clients that have sent no credential yet reconnect to another node. */
   async end(): Promise<void> {
     await this.gate.allDecided(UPGRADES_LIMIT_MS);
     this.sockets.endAll();
   }
 
-  /** What old clients say once they are in: it changes nothing, unless it names somebody else. */
+  /** Old clients send this after they are admitted. It has no effect, unless it names another user. */
   private isGreeting(socket: AuthenticatedSocket, text: string): boolean {
     const greeting = socket.identity.ticketId === undefined ? readGreeting(text) : undefined;
     if (greeting === undefined) return false;

@@ -7,8 +7,8 @@ type Members = Record<string, unknown>;
 
 /**
  * Reads `{type: "initial" | "message", token, user_id?, conversation_id?}`.
- * @throws {AppError} `frame_invalid`, `token_missing`; `conversation_not_found` for a name that is none, or another than
- * the path's.
+ * @throws {AppError} `frame_invalid`, `token_missing`; `conversation_not_found` for an id that is not a conversation
+ * id or differs from the path's.
  */
 export function readFirstMessage(text: string, { conversationId }: UpgradeRequest): LegacyCredential {
   const frame = parseObject(text);
@@ -26,7 +26,7 @@ export function readFirstMessage(text: string, { conversationId }: UpgradeReques
   };
 }
 
-/** Reads what old clients send once they are in: `{type: "message", data: {type: "initial", user_id, …}}`. */
+/** Reads what old clients send after they are admitted: `{type: "message", data: {type: "initial", user_id, …}}`. */
 export function readGreeting(text: string): { claimedUserId: string | undefined } | undefined {
   const frame = parseObject(text);
   if (frame?.type !== 'message' || !isObject(frame.data) || frame.data.type !== 'initial') return undefined;
@@ -54,7 +54,7 @@ function isObject(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A member that is there, whatever its type, is a claim and has to fit. */
+/** A member that is present, whatever its type, is a claim and must match. */
 function textOf(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   return typeof value === 'string' ? value : JSON.stringify(value);

@@ -13,7 +13,7 @@ import { OldTokenService } from './old-token.service.js';
 import { SUNSET_HEADERS } from './sunset.js';
 import { redisNow } from '../../redis/redis-clock.js';
 
-/** The old ways in, each behind its flag. It extracts and converts; whether somebody may come in it does not say. */
+/** The legacy methods, each behind its flag. It extracts and converts credentials; it does not decide about them. */
 @Injectable()
 export class LegacyCredentialsService extends LegacyWays {
   override readonly answerHeaders = SUNSET_HEADERS;
@@ -36,7 +36,7 @@ export class LegacyCredentialsService extends LegacyWays {
       if (this.flags.isEnabled(explicit[0].row.flag)) return toCredential(explicit[0], request);
       throw new AppError('auth_method_disabled', { detail: 'expected ?ticket=' });
     }
-    // A cookie comes by itself: while its flag is off it is nothing, and beside anything else it is not meant.
+    // Browsers send cookies by themselves: a cookie is ignored if its flag is off or another credential is present.
     const cookies = this.present(request, (row) => row.isCookie && this.flags.isEnabled(row.flag));
     if (cookies.length > 1)
       throw new AppError('multiple_credentials', { detail: 'two cookies that sign in' });
@@ -66,7 +66,7 @@ export class LegacyCredentialsService extends LegacyWays {
     this.report.used(method, headers);
   }
 
-  /** Whether an upgrade has no credential, and may send it with its first frame. */
+  /** Whether an upgrade without a credential may send it in its first frame. */
   awaitsFirstMessage(request: UpgradeRequest): boolean {
     const { origin } = request.headers;
     return (
@@ -77,7 +77,7 @@ export class LegacyCredentialsService extends LegacyWays {
     );
   }
 
-  /** @throws {AppError} `forbidden`, audited, when a client says that it is somebody else. */
+  /** @throws {AppError} `forbidden`, audited, when a client claims to be another user. */
   requireSameUser(userId: string, claimedUserId: string | undefined): void {
     if (claimedUserId === undefined || claimedUserId.toLowerCase() === userId) return;
     this.report.spoofed(userId);
@@ -87,7 +87,7 @@ export class LegacyCredentialsService extends LegacyWays {
   /**
    * A new session for a token of an old format.
    * @param countFor counts the sign-in for the account.
-   * @throws {AppError} `auth_method_disabled` while they are off, or as `sessionOf`.
+   * @throws {AppError} `auth_method_disabled` while the old formats are off, or as `sessionOf`.
    */
   async exchange(
     token: string,
@@ -119,7 +119,7 @@ export class LegacyCredentialsService extends LegacyWays {
   }
 }
 
-/** Browsers send a cookie whether their page meant it or not: it counts only with an `Origin`. */
+/** Browsers send a cookie with any page's request: it counts only with an `Origin`. */
 function toCredential(
   { row, value }: { row: CredentialRow; value: string },
   { headers: { origin }, conversationId }: UpgradeRequest,

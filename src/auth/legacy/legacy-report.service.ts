@@ -6,7 +6,7 @@ import type { UpgradeRequest } from '../upgrade-credentials.js';
 import { clientName } from './client-name.js';
 import { SUNSET_HEADERS } from './sunset.js';
 
-/** Counts every use of an old way, and raises a client that says it is somebody else. */
+/** Counts every use of a legacy method, and reports a client that claims to be another user. */
 @Injectable()
 export class LegacyReportService {
   constructor(

@@ -14,7 +14,7 @@ import { LegacyReportService } from './legacy-report.service.js';
 import { OldTokenService } from './old-token.service.js';
 import { PendingSocketService } from './pending-socket.service.js';
 
-/** Everything of the old ways in. It hands itself in to what stands below, which knows nothing of it. */
+/** All legacy methods. The module registers itself with the lower layers, which do not depend on it. */
 @Module({
   imports: [AuthModule, SessionModule, WebSocketModule],
   controllers: [ExchangeController],

@@ -6,7 +6,7 @@ const bare = { sub: 'a', exp: 2, iat: 1 };
 const full = { sub: 'a', email: 'a@example.test', iss: 'us', aud: 'them', exp: 2 };
 
 describe('readOldClaims', () => {
-  it('reads the two old formats, with and without "iat" where that is free', () => {
+  it('reads the two old formats, with and without "iat" where it is optional', () => {
     expect(readOldClaims(bare, expected)).toEqual({ sub: 'a', exp: 2 });
     expect(readOldClaims(full, expected)).toEqual({ sub: 'a', email: 'a@example.test', exp: 2 });
     expect(readOldClaims({ ...full, iat: 1 }, expected)).toEqual({
@@ -29,7 +29,7 @@ describe('readOldClaims', () => {
     ['another issuer', { ...full, iss: 'them' }],
     ['another audience', { ...full, aud: ['them'] }],
     ['a session, as tokens of today have', { ...full, session_id: 'b' }],
-  ])('takes a payload with %s for no old one', (_what, payload) => {
+  ])('returns undefined for a payload with %s', (_what, payload) => {
     expect(readOldClaims(payload, expected)).toBeUndefined();
   });
 });

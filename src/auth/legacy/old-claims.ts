@@ -1,4 +1,4 @@
-/** Claims of the two formats that tokens had before sessions: whose each is, and until when. */
+/** Claims of the two token formats from before sessions: the user and the expiry. */
 export interface OldClaims {
   sub: string;
   email?: string;
@@ -11,7 +11,7 @@ const WITH_EMAIL = new Set(['sub', 'email', 'aud', 'iss', 'exp', 'iat']);
 
 /**
  * Reads `{sub, exp, iat}` and `{sub, email, aud, iss, exp}`, with or without `iat`. The signature was verified.
- * @returns `undefined` for any other set of claims: such a token is no old one.
+ * @returns `undefined` for any other set of claims: the token is not in an old format.
  */
 export function readOldClaims(
   payload: unknown,

@@ -12,7 +12,7 @@ import { UserStore } from '../user.store.js';
 import { ConversionStore } from './conversion.store.js';
 import { type OldClaims, readOldClaims } from './old-claims.js';
 
-/** A token of an old format, whose signature was verified. */
+/** A token of an old format with a verified signature. */
 export interface OldToken {
   token: string;
   user: User;
@@ -20,7 +20,7 @@ export interface OldToken {
   expiresAtMs: number;
 }
 
-/** Turns tokens of the old formats, which name no session, into sessions. */
+/** Converts tokens of the old formats, which name no session, into sessions. */
 @Injectable()
 export class OldTokenService {
   constructor(
@@ -32,8 +32,8 @@ export class OldTokenService {
 
   /**
    * @param payload the claims of the token; its signature was verified.
-   * @returns `undefined` for claims of another shape: such a token is no old one.
-   * @throws {AppError} `token_invalid` for nobody's, `user_disabled`.
+   * @returns `undefined` for claims of another shape: the token is not in an old format.
+   * @throws {AppError} `token_invalid` if it names no user, `user_disabled`.
    */
   async read(token: string, payload: unknown): Promise<OldToken | undefined> {
     const claims = readOldClaims(payload, this.config.jwt);
@@ -56,8 +56,8 @@ export class OldTokenService {
   }
 
   /**
-   * A new session for a token, unless the one that it was turned into before was ended: whoever ended that one ended what
-   * can be made of the token.
+   * A new session for a token, unless its earlier session was ended: ending that session also ends the use of the
+   * token.
    * @throws {AppError} as `SessionService.check`
    */
   async exchange(old: OldToken, userAgent: string): Promise<OpenedSession> {
@@ -69,12 +69,12 @@ export class OldTokenService {
   private async open({ token, user, expiresAtMs }: OldToken, userAgent: string): Promise<OpenedSession> {
     const opened = await this.sessions.open(user, userAgent);
     const conversion = { userId: user.id, sessionId: opened.session.session_id };
-    // As long as the token can be used: a verifier forgives it some seconds of another clock.
+    // Kept for as long as the token can be used, including the clock tolerance.
     await this.conversions.remember(token, conversion, expiresAtMs + CLOCK_TOLERANCE_SECONDS * 1000);
     return opened;
   }
 
-  /** By address, where the token has one, and it must not contradict the subject; else by the subject. */
+  /** Finds the user by e-mail address if the token has one, which must match the subject; otherwise by subject. */
   private async findUser({ sub, email }: OldClaims): Promise<UserEntity | undefined> {
     if (email === undefined && isUuid(sub)) return this.users.findById(sub.toLowerCase());
     const user = await this.users.findByEmail(normalEmail(email ?? sub));

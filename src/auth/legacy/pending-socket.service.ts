@@ -14,15 +14,15 @@ import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-s
 import type { Settle } from '../../websocket/upgrade/pending-upgrades.js';
 
 const FIRST_MESSAGE_LIMIT_MS = 5000;
-/** Sockets with nobody behind them: enough for old clients, too few for a stranger to fill the node with. */
+/** Limit of sockets that have no user yet: enough for old clients, too few to exhaust the node. */
 const MAX_PENDING = 500;
-/** What the old server said to a socket that did not say who it was; clients compare it. */
+/** The old server's text for a socket that sent no credential; clients compare it. */
 const NOBODY = 'user_id required';
 
-/** Sockets that opened without a credential and have until the limit to bring it. Until then they may do nothing. */
+/** Sockets that opened without a credential and must send it within the limit. Until then they may do nothing. */
 @Injectable()
 export class PendingSocketService {
-  /** What came after the first frame, while that one is being decided about. */
+  /** Frames that arrived while the first frame is being decided. */
   private readonly waiting = new Map<AuthenticatedSocket, { stop: () => void; later: string[] }>();
 
   constructor(
@@ -44,7 +44,7 @@ export class PendingSocketService {
     throw new AppError('rate_limited', { detail: 'too many sockets without a credential' });
   }
 
-  /** @param settle decides about the first frame; what it throws ends the socket. */
+  /** @param settle decides about the first frame; an error that it throws ends the socket. */
   add(socket: AuthenticatedSocket, raw: Socket, settle: Settle): void {
     socket.attach(raw, {
       endSlow: () => socket.terminate(),
@@ -64,7 +64,7 @@ export class PendingSocketService {
       else if (isDecided) later.push((data as Buffer).toString());
       else {
         isDecided = true;
-        // The rest stays in the network until there is somebody whose frames they are.
+        // Further frames are not read until the socket has a user.
         socket.pause();
         background(this.decide(socket, settle, (data as Buffer).toString()), this.logger, 'upgrade.failed');
       }
@@ -84,13 +84,13 @@ export class PendingSocketService {
     try {
       this.release(socket, await settle(text));
     } catch (error) {
-      // Reading goes on, or the answer to our close frame would never be seen.
+      // Reading resumes; otherwise the peer's close frame would never be read.
       socket.resume();
       this.refuse(socket, toAppError(error), frameIdOf(text));
     }
   }
 
-  /** Hands a socket on to whoever `start` gives it to, with what it has sent meanwhile. */
+  /** Hands a socket over with `start`, then dispatches the frames that it sent in the meantime. */
   private release(socket: AuthenticatedSocket, start: () => void): void {
     const pending = this.waiting.get(socket);
     this.waiting.delete(socket);

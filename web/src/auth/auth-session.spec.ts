@@ -55,7 +55,7 @@ beforeEach(async () => {
   calls = [];
 });
 
-test('without a kept sign-in nothing is asked', async () => {
+test('without a stored sign-in no request is made', async () => {
   stored.clear();
   reload();
   expect(session.getState()).toEqual({ name: 'restoring' });
@@ -78,7 +78,7 @@ test('the access token is never stored', () => {
   expect([...stored.values()]).toEqual(['refresh1']);
 });
 
-test('a refresh token that was used before leads to the sign-in form, with the reason', async () => {
+test('a used refresh token leads to the sign-in form, with the reason', async () => {
   answer = async () => refusal('refresh_reused');
   reload();
   await session.restore();
@@ -89,7 +89,7 @@ test('a refresh token that was used before leads to the sign-in form, with the r
   expect(stored.size).toBe(0);
 });
 
-test('a server that cannot be asked costs nobody their sign-in', async () => {
+test('an unreachable server does not end the sign-in', async () => {
   answer = () => Promise.reject(new Error('network down'));
   reload();
   await session.restore();
@@ -100,7 +100,7 @@ test('a server that cannot be asked costs nobody their sign-in', async () => {
   expect(session.getState().name).toBe('signed-in');
 });
 
-test('a token is renewed shortly before its end, and once for all who wait', async () => {
+test('a token is renewed shortly before it expires, and once for all waiting callers', async () => {
   expect(await session.getAccessToken({ fresh: false })).toBe('access1');
   clock = 880_000;
   const both = [session.getAccessToken({ fresh: false }), session.getAccessToken({ fresh: true })];
@@ -108,7 +108,7 @@ test('a token is renewed shortly before its end, and once for all who wait', asy
   expect(calls).toHaveLength(1);
 });
 
-test('signing out forgets everything at once, and tells the server', async () => {
+test('signing out removes everything at once, and tells the server', async () => {
   const done = session.signOut();
   expect(session.getState()).toEqual({ name: 'signed-out' });
   expect(stored.size).toBe(0);
@@ -116,20 +116,20 @@ test('signing out forgets everything at once, and tells the server', async () =>
   expect(calls).toMatchObject([{ path: '/auth/logout', authorization: 'Bearer access1' }]);
 });
 
-test('signing out with an access token that has run out still ends the session', async () => {
+test('signing out with an expired access token still ends the session', async () => {
   clock = 900_000;
   await session.signOut();
   expect(calls.map((call) => call.path)).toEqual(['/auth/refresh', '/auth/logout']);
   expect(stored.size).toBe(0);
 });
 
-test('signing out without a server says that the session goes on there', async () => {
+test('signing out without a server reports that the session is still active there', async () => {
   answer = () => Promise.reject(new Error('network down'));
   await session.signOut();
   expect(session.getState()).toMatchObject({ reason: expect.stringContaining('could not be told') });
 });
 
-test('an answer that comes after signing out signs nobody in again', async () => {
+test('an answer that arrives after signing out does not sign in again', async () => {
   let arrive: (response: Response) => void = () => undefined;
   answer = (path) =>
     path === '/auth/refresh'

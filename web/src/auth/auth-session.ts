@@ -9,7 +9,7 @@ import { signedOutText, UNTOLD } from './signed-out-text.js';
 
 export type AuthState =
   | { readonly name: 'restoring' }
-  /** The server could not be asked whether the kept sign-in is still good. */
+  /** The server could not be asked whether the stored sign-in is still valid. */
   | { readonly name: 'unreachable'; readonly error: ApiError }
   | { readonly name: 'signed-out'; readonly reason?: string }
   | { readonly name: 'signed-in'; readonly user: User };
@@ -27,14 +27,14 @@ interface AccessToken {
 }
 
 const STORAGE_KEY = 'admit-one.refresh-token';
-/** A token that ends sooner than this is renewed first: a request has to arrive, too. */
+/** A token that expires sooner than this is renewed first, because a request takes time to arrive. */
 const MARGIN_MS = 30_000;
 
 /**
- * Who is signed in on this page. The access token lives in memory alone. The refresh token is kept in sessionStorage:
- * it survives a reload, ends with the tab, and is not shared between tabs, so that no two of them spend the same
- * token. localStorage would outlive the browser's window on a shared machine; a cookie would travel with requests that
- * others cause. Whoever can run script here can read either, which is why the page's policy admits no foreign script.
+ * Who is signed in on this page. The access token is kept in memory only. The refresh token is kept in sessionStorage:
+ * it survives a reload, ends with the tab, and is not shared between tabs, so that no two tabs use the same token.
+ * localStorage would outlive the browser window on a shared machine; a cookie would be sent with requests that other
+ * sites cause. A script on this page could read either, so the page's policy allows no foreign scripts.
  * A duplicated tab starts with a copy: the second use of a token ends the session on purpose, and the page says so.
  */
 export class AuthSession {
@@ -54,7 +54,7 @@ export class AuthSession {
     };
   };
 
-  /** Takes up the sign-in of before the reload: at most one request, whose answer is the validation. */
+  /** Restores the sign-in after a reload: at most one request, whose answer validates it. */
   async restore(): Promise<void> {
     if (this.refreshToken === null) {
       this.become({ name: 'signed-out' });
@@ -73,14 +73,14 @@ export class AuthSession {
     this.accept(await this.options.api.login(email, password));
   }
 
-  /** @throws ApiError `registration_closed` where strangers may not register. */
+  /** @throws ApiError `registration_closed` when the server takes no registrations. */
   async register(email: string, password: string, displayName: string): Promise<void> {
     const named = displayName === '' ? {} : { display_name: displayName };
     await this.options.api.register({ email, password, ...named });
     await this.signIn(email, password);
   }
 
-  /** Leaves the page at once, then tells the server. */
+  /** Signs out on the page at once, then tells the server. */
   async signOut(): Promise<void> {
     const { access, refreshToken } = this;
     this.clear();
@@ -88,12 +88,12 @@ export class AuthSession {
     try {
       await this.endSession(access, refreshToken);
     } catch (thrown) {
-      // Refused means that the session is over anyway; otherwise it lives on, and somebody should know.
+      // A refusal means that the session has already ended; otherwise it is still active, and the user must know.
       if (toApiError(thrown).retry !== 'none') this.become({ name: 'signed-out', reason: UNTOLD });
     }
   }
 
-  /** The server says that this sign-in is over. */
+  /** The server says that this sign-in has ended. */
   readonly expire = (error: ApiError): void => {
     if (this.current.name === 'signed-out') return;
     this.clear();
@@ -111,7 +111,7 @@ export class AuthSession {
     else if (refreshToken !== null) await api.logout((await api.refresh(refreshToken)).access_token);
   }
 
-  /** One at a time: each use spends the token, and spending one twice ends the session. */
+  /** One at a time: a token can be used once, and using it twice ends the session. */
   private refresh(): Promise<string> {
     this.refreshing ??= this.spendRefreshToken().finally(() => {
       this.refreshing = undefined;
@@ -123,7 +123,7 @@ export class AuthSession {
     const spent = this.refreshToken;
     try {
       const signIn = await this.options.api.refresh(spent ?? '');
-      // Somebody signed out, or in as another, while the answer was on its way.
+      // The user signed out, or in as another user, before the answer arrived.
       if (this.refreshToken === spent) this.accept(signIn);
       return signIn.access_token;
     } catch (thrown) {

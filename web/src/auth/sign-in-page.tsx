@@ -7,7 +7,7 @@ import '../styles/sign-in.css';
 
 interface SignInPageProps {
   session: AuthSession;
-  /** Why the last session ended, when it did not end by choice. */
+  /** Why the last session ended, unless the user signed out. */
   reason: string | undefined;
 }
 
@@ -41,7 +41,7 @@ export function SignInPage({ session, reason }: SignInPageProps) {
             }}
           />
         )}
-        {/* Whether strangers may register is known once somebody has tried. */}
+        {/* Whether registration is open is known only after an attempt. */}
         {!isClosed && (
           <p className="sign-in-switch">
             {form === 'sign-in' ? 'No account yet?' : 'You have an account?'}{' '}

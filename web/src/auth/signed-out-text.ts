@@ -11,7 +11,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   forbidden: 'Your rights have changed. Please sign in again.',
 };
 
-/** Why somebody finds themselves at the sign-in form. */
+/** Why the sign-in form is shown. */
 export function signedOutText(error: ApiError): string {
   return TEXTS[error.code] ?? `${error.message}. Please sign in again.`;
 }

@@ -8,8 +8,8 @@ interface Submit {
 }
 
 /**
- * Runs `action` with the form's fields: one at a time, and with its failure at hand. The button is not disabled
- * meanwhile: that would take the focus away from whoever pressed it.
+ * Runs `action` with the form's fields, one at a time, and returns its failure. The button is not disabled meanwhile,
+ * because that would move the user's focus.
  */
 export function useSubmit(action: (field: (name: string) => string) => Promise<void>): Submit {
   const [isBusy, setBusy] = useState(false);

@@ -1,7 +1,7 @@
 import { Loading } from '../page/loading.js';
 import type { Conversations } from './use-conversations.js';
 
-/** What stands where a conversation would be. */
+/** Shown when no conversation is open. */
 export function ChatPlaceholder({
   conversations,
   start,

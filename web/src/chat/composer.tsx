@@ -9,7 +9,7 @@ interface ComposerProps {
   stop: () => void;
 }
 
-/** How many characters before the end of the room the count appears. */
+/** The count appears when fewer characters than this are left. */
 const COUNT_FROM = LIMITS.maxContentLength - 1_000;
 
 export function Composer({ isAnswering, send, stop }: ComposerProps) {
@@ -34,7 +34,7 @@ export function Composer({ isAnswering, send, stop }: ComposerProps) {
   }
 
   function onKeyDown(event: KeyboardEvent): void {
-    // While an input method composes, Enter chooses a word.
+    // While an input method is composing, Enter selects a word.
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
     submit();

@@ -6,7 +6,7 @@ import { ToolLine } from './tool-line.js';
 export const MessageItem = memo(function MessageItem({ message }: { message: TranscriptMessage }) {
   const isStreaming = message.status === 'streaming';
   return (
-    // Busy while it grows: a screen reader says the answer once it is whole.
+    // Busy while it grows: a screen reader reads the answer once it is complete.
     <article
       className="message"
       data-role={message.role}

@@ -15,7 +15,7 @@ export function PaneHeader({ title, state, isSidebarOpen, openSidebar }: PaneHea
   const wasOpen = useRef(false);
 
   useEffect(() => {
-    // Whoever closed the list goes on where they opened it.
+    // When the list closes, the focus returns to its button.
     if (wasOpen.current && !isSidebarOpen) button.current?.focus();
     wasOpen.current = isSidebarOpen;
   }, [isSidebarOpen]);

@@ -28,7 +28,7 @@ export function RenameForm({ title, rename, cancel }: RenameFormProps) {
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {
           if (event.key !== 'Escape') return;
-          // The sidebar closes on Escape too; this one was meant for the title.
+          // Escape also closes the sidebar; here it only cancels the rename.
           event.stopPropagation();
           cancel();
         }}

@@ -9,7 +9,7 @@ interface SidebarProps {
   user: User;
   conversations: Conversations;
   selected: string | undefined;
-  /** Matters in a narrow window only, where the list lies over the conversation. */
+  /** Only used in a narrow window, where the list covers the conversation. */
   isOpen: boolean;
   select: (id: string) => void;
   start: () => void;

@@ -12,14 +12,14 @@ export interface Conversations {
   loadMore: () => Promise<void>;
   create: () => Promise<Conversation | undefined>;
   rename: (id: string, title: string) => Promise<void>;
-  /** Names a conversation that nobody has named yet. */
+  /** Names a conversation that has no title yet. */
   nameFirst: (id: string, title: string) => Promise<void>;
   remove: (id: string) => Promise<void>;
 }
 
 export const UNNAMED = 'New conversation';
 
-/** The list of the user's conversations, newest first, and what can be done to it. */
+/** The list of the user's conversations, newest first, and the actions on it. */
 export function useConversations(api: ChatApi): Conversations {
   const [phase, setPhase] = useState<Conversations['phase']>('loading');
   const [list, setList] = useState<readonly Conversation[]>([]);

@@ -2,7 +2,7 @@ import { useCallback, useSyncExternalStore } from 'react';
 
 const PREFIX = '#/c/';
 
-/** The conversation in the address, so that a reload, a bookmark and the back button find it. */
+/** Keeps the open conversation in the URL, so that a reload, a bookmark and the back button find it. */
 export function useSelection(): [string | undefined, (id: string | undefined) => void] {
   const hash = useSyncExternalStore(onHashChange, () => location.hash);
   const select = useCallback((id: string | undefined) => {

@@ -35,7 +35,7 @@ export function useStickToBottom(content: unknown): StickToBottom {
   useEffect(() => {
     const box = ref.current;
     if (box === null) return;
-    // A growing composer or an opening keyboard takes room from the list.
+    // A growing composer or an opening keyboard makes the list smaller.
     const observer = new ResizeObserver(() => {
       if (isStuck.current) toBottom();
     });

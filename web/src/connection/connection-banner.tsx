@@ -1,6 +1,6 @@
 import type { ConnectionState } from '../../../client/src/index.js';
 
-/** Says why there is no connection, and offers the way back. */
+/** Says why there is no connection, and offers to reconnect. */
 export function ConnectionBanner({ state, connect }: { state: ConnectionState; connect: () => void }) {
   if (state.name !== 'waiting' && state.name !== 'stopped') return null;
   if (state.cause === undefined) return null;

@@ -1,12 +1,12 @@
 import type { ConnectionState } from '../../../client/src/index.js';
 import { Countdown } from './countdown.js';
 
-/** Where the connection stands, in words. */
+/** The state of the connection, as text. */
 export function ConnectionStatus({ state }: { state: ConnectionState }) {
   return (
     <p className="connection" data-state={state.name}>
       <span className="connection-dot" aria-hidden="true" />
-      {/* Said aloud once per state; the countdown beside it changes every second. */}
+      {/* Announced once per state; the countdown beside it changes every second. */}
       <span className="visually-hidden" role="status">
         {wordsOf(state)}
       </span>

@@ -5,14 +5,14 @@ import type { AuthSession } from '../auth/auth-session.js';
 export interface Connection {
   client: ChatClient;
   state: ConnectionState;
-  /** The server's name for what answers; stays while the connection is away. */
+  /** The server's name for the model; kept while the connection is down. */
   responder: string | undefined;
-  /** The last thing that the server said outside of any conversation. */
+  /** The last message of the server that belongs to no conversation. */
   notice: string | undefined;
   dismissNotice: () => void;
 }
 
-/** The page's one connection: it lives as long as the chat is shown. */
+/** The page's one connection: it stays as long as the chat is shown. */
 export function useChatClient(session: AuthSession): Connection {
   const [client] = useState(
     () =>

@@ -12,7 +12,7 @@ interface AppProps {
   api: ChatApi;
 }
 
-/** Nothing of the chat is rendered, and nothing connects, before it is known who is here. */
+/** Renders no part of the chat, and opens no connection, until the user is known. */
 export function App({ session, api }: AppProps) {
   const auth = useSyncExternalStore(session.onChange, session.getState);
   switch (auth.name) {
