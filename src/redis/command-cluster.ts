@@ -1,5 +1,6 @@
 import { Cluster, Command, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../config/redis-address.js';
+import { limitTime } from './command-time.js';
 import { ServerConnector } from './redis-connector.js';
 
 const SLOTS = 16_384;
@@ -46,7 +47,7 @@ export class CommandCluster extends Cluster {
 
   override sendCommand(...[command, ...rest]: Parameters<Cluster['sendCommand']>): unknown {
     // A connection's own time limit starts when a command reaches it, after redirections and waits for the slots.
-    command.setTimeout(this.commandTimeoutMs);
+    limitTime(command, this.commandTimeoutMs);
     // Nodes do not forward messages in a common order, so all messages of one channel go through one node.
     if (command.name === 'publish') Object.assign(command, { slot: slotOf(command.args[0]) });
     return super.sendCommand(command, ...rest);

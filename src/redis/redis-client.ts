@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../config/redis-address.js';
 import { CommandCluster } from './command-cluster.js';
+import { limitTime } from './command-time.js';
 import { ServerConnector } from './redis-connector.js';
 
 /** Longest time for one command before the caller gets 503. Well under the 1.5 s that an upgrade may wait. */
@@ -22,19 +23,26 @@ const connection = {
   reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
 } satisfies RedisOptions;
 
+/** A connection to one server whose commands have a time limit. */
+class CommandConnection extends Redis {
+  override sendCommand(...[command, ...rest]: Parameters<Redis['sendCommand']>): unknown {
+    limitTime(command, COMMAND_TIMEOUT_MS);
+    return super.sendCommand(command, ...rest);
+  }
+}
+
 /** The client for commands: none is queued while Redis is down; each has a time limit and at most one retry. */
 export function commandClient(address: RedisAddress): RedisClient {
   const limits = {
     ...connection,
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,
-    commandTimeout: COMMAND_TIMEOUT_MS,
   };
   switch (address.form) {
     case 'single':
-      return new Redis(address.url, { ...limits, Connector: ServerConnector });
+      return new CommandConnection(address.url, { ...limits, Connector: ServerConnector });
     case 'sentinel':
-      return new Redis({ ...limits, ...sentinelOptions(address) });
+      return new CommandConnection({ ...limits, ...sentinelOptions(address) });
     case 'cluster':
       return new CommandCluster(address, {
         commandTimeoutMs: COMMAND_TIMEOUT_MS,
@@ -65,7 +73,9 @@ export function connectionsOf(client: RedisClient): Redis[] {
   return client instanceof Cluster ? client.nodes('master') : [client];
 }
 
-function sentinelOptions(address: Extract<RedisAddress, { form: 'sentinel' }>): RedisOptions {
+function sentinelOptions(
+  address: Extract<RedisAddress, { form: 'sentinel' }>,
+): Omit<RedisOptions, 'replyMapping'> {
   const { tls } = address;
   return {
     sentinels: address.sentinels,
