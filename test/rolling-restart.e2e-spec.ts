@@ -38,4 +38,4 @@ test('three nodes are restarted in turn, and clients in mid-answer notice nothin
   } finally {
     await stop();
   }
-});
+}, 120_000);

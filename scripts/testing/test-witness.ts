@@ -69,6 +69,11 @@ const OTHERS = [
     reason: 'compares for the one service, which decides',
   },
   {
+    caller: 'UpgradeRulesService',
+    primitives: ['TicketService.consume'],
+    reason: 'takes the ticket for the one service, which decides',
+  },
+  {
     caller: 'OldTokenService',
     primitives: ['SessionService.check', 'SessionService.touch'],
     reason: 'finds the session of an old token for the one service, which decides',

@@ -5,6 +5,9 @@ import { as, aUser, createConversation } from '../support/user.js';
 import { eventually } from '../support/waiting.js';
 import { ChatBrowser } from './chat-browser.js';
 
+/** The answer must last longer than a second node takes to start. */
+const LAST = 2000;
+
 let cluster: Cluster;
 let browser: ChatBrowser;
 
@@ -22,7 +25,7 @@ test('when the node that writes dies, another goes on in the same message before
   const user = await aUser(cluster);
   const writer = cluster.node;
   const { id } = await createConversation(writer, user, 'Numbers');
-  const body = { client_message_id: randomUUID(), content: 'count to 500' };
+  const body = { client_message_id: randomUUID(), content: `count to ${LAST}` };
   await as(user, 'POST', `${writer.url}/conversations/${id}/messages`, { body, expect: 202 });
   // As long as it is alone, the first node is the one that takes the question.
   await eventually(async () => {
@@ -41,7 +44,7 @@ test('when the node that writes dies, another goes on in the same message before
   await tab.page.getByText(`Node ${writer.name} went away; ${reader.name} continued this answer.`).waitFor();
   const answer = await tab.wholeAnswer();
   const counted = answer.match(/\b\d+\b/g)?.map(Number) ?? [];
-  expect(counted).toEqual(expect.arrayContaining(Array.from({ length: 500 }, (_, index) => index + 1)));
+  expect(counted).toEqual(expect.arrayContaining(Array.from({ length: LAST }, (_, index) => index + 1)));
   expect(await tab.answers.count()).toBe(1);
 
   // The page has proved the text against the digest of the run; the row must say the same.
