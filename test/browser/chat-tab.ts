@@ -82,7 +82,7 @@ export class ChatTab {
   /** The text of the nth answer, counted from 1, once it is whole. */
   async wholeAnswer(number = 1): Promise<string> {
     const answer = this.page.locator('article[data-role="assistant"]').nth(number - 1);
-    await answer.and(this.page.locator('[data-status="complete"]')).waitFor({ timeout: 30_000 });
+    await answer.and(this.page.locator('[data-status="complete"]')).waitFor({ timeout: 60_000 });
     return answer.locator('.text').innerText();
   }
 

@@ -6,7 +6,7 @@ import { eventually } from '../support/waiting.js';
 import { ChatBrowser } from './chat-browser.js';
 
 /** The answer must last longer than a second node takes to start. */
-const LAST = 2000;
+const LAST = 1000;
 
 let cluster: Cluster;
 let browser: ChatBrowser;
