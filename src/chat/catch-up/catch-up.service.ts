@@ -4,6 +4,7 @@ import { AppError } from '../../errors/app-error.js';
 import { MetricsService } from '../../observability/metrics.service.js';
 import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
 import type { Missed } from '../../websocket/fan-out/conversation-channel.js';
+import type { ShownText } from '../../websocket/fan-out/shown-text.js';
 import type { FrameReply } from '../../websocket/socket/frame-reply.js';
 import { FanOutService } from '../../websocket/fan-out/fan-out.service.js';
 import { ConversationStore } from '../history/conversation.store.js';
@@ -39,6 +40,7 @@ export class CatchUpService implements OnModuleInit {
       const lastSeq = await this.lastSeqOf(socket, conversationId);
       const data = { conversation_id: conversationId, last_seq: lastSeq };
       socket.sendFrame({ type: 'subscribed', conversation_id: conversationId, data }, re);
+      let shown: ShownText | undefined;
       if (afterSeq !== undefined && lastSeq - afterSeq > MAX_BEHIND) {
         const detail = `more than ${MAX_BEHIND} events behind: load the conversation over HTTP`;
         socket.sendFrame({
@@ -48,10 +50,10 @@ export class CatchUpService implements OnModuleInit {
         });
       } else {
         await this.replay.events(socket, conversationId, afterSeq ?? lastSeq, lastSeq);
-        await this.replay.snapshots(socket, conversationId, []);
+        shown = await this.replay.snapshots(socket, conversationId, []);
         await this.replay.progress(socket, conversationId);
       }
-      return lastSeq;
+      return { lastSeq, shown };
     });
   }
 
@@ -67,12 +69,13 @@ export class CatchUpService implements OnModuleInit {
       const replayed = recovered ? behind : 0;
       const data = { conversation_id: conversationId, recovered, from_seq: seq, to_seq: lastSeq, replayed };
       socket.sendFrame({ type: 'resumed', conversation_id: conversationId, data }, re);
+      let shown: ShownText | undefined;
       if (recovered) {
         await this.replay.events(socket, conversationId, seq, lastSeq);
-        await this.replay.snapshots(socket, conversationId, partials);
+        shown = await this.replay.snapshots(socket, conversationId, partials);
         await this.replay.progress(socket, conversationId);
       }
-      return lastSeq;
+      return { lastSeq, shown };
     });
   }
 
@@ -88,15 +91,16 @@ export class CatchUpService implements OnModuleInit {
       return;
     }
     const subscription = await this.fanOut.hold(socket, conversationId);
+    let shown: ShownText;
     try {
       await work();
-      await this.replay.snapshots(socket, conversationId, []);
+      shown = await this.replay.snapshots(socket, conversationId, []);
     } catch (error) {
       // For example another user's conversation: the held frames are never sent.
       this.fanOut.unsubscribe(socket, conversationId);
       throw error;
     }
-    subscription.release(undefined);
+    subscription.release(undefined, shown);
   }
 
   unsubscribe(socket: AuthenticatedSocket, conversationId: string): void {
@@ -105,19 +109,20 @@ export class CatchUpService implements OnModuleInit {
   }
 
   /**
-   * Holds live frames back while `work` sends the frames before them, up to the `seq` that it returns. If that fails, a
-   * socket that was subscribed before stays subscribed and misses nothing.
+   * Holds live frames back while `work` sends the frames before them, up to the `seq` that it returns, and text that it
+   * also returns. If that fails, a socket that was subscribed before stays subscribed and misses nothing.
    */
   private async whileHeld(
     socket: AuthenticatedSocket,
     conversationId: string,
-    work: () => Promise<number>,
+    work: () => Promise<{ lastSeq: number; shown: ShownText | undefined }>,
   ): Promise<void> {
     await this.openings.opened(socket);
     const wasWatching = this.fanOut.isWatching(socket, conversationId);
     const subscription = await this.fanOut.hold(socket, conversationId);
     try {
-      subscription.release(wasWatching ? await this.orTellDeleted(conversationId, work()) : await work());
+      const { lastSeq, shown } = await (wasWatching ? this.orTellDeleted(conversationId, work()) : work());
+      subscription.release(lastSeq, shown);
     } catch (error) {
       if (wasWatching) subscription.release(undefined);
       else this.fanOut.unsubscribe(socket, conversationId);

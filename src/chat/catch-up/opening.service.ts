@@ -83,11 +83,12 @@ export class OpeningService implements OnModuleInit {
     const { conversationId } = opening;
     try {
       const subscription = await this.fanOut.hold(socket, conversationId);
-      if (opening.hasFailed) await this.replay.since(socket, conversationId, socket.openedAtMs);
-      else await this.replay.snapshots(socket, conversationId, []);
+      const shown = opening.hasFailed
+        ? await this.replay.since(socket, conversationId, socket.openedAtMs)
+        : await this.replay.snapshots(socket, conversationId, []);
       await this.replay.progress(socket, conversationId);
       opening.isDone = true;
-      subscription.release(undefined);
+      subscription.release(undefined, shown);
     } catch (error) {
       opening.hasFailed = true;
       this.fanOut.unsubscribe(socket, conversationId);

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { DurableEvent, PartialMessage } from '../../../protocol/messages.js';
 import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
 import type { Missed } from '../../websocket/fan-out/conversation-channel.js';
+import { ShownText } from '../../websocket/fan-out/shown-text.js';
 import type { FrameReply } from '../../websocket/socket/frame-reply.js';
 import { EventStore } from '../history/event.store.js';
 import { MessageStore } from '../history/message.store.js';
@@ -51,9 +52,17 @@ export class ReplayService {
     return running === undefined ? frames : [...frames, running.frame];
   }
 
-  /** Sends one socket the frames of `missed` since a time in milliseconds since the epoch. */
-  async since(socket: AuthenticatedSocket, conversationId: string, sinceMs: number): Promise<void> {
-    for (const frame of await this.missed(conversationId, { sinceMs })) await sendPaced(socket, frame);
+  /**
+   * Sends one socket the frames of `missed` since a time in milliseconds since the epoch.
+   * @returns the texts that were sent
+   */
+  async since(socket: AuthenticatedSocket, conversationId: string, sinceMs: number): Promise<ShownText> {
+    const shown = new ShownText();
+    for (const frame of await this.missed(conversationId, { sinceMs })) {
+      await sendPaced(socket, frame);
+      if (frame.type === 'message.snapshot') shown.show(frame.data.message_id, frame.data.text.length);
+    }
+    return shown;
   }
 
   /** Sends which runs of the conversation are waiting, and their positions in the queue. */
@@ -76,32 +85,41 @@ export class ReplayService {
     }
   }
 
-  /** Sends the text of the answer in progress, and of ended answers of which the client holds only a part. */
+  /**
+   * Sends the text of the answer in progress, and of ended answers of which the client holds only a part.
+   * @returns the text of the answer in progress that was sent
+   */
   async snapshots(
     socket: AuthenticatedSocket,
     conversationId: string,
     partials: readonly PartialMessage[],
-  ): Promise<void> {
+  ): Promise<ShownText> {
+    const shown = new ShownText();
     const running = await this.inProgress(conversationId);
-    if (running !== undefined) await sendPaced(socket, running.frame);
+    if (running !== undefined) {
+      await sendPaced(socket, running.frame);
+      shown.show(running.messageId, running.length);
+    }
     const ended = partials.map(({ message_id }) => message_id).filter((id) => id !== running?.messageId);
-    if (ended.length === 0) return;
+    if (ended.length === 0) return shown;
     for (const { id, run_id = '', content, status } of await this.messages.endedAnswers(
       conversationId,
       ended,
     )) {
       await sendPaced(socket, toSnapshot(conversationId, run_id, id, content, status));
     }
+    return shown;
   }
 
   private async inProgress(
     conversationId: string,
-  ): Promise<{ messageId: string; frame: FrameReply } | undefined> {
+  ): Promise<{ messageId: string; length: number; frame: FrameReply } | undefined> {
     const running = await this.runs.findRunning(conversationId);
     if (running === undefined) return undefined;
     const { runId, messageId } = running;
     const text = await this.checkpoints.read(runId);
-    return { messageId, frame: toSnapshot(conversationId, runId, messageId, text, 'streaming') };
+    const frame = toSnapshot(conversationId, runId, messageId, text, 'streaming');
+    return { messageId, length: text.length, frame };
   }
 }
 

@@ -3,6 +3,7 @@ import { AppLogger } from '../../observability/logger.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { ConversationChannel, type Missed } from './conversation-channel.js';
 import { toFeedMessage } from './feed-message.js';
+import { ShownText } from './shown-text.js';
 import type { SharedFrame } from '../socket/shared-frame.js';
 import { payloadOf } from '../socket/frame-encoding.js';
 import type { FrameReply } from '../socket/frame-reply.js';
@@ -137,6 +138,73 @@ describe('ConversationChannel', () => {
     await channel.recover(1000);
     expect(asked).toEqual([{ sinceMs: 1000 }]);
     expect(sent).toEqual([3, 'notice']);
+  });
+
+  describe('with the text of an answer', () => {
+    const piece = (offset: number, text: string, attempt = 1) =>
+      channel.receive(
+        Buffer.from(
+          toFeedMessage(
+            undefined,
+            JSON.stringify({
+              type: 'message.delta',
+              conversation_id: ID,
+              data: { run_id: 'r', message_id: 'm', offset, text },
+            }),
+            { runId: 'r', attempt },
+          ),
+        ),
+      );
+    const snapshot = (text: string): FrameReply => ({
+      type: 'message.snapshot',
+      conversation_id: ID,
+      data: { run_id: 'r', message_id: 'm', text, status: 'streaming' },
+    });
+
+    it('sends no waiting piece that would cut back the text read for a gap', async () => {
+      watch(1);
+      log = [event(2), snapshot('abcd')];
+      say(3);
+      piece(0, 'ab');
+      piece(2, 'cdef');
+      await jest.advanceTimersByTimeAsync(250);
+      // The event that was read releases the waiting pieces, and what was read last is behind them.
+      expect(sent).toEqual([2, 3, 'message.delta', 'message.delta']);
+    });
+
+    it('sends no piece that arrived while it read a longer text after a lost connection', async () => {
+      watch(1);
+      say(2);
+      channel.connectionLost();
+      log = [snapshot('abcd')];
+      piece(0, 'ab');
+      piece(4, 'ef');
+      await channel.recover(1000);
+      piece(0, 'a');
+      expect(sent).toEqual([2, 'message.snapshot', 'message.delta', 'message.delta']);
+    });
+
+    it('sends a socket no held piece that ends before the text it was shown', () => {
+      const subscription = channel.hold(socket);
+      piece(0, 'ab');
+      piece(2, 'cd');
+      const shown = new ShownText();
+      shown.show('m', 3);
+      subscription.release(undefined, shown);
+      expect(sent).toEqual(['message.delta']);
+    });
+
+    it('sends what a new writer says, also if it begins further back', async () => {
+      watch(1);
+      say(2);
+      channel.connectionLost();
+      const takeover = { ...event(3), type: 'run.takeover', data: { run_id: 'r', attempt: 2 } } as FrameReply;
+      log = [snapshot('abcd')];
+      channel.receive(Buffer.from(toFeedMessage(3, JSON.stringify(takeover))));
+      piece(1, 'b', 2);
+      await channel.recover(1000);
+      expect(sent).toEqual([2, 'message.snapshot', 3, 'message.delta']);
+    });
   });
 
   it('drops frames above the limit while it reads', async () => {

@@ -6,6 +6,7 @@ import { ConversationFeed } from './conversation-feed.js';
 import { parseFeedMessage, toFeedMessage } from './feed-message.js';
 import type { SharedFrame } from '../socket/shared-frame.js';
 import type { FrameReply } from '../socket/frame-reply.js';
+import { ShownText } from './shown-text.js';
 import { Subscription } from './subscription.js';
 
 /** How long later frames wait for an earlier one that another node has stored but not published yet. */
@@ -27,6 +28,8 @@ export class ConversationChannel {
   /** Frames that wait until the events missed before them have been read. */
   private arrived: SharedFrame[] | undefined;
   private isRecovering = false;
+  /** What was sent since missed frames began to be read, until those that waited are sent. */
+  private shown: ShownText | undefined;
   private isLost = false;
   /** Since when messages have been missed, in milliseconds since the epoch; set until recovered. */
   private missedSinceMs: number | undefined;
@@ -107,6 +110,7 @@ export class ConversationChannel {
     // If the connection was lost again meanwhile, the next recovery releases the frames that arrive.
     this.arrived = this.isLost ? [] : undefined;
     for (const frame of arrived) this.accept(frame);
+    this.shown = undefined;
   }
 
   /** Sends a frame to every socket of this node at once, outside of the conversation's order. */
@@ -146,10 +150,12 @@ export class ConversationChannel {
     } finally {
       this.gapTimer = undefined;
       this.giveUp();
+      this.shown = undefined;
     }
   }
 
   private async read(missed: Missed): Promise<void> {
+    this.shown ??= new ShownText();
     const frames = await this.readMissed(this.conversationId, missed);
     for (const frame of frames) {
       const message = Buffer.from(toFeedMessage(frame.seq, frameJson(frame)));
@@ -171,6 +177,7 @@ export class ConversationChannel {
 
   private deliver(frames: readonly SharedFrame[]): void {
     for (const frame of frames) {
+      if (this.shown?.admits(frame) === false) continue;
       for (const subscription of this.subscriptions.values()) subscription.deliver(frame);
     }
   }

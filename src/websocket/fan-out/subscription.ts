@@ -1,5 +1,6 @@
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import type { SharedFrame } from '../socket/shared-frame.js';
+import { ShownText } from './shown-text.js';
 
 /** Frames held back for one socket while it catches up; a socket that has more is closed and must reconnect. */
 const MAX_HELD_FRAMES = 2000;
@@ -35,12 +36,13 @@ export class Subscription {
   /**
    * Sends the held frames, except durable events with `seq` up to `uptoSeq`, and stops holding frames back.
    * @param uptoSeq last `seq` in the log when it was read; `undefined` if it was not read.
+   * @param shown the text that the socket got while frames were held
    */
-  release(uptoSeq: number | undefined): void {
+  release(uptoSeq: number | undefined, shown = new ShownText()): void {
     if (uptoSeq !== undefined) this.onCaughtUp(uptoSeq);
     const frames = this.held ?? [];
     this.held = undefined;
     this.lastSeq = Math.max(this.lastSeq, uptoSeq ?? 0);
-    for (const frame of frames) this.deliver(frame);
+    for (const frame of frames) if (shown.admits(frame)) this.deliver(frame);
   }
 }

@@ -41,13 +41,21 @@ export class SharedFrame {
   /** The attempt that takes over, if this frame announces one. */
   get takeover(): Attempt | undefined {
     if (this.seq === undefined || this.type !== 'run.takeover') return undefined;
-    const { data } = JSON.parse(payloadOf(this.bytes).toString()) as ServerFrameOf<'run.takeover'>;
+    const data = this.readData() as ServerFrameOf<'run.takeover'>['data'];
     return { runId: data.run_id, attempt: data.attempt };
   }
 
+  /** Parses the frame and returns its data; the caller knows the type. */
+  readData(): unknown {
+    return this.read().data;
+  }
+
   private readDelta(): DeltaFrame | null {
-    if (this.seq !== undefined || this.type !== 'message.delta') return null;
-    return JSON.parse(payloadOf(this.bytes).toString()) as DeltaFrame;
+    return this.seq === undefined && this.type === 'message.delta' ? (this.read() as DeltaFrame) : null;
+  }
+
+  private read(): { data: unknown } {
+    return JSON.parse(payloadOf(this.bytes).toString()) as { data: unknown };
   }
 }
 
