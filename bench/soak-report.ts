@@ -21,8 +21,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 const GONE_AT_ONCE = [
   redisKeys.session('', ''),
   redisKeys.connectionsOfUser(''),
-  redisKeys.connection(''),
-  redisKeys.connectionsOfAll(),
+  redisKeys.connectionsOfNode(''),
   redisKeys.ticket(''),
 ].map(prefixOf);
 

@@ -25,12 +25,10 @@ export const redisKeys = {
   ticketHandoffs: (userId: string) => `ticket_handoffs:${userId}`,
   /** Sorted set of a share of the unused tickets by expiry (ms): see `ticket/`. Life: 1 h after the last. */
   ticketExpiry: (shard: number) => `ticket_expiry:${shard}`,
-  /** Sorted set of `session|client|connection|node` of a user by last heartbeat (ms). Life: three heartbeats. */
+  /** Sorted set of `session|client|connection|node` of a user by when it opened (ms). Life: `SESSION_MAX_SECONDS`. */
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
-  /** JSON of one open connection, for administrators. Life: three heartbeats. */
-  connection: (connectionId: string) => `connection_entry:${connectionId}`,
-  /** Sorted set of all open connections by the time of the last heartbeat (ms). Life: three heartbeats. */
-  connectionsOfAll: () => 'connection_list',
+  /** Hash of the open connections of a node, for administrators: JSON by id. Life: 60 s, renewed by the node. */
+  connectionsOfNode: (nodeId: string) => `connection_list:${nodeId}`,
   /** Sorted set of the live nodes by the time of their last beat (ms, clock of Redis). Life: 5 s. */
   nodes: () => 'node_list',
   /** Text that a run has written so far, as a string. Life: 24 h, and 60 s after its end. */

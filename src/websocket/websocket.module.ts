@@ -5,6 +5,7 @@ import { TicketModule } from '../ticket/ticket.module.js';
 import { ConnectionDirectoryService } from './connections/connection-directory.service.js';
 import { ConnectionDirectoryStore } from './connections/connection-directory.store.js';
 import { ConnectionGateway } from './frames/connection.gateway.js';
+import { ConnectionLedgerService } from './connections/connection-ledger.service.js';
 import { ConnectionRegistry } from './connections/connection.registry.js';
 import { ConnectionReportService } from './connections/connection-report.service.js';
 import { ConnectionStore } from './connections/connection.store.js';
@@ -33,6 +34,7 @@ import { WebSocketPathController } from './upgrade/websocket-path.controller.js'
     ConnectionDirectoryService,
     ConnectionDirectoryStore,
     ConnectionGateway,
+    ConnectionLedgerService,
     ConnectionRegistry,
     ConnectionReportService,
     ConnectionStore,

@@ -1,63 +1,56 @@
 import { Injectable } from '@nestjs/common';
 import { redisChannels, redisKeys } from '../../redis/redis-keys.js';
 import { RedisService } from '../../redis/redis.service.js';
-import { Config } from '../../config/config.js';
-import type { StoredConnection } from './connection-entry.js';
-import { staleAfterMs } from './connection.store.js';
-import { redisNow } from '../../redis/redis-clock.js';
+import type { ConnectionEntry } from './connection-entry.js';
 
-/** Every open connection of the cluster. An entry expires unless heartbeats renew it. */
+/** How long the list of a node that has died stays. Nobody reads it: the node is not among the living ones. */
+const LIST_TTL_MS = 60_000;
+
+/** The open connections of each node, for administrators: one hash per node, which only that node writes. */
 @Injectable()
 export class ConnectionDirectoryStore {
-  private readonly staleAfterMs: number;
+  constructor(private readonly redis: RedisService) {}
 
-  constructor(
-    private readonly redis: RedisService,
-    config: Config,
-  ) {
-    this.staleAfterMs = staleAfterMs(config);
-  }
-
-  /** Adds a connection, or renews its entry. */
-  async keep(entry: StoredConnection): Promise<void> {
-    const list = redisKeys.connectionsOfAll();
-    const now = redisNow();
+  /** Adds and removes connections of a node. */
+  async change(nodeId: string, added: readonly ConnectionEntry[], removed: readonly string[]): Promise<void> {
+    const key = redisKeys.connectionsOfNode(nodeId);
+    const fields = added.flatMap((entry) => [entry.connection_id, JSON.stringify(entry)]);
     await this.redis.run((redis) =>
       Promise.all([
-        redis.set(redisKeys.connection(entry.connection_id), JSON.stringify(entry), 'PX', this.staleAfterMs),
-        redis.zadd(list, now, entry.connection_id),
-        redis.zremrangebyscore(list, '-inf', now - this.staleAfterMs),
-        redis.pexpire(list, this.staleAfterMs),
+        ...(fields.length === 0 ? [] : [redis.hset(key, ...fields), redis.pexpire(key, LIST_TTL_MS)]),
+        ...(removed.length === 0 ? [] : [redis.hdel(key, ...removed)]),
       ]),
     );
   }
 
-  async remove(connectionId: string): Promise<void> {
-    await this.redis.run((redis) =>
-      Promise.all([
-        redis.del(redisKeys.connection(connectionId)),
-        redis.zrem(redisKeys.connectionsOfAll(), connectionId),
-      ]),
+  /** Keeps the list of a node. @returns false if there is none: Redis may have lost it */
+  async keep(nodeId: string): Promise<boolean> {
+    const key = redisKeys.connectionsOfNode(nodeId);
+    return (await this.redis.run((redis) => redis.pexpire(key, LIST_TTL_MS))) === 1;
+  }
+
+  async find(nodeIds: readonly string[], connectionId: string): Promise<ConnectionEntry | undefined> {
+    const found = await this.redis.run((redis) =>
+      Promise.all(nodeIds.map((id) => redis.hget(redisKeys.connectionsOfNode(id), connectionId))),
     );
+    const json = found.find((entry) => entry !== null);
+    return json == null ? undefined : (JSON.parse(json) as ConnectionEntry);
   }
 
-  async find(connectionId: string): Promise<StoredConnection | undefined> {
-    const json = await this.redis.run((redis) => redis.get(redisKeys.connection(connectionId)));
-    return json === null ? undefined : (JSON.parse(json) as StoredConnection);
-  }
-
-  /** Returns the ids of all connections. Each heartbeat changes their order, so paging has to sort them. */
-  ids(): Promise<string[]> {
-    const since = redisNow() - this.staleAfterMs;
-    return this.redis.run((redis) => redis.zrangebyscore(redisKeys.connectionsOfAll(), since, '+inf'));
+  /** The ids of the connections of some nodes, each with its node. */
+  async ids(nodeIds: readonly string[]): Promise<{ id: string; nodeId: string }[]> {
+    const lists = await this.redis.run((redis) =>
+      Promise.all(nodeIds.map((id) => redis.hkeys(redisKeys.connectionsOfNode(id)))),
+    );
+    return lists.flatMap((ids, index) => ids.map((id) => ({ id, nodeId: nodeIds[index]! })));
   }
 
   /** Returns the entries that still exist. */
-  async read(connectionIds: readonly string[]): Promise<StoredConnection[]> {
+  async read(connections: readonly { id: string; nodeId: string }[]): Promise<ConnectionEntry[]> {
     const found = await this.redis.run((redis) =>
-      Promise.all(connectionIds.map((id) => redis.get(redisKeys.connection(id)))),
+      Promise.all(connections.map(({ id, nodeId }) => redis.hget(redisKeys.connectionsOfNode(nodeId), id))),
     );
-    return found.flatMap((json) => (json === null ? [] : [JSON.parse(json) as StoredConnection]));
+    return found.flatMap((json) => (json === null ? [] : [JSON.parse(json) as ConnectionEntry]));
   }
 
   async publishEnd(connectionId: string): Promise<void> {

@@ -13,11 +13,6 @@ export interface ConnectionEntry {
   connected_at: string;
 }
 
-/** The stored form, which also names the process that holds the connection. */
-export interface StoredConnection extends ConnectionEntry {
-  node_id: string;
-}
-
 export interface ConnectionPage {
   connections: ConnectionEntry[];
   /** Absent on the last page. */

@@ -7,6 +7,7 @@ import type { EndedSession } from '../../session/session-record.js';
 import type { SessionService } from '../../session/session.service.js';
 import type { TicketService } from '../../ticket/ticket.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import type { ConnectionLedgerService } from './connection-ledger.service.js';
 import { ConnectionReportService } from './connection-report.service.js';
 import { ConnectionRegistry } from './connection.registry.js';
 import type { ConnectionStore } from './connection.store.js';
@@ -38,7 +39,6 @@ describe('ConnectionRegistry', () => {
     metrics = new MetricsService();
     const store = {
       admit: () => Promise.resolve(outcome),
-      leave: ({ connectionId }: ConnectionIdentity) => Promise.resolve(void left.push(connectionId)),
       onReplaced: (listener: typeof endReplaced) => Promise.resolve(void (endReplaced = listener)),
     } as unknown as ConnectionStore;
     const sessions = {
@@ -54,7 +54,12 @@ describe('ConnectionRegistry', () => {
       {} as TicketService,
     );
     const roster = { nodeId: 'n', livingNodes: undefined } as unknown as NodeRosterService;
-    registry = new ConnectionRegistry(store, roster, sessions, report);
+    const ledger = {
+      opened: () => undefined,
+      closed: ({ connectionId }: ConnectionIdentity) => void left.push(connectionId),
+      flush: () => Promise.resolve(),
+    } as unknown as ConnectionLedgerService;
+    registry = new ConnectionRegistry(store, roster, sessions, report, ledger);
     registry.onModuleInit();
   });
 

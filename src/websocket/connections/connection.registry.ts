@@ -3,6 +3,7 @@ import { AppError } from '../../errors/app-error.js';
 import type { ChangedSession, EndedSession } from '../../session/session-record.js';
 import { SessionService } from '../../session/session.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { ConnectionLedgerService } from './connection-ledger.service.js';
 import { ConnectionReportService } from './connection-report.service.js';
 import { ConnectionStore } from './connection.store.js';
 import { NodeRosterService } from './node-roster.service.js';
@@ -17,13 +18,13 @@ export class ConnectionRegistry implements OnModuleInit {
   private readonly bySession = new Map<string, Set<AuthenticatedSocket>>();
   private readonly readyListeners: Listener[] = [];
   private readonly closedListeners: Listener[] = [];
-  private readonly renewedListeners: Listener[] = [];
 
   constructor(
     private readonly store: ConnectionStore,
     private readonly roster: NodeRosterService,
     private readonly sessions: SessionService,
     private readonly report: ConnectionReportService,
+    private readonly ledger: ConnectionLedgerService,
   ) {}
 
   onModuleInit(): void {
@@ -52,11 +53,6 @@ export class ConnectionRegistry implements OnModuleInit {
     this.closedListeners.push(listener);
   }
 
-  /** Calls `listener` at each heartbeat of each socket. */
-  onRenewed(listener: Listener): void {
-    this.renewedListeners.push(listener);
-  }
-
   /** The id of this process in connection identities. */
   get nodeId(): string {
     return this.roster.nodeId;
@@ -64,12 +60,16 @@ export class ConnectionRegistry implements OnModuleInit {
 
   /**
    * Counts a connection that is about to open among those of its user.
-   * @returns the connections of the same client, which `replace` ends once this one is open. If it never opens, their
-   * next heartbeat adds them again.
+   * @returns the connections of the same client, which `replace` ends once this one is open.
    * @throws {AppError} `connection_limit` when the session or the user has too many, counted across all nodes.
    */
   async admit(connection: ConnectionIdentity): Promise<readonly string[]> {
-    const outcome = await this.store.admit(connection, this.roster.livingNodes);
+    let outcome = await this.store.admit(connection);
+    if (outcome === 'session' || outcome === 'user') {
+      // Those that have just closed here, and those of dead nodes, do not count.
+      await this.ledger.flush();
+      outcome = await this.store.admit(connection, this.roster.livingNodes);
+    }
     if (outcome === 'session' || outcome === 'user') {
       throw new AppError('connection_limit', { detail: `this ${outcome} has as many connections as it may` });
     }
@@ -84,7 +84,7 @@ export class ConnectionRegistry implements OnModuleInit {
 
   /** Stops counting a connection that never opened or has closed. */
   release(connection: ConnectionIdentity): void {
-    this.report.follow(this.store.leave(connection), 'connection.leave_failed');
+    this.ledger.closed(connection);
   }
 
   opened(socket: AuthenticatedSocket): void {
@@ -97,6 +97,7 @@ export class ConnectionRegistry implements OnModuleInit {
   }
 
   ready(socket: AuthenticatedSocket): void {
+    this.ledger.opened(socket);
     this.tell(this.readyListeners, socket);
   }
 
@@ -122,12 +123,6 @@ export class ConnectionRegistry implements OnModuleInit {
 
   get size(): number {
     return this.sockets.size;
-  }
-
-  /** Renews the entry of a connection. */
-  renew(socket: AuthenticatedSocket): Promise<void> {
-    this.tell(this.renewedListeners, socket);
-    return this.store.renew(socket.identity);
   }
 
   /** A socket keeps the rights it was opened with. The client must reconnect to get the new ones. */

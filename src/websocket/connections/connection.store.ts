@@ -8,20 +8,20 @@ import { redisNow } from '../../redis/redis-clock.js';
 
 /**
  * Adds a connection to those of its user on all nodes. It replaces connections of the same session and client, which
- * are not counted, and removes those of dead nodes. Returns `session` or `user` if that limit is reached, otherwise the
- * ids of the replaced connections.
+ * are not counted, and removes those that are too old or, if the living nodes are given, of dead nodes. Returns
+ * `session` or `user` if that limit is reached, otherwise the ids of the replaced connections.
  */
 const ADMIT = `
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 local ofSession, ofUser, replaced = 0, 0, {}
 local session, client, living = ARGV[4], ARGV[5], ARGV[10]
 local members = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for index = 1, #members, 2 do
-  local member, beat = members[index], tonumber(members[index + 1])
+  local member, since = members[index], tonumber(members[index + 1])
   local s, c, id, node = string.match(member, '^([^|]*)|([^|]*)|([^|]*)|(.*)$')
   if s == session and c == client then
     replaced[#replaced + 1] = member
-  elseif living ~= '' and beat < tonumber(ARGV[11]) and not string.find(living, node, 1, true) then
+  elseif since <= tonumber(ARGV[2]) or
+      living ~= '' and since < tonumber(ARGV[11]) and not string.find(living, node, 1, true) then
     redis.call('ZREM', KEYS[1], member)
   else
     ofUser = ofUser + 1
@@ -42,10 +42,11 @@ return ids`;
 /** A node appears in the list of living nodes within this time after it has started. */
 const NODE_UNKNOWN_MS = 3000;
 
-/** The connections of each user, across the cluster. An entry expires unless heartbeats renew it. */
+/** The connections of each user, across the cluster, since when they are open. */
 @Injectable()
 export class ConnectionStore {
-  private readonly staleAfterMs: number;
+  /** No connection outlives its session. */
+  private readonly longestLifeMs: number;
   private readonly maxPerSession: number;
   private readonly maxPerUser: number;
 
@@ -53,27 +54,27 @@ export class ConnectionStore {
     private readonly redis: RedisService,
     config: Config,
   ) {
-    this.staleAfterMs = staleAfterMs(config);
+    this.longestLifeMs = config.sessionMaxSeconds * 1000;
     this.maxPerSession = config.maxConnectionsPerSession;
     this.maxPerUser = config.maxConnectionsPerUser;
     redis.client.defineCommand('admitConnection', { numberOfKeys: 1, lua: ADMIT });
   }
 
   /**
-   * @param livingNodes nodes whose connections count; `undefined` counts all
+   * @param livingNodes nodes whose connections count, if that is known; otherwise all count
    * @returns the connections that this one replaces, or the limit that it would exceed.
    */
   async admit(
     { userId, sessionId, clientId, connectionId, nodeId }: ConnectionIdentity,
-    livingNodes: readonly string[] | undefined,
+    livingNodes?: readonly string[],
   ): Promise<string[] | 'session' | 'user'> {
     const now = redisNow();
     return this.redis.run((redis) =>
       redis.admitConnection(
         redisKeys.connectionsOfUser(userId),
         now,
-        now - this.staleAfterMs,
-        this.staleAfterMs,
+        now - this.longestLifeMs,
+        this.longestLifeMs,
         sessionId,
         clientId,
         connectionId,
@@ -88,16 +89,23 @@ export class ConnectionStore {
     );
   }
 
-  async leave(connection: ConnectionIdentity): Promise<void> {
-    const key = redisKeys.connectionsOfUser(connection.userId);
-    await this.redis.run((redis) => redis.zrem(key, memberOf(connection)));
+  /** Removes connections. */
+  async leave(connections: readonly ConnectionIdentity[]): Promise<void> {
+    await this.redis.run((redis) =>
+      Promise.all(byUser(connections).map(([key, members]) => redis.zrem(key, ...members))),
+    );
   }
 
-  /** Renews the entry of a connection. */
-  async renew(connection: ConnectionIdentity): Promise<void> {
-    const key = redisKeys.connectionsOfUser(connection.userId);
+  /** Adds connections that are open, without a limit. */
+  async enter(connections: readonly ConnectionIdentity[]): Promise<void> {
+    const now = redisNow();
     await this.redis.run((redis) =>
-      Promise.all([redis.zadd(key, redisNow(), memberOf(connection)), redis.pexpire(key, this.staleAfterMs)]),
+      Promise.all(
+        byUser(connections).flatMap(([key, members]) => [
+          redis.zadd(key, ...members.flatMap((member) => [now, member])),
+          redis.pexpire(key, this.longestLifeMs),
+        ]),
+      ),
     );
   }
 
@@ -115,9 +123,16 @@ export class ConnectionStore {
   }
 }
 
-/** How long after its last heartbeat a connection counts as open. */
-export function staleAfterMs({ heartbeatSeconds }: Config): number {
-  return Math.max(90_000, 3 * heartbeatSeconds * 1000);
+/** The key of each user, with the members that stand for these connections. */
+function byUser(connections: readonly ConnectionIdentity[]): [string, string[]][] {
+  const members = new Map<string, string[]>();
+  for (const connection of connections) {
+    const key = redisKeys.connectionsOfUser(connection.userId);
+    const known = members.get(key);
+    if (known === undefined) members.set(key, [memberOf(connection)]);
+    else known.push(memberOf(connection));
+  }
+  return [...members];
 }
 
 function memberOf({ sessionId, clientId, connectionId, nodeId }: ConnectionIdentity): string {
@@ -129,7 +144,7 @@ declare module 'ioredis' {
     admitConnection(
       key: string,
       nowMs: number,
-      staleBeforeMs: number,
+      openSinceMs: number,
       ttlMs: number,
       sessionId: string,
       clientId: string,

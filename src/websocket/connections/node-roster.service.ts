@@ -19,6 +19,8 @@ export class NodeRosterService implements OnModuleInit, BeforeApplicationShutdow
   private living: readonly string[] = [];
   /** Start of the current period in which every beat succeeded. */
   private steadySinceMs: number | undefined;
+  private hasBegun = false;
+  private readonly returnedListeners: (() => void)[] = [];
 
   constructor(
     private readonly store: NodeRosterStore,
@@ -46,12 +48,24 @@ export class NodeRosterService implements OnModuleInit, BeforeApplicationShutdow
     return isSteady ? this.living : undefined;
   }
 
+  /** The ids of the nodes that have reported lately, read now. @throws {AppError} `dependency_unavailable` */
+  readLiving(): Promise<readonly string[]> {
+    return this.store.living();
+  }
+
+  /** Calls `listener` when this node reports again after the others took it for dead. */
+  onReturned(listener: () => void): void {
+    this.returnedListeners.push(listener);
+  }
+
   private async beat(): Promise<number> {
-    const living = await this.withoutRedis(() => this.store.beat(this.nodeId));
-    if (living === undefined) this.steadySinceMs = undefined;
+    const reported = await this.withoutRedis(() => this.store.beat(this.nodeId));
+    if (reported === undefined) this.steadySinceMs = undefined;
     else {
-      this.living = living;
+      this.living = reported.living;
       this.steadySinceMs ??= performance.now();
+      if (reported.wasUnlisted && this.hasBegun) for (const tell of this.returnedListeners) tell();
+      this.hasBegun = true;
     }
     return BEAT_INTERVAL_MS;
   }

@@ -6,14 +6,17 @@ import { RedisService } from '../../redis/redis.service.js';
 /** A node that has not reported for this long counts as dead. */
 export const DEAD_AFTER_MS = 5000;
 
-/** Adds a node, timed by the clock of Redis so that the nodes' clocks need not agree. Returns all living nodes. */
+/**
+ * Adds a node, timed by the clock of Redis so that the nodes' clocks need not agree. Returns whether it was not listed,
+ * and all living nodes.
+ */
 const BEAT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ${DEAD_AFTER_MS})
-redis.call('ZADD', KEYS[1], now, ARGV[1])
+local isNew = redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ${DEAD_AFTER_MS})
-return redis.call('ZRANGE', KEYS[1], 0, -1)`;
+return {isNew, redis.call('ZRANGE', KEYS[1], 0, -1)}`;
 
 /** The list of living nodes. */
 @Injectable()
@@ -22,9 +25,15 @@ export class NodeRosterStore {
     redis.client.defineCommand('beatOfNode', { numberOfKeys: 1, lua: BEAT });
   }
 
-  /** Reports that a node is alive. @returns the ids of all living nodes */
-  beat(nodeId: string): Promise<string[]> {
-    return this.redis.run((redis) => redis.beatOfNode(redisKeys.nodes(), nodeId));
+  /** Reports that a node is alive. @returns the ids of all living nodes, and whether this one was not among them */
+  async beat(nodeId: string): Promise<{ wasUnlisted: boolean; living: string[] }> {
+    const [isNew, living] = await this.redis.run((redis) => redis.beatOfNode(redisKeys.nodes(), nodeId));
+    return { wasUnlisted: isNew === 1, living };
+  }
+
+  /** The nodes that have reported, without reporting. */
+  living(): Promise<string[]> {
+    return this.redis.run((redis) => redis.zrange(redisKeys.nodes(), '0', '-1'));
   }
 
   async leave(nodeId: string): Promise<void> {
@@ -34,6 +43,6 @@ export class NodeRosterStore {
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    beatOfNode(key: string, nodeId: string): Result<string[], Context>;
+    beatOfNode(key: string, nodeId: string): Result<[isNew: 0 | 1, living: string[]], Context>;
   }
 }

@@ -33,10 +33,9 @@ export class SessionWatchService {
     const { userId, sessionId } = socket.user;
     if (shouldTouch) socket.touchedAtMs = now;
     try {
-      const [session] = await Promise.all([
-        shouldTouch ? this.sessions.touch(userId, sessionId) : this.sessions.check(userId, sessionId),
-        this.registry.renew(socket),
-      ]);
+      const session = await (shouldTouch
+        ? this.sessions.touch(userId, sessionId)
+        : this.sessions.check(userId, sessionId));
       // The message about a changed role was lost: the client must reconnect to get the new role.
       if (session.role !== socket.user.role) this.registry.endRoleChanged(socket);
     } catch (error) {
