@@ -44,7 +44,7 @@ describe('an access token', () => {
       secret,
     });
 
-  /** Refused with a 401 on an ordinary route and on the route that makes tickets. */
+  /** Expects a 401 on an ordinary route and on the route that mints tickets. */
   async function expectRefusal(token: string, codes = ['token_invalid']): Promise<void> {
     const { url } = cluster.node;
     const answers = await Promise.all([
@@ -62,7 +62,7 @@ describe('an access token', () => {
     }
   }
 
-  it('is accepted when a test signs it as the server would, so that the forgeries below fail for their fault alone', async () => {
+  it('is accepted when the test signs it as the server does, so each forgery below fails only for its own fault', async () => {
     expect((await me(`Bearer ${signed({})}`)).status).toBe(200);
     expect((await me(`bearer ${user.accessToken}`)).status).toBe(200);
     expect((await me(`Bearer ${signed({}, { alg: 'HS256' })}`)).status).toBe(200);
@@ -70,19 +70,22 @@ describe('an access token', () => {
 
   it.each<[string, () => string]>([
     ['has the algorithm none and no signature', () => `${encode({ alg: 'none' })}.${encode(honest)}.`],
-    ['spells none in other letters', () => `${encode({ alg: 'NoNe', typ: 'JWT' })}.${encode(honest)}.`],
+    [
+      'spells the algorithm none in mixed case',
+      () => `${encode({ alg: 'NoNe', typ: 'JWT' })}.${encode(honest)}.`,
+    ],
     ['has lost its signature', () => user.accessToken.replace(/\.[^.]*$/, '.')],
     ['has two parts', () => user.accessToken.replace(/\.[^.]*$/, '')],
     ['has four parts', () => `${user.accessToken}.AAAA`],
-    ['is encrypted, by the look of it', () => 'a.b.c.d.e'],
-    ['has a header that is no JSON', () => user.accessToken.replace(/^[^.]*/, 'AAAA')],
+    ['looks encrypted', () => 'a.b.c.d.e'],
+    ['has a header that is not JSON', () => user.accessToken.replace(/^[^.]*/, 'AAAA')],
     ['has a header that is a list', () => user.accessToken.replace(/^[^.]*/, encode([]))],
-    ['is in the other base64', () => `${user.accessToken.slice(0, -1)}+`],
+    ['is in base64 instead of base64url', () => `${user.accessToken.slice(0, -1)}+`],
   ])('is refused when it %s', (_fault, make) => expectRefusal(make(), ['token_malformed', 'token_invalid']));
 
   it.each<[string, () => string]>([
     [
-      'says none above an honest signature',
+      'has the algorithm none and a valid signature',
       () => forge({ header: { alg: 'none', typ: 'JWT' }, payload: honest, secret }),
     ],
     [
@@ -101,35 +104,35 @@ describe('an access token', () => {
       () => forge({ header: { ...header, alg: 'HS384' }, payload: honest, secret, hash: 'sha384' }),
     ],
     [
-      'says HS512 above a signature of HS256',
+      'has the algorithm HS512 and a signature of HS256',
       () => forge({ header: { ...header, alg: 'HS512' }, payload: honest, secret }),
     ],
-    ['says RS256', () => signed({}, { ...header, alg: 'RS256' })],
+    ['has the algorithm RS256', () => signed({}, { ...header, alg: 'RS256' })],
     ['names no algorithm', () => signed({}, { typ: 'JWT' })],
     ['names a key that is not there', () => signed({}, { ...header, kid: 'other' })],
     ['names a file as its key', () => signed({}, { ...header, kid: '../../../../dev/null' })],
     ['names the prototype as its key', () => signed({}, { ...header, kid: '__proto__' })],
     ['names a number as its key', () => signed({}, { ...header, kid: 1 })],
     ['is of another type', () => signed({}, { ...header, typ: 'at+jwt' })],
-    ['is of no text type', () => signed({}, { ...header, typ: 1 })],
-    ['must be understood in ways we do not know', () => signed({}, { ...header, crit: ['exp'] })],
+    ['has a type that is a number', () => signed({}, { ...header, typ: 1 })],
+    ['has an unknown critical header member', () => signed({}, { ...header, crit: ['exp'] })],
     ['has a payload that is not encoded', () => signed({}, { ...header, crit: ['b64'], b64: false })],
     ['has a payload that is text', () => forge({ header, payload: 'text', secret })],
     ['has a payload that is a list', () => forge({ header, payload: '[1]', secret })],
-    ['has no end', () => without('exp')],
-    ['has an end that is text', () => signed({ exp: String(honest.exp) })],
-    ['has no beginning', () => without('iat')],
+    ['has no "exp"', () => without('exp')],
+    ['has an "exp" that is text', () => signed({ exp: String(honest.exp) })],
+    ['has no "iat"', () => without('iat')],
     ['is from tomorrow', () => signed({ iat: seconds() + 86_400, exp: seconds() + 90_000 })],
     ['is from 65 seconds ahead', () => signed({ iat: seconds() + 65 })],
-    ['is not good yet', () => signed({ nbf: seconds() + 65 })],
-    ['is not good before some text', () => signed({ nbf: 'soon' })],
+    ['is not valid yet', () => signed({ nbf: seconds() + 65 })],
+    ['has an "nbf" that is text', () => signed({ nbf: 'soon' })],
     ['is for another audience', () => signed({ aud: 'other' })],
     ['is for no audience', () => without('aud')],
     ['is by another issuer', () => signed({ iss: 'other' })],
     ['is by no issuer', () => without('iss')],
     ['has no subject', () => without('sub')],
     ['has a subject that is a number', () => signed({ sub: 1 })],
-    ['has a subject that is no id', () => signed({ sub: 'admin', id: 'admin' })],
+    ['has a subject that is not an id', () => signed({ sub: 'admin', id: 'admin' })],
     ['names two users', () => signed({ id: stranger.user.id })],
     ['names no session', () => without('session_id')],
     ['names something else as its session', () => signed({ session_id: '*' })],
@@ -137,7 +140,7 @@ describe('an access token', () => {
     ['has a role that nobody has', () => signed({ role: 'root' })],
   ])('is refused when it %s', (_fault, make) => expectRefusal(make()));
 
-  it('is refused 61 seconds after its end and accepted 55 seconds after, for clocks that differ', async () => {
+  it('is refused 61 seconds after its end and accepted 55 seconds after it, because clocks differ', async () => {
     await expectRefusal(signed({ exp: seconds() - 61 }), ['token_expired']);
     expect((await me(`Bearer ${signed({ exp: seconds() - 55 })}`)).status).toBe(200);
     expect((await me(`Bearer ${signed({ iat: seconds() + 50, nbf: seconds() + 50 })}`)).status).toBe(200);
@@ -153,7 +156,7 @@ describe('an access token', () => {
     expect(refused.body.code).toBe('token_expired');
   });
 
-  it('never makes the server ask for a key that the token points to', async () => {
+  it('never makes the server fetch a key from an address in the token', async () => {
     let asked = 0;
     const server = createServer((_request, response) => {
       asked += 1;
@@ -169,7 +172,7 @@ describe('an access token', () => {
     server.close();
   });
 
-  it('opens nothing when it names a session that is not the user’s own, or one that never was', async () => {
+  it('is refused when it names a session of another user, or one that never existed', async () => {
     const sessions = { session_id: stranger.sessionId };
     await expectRefusal(signed(sessions), ['session_expired', 'session_revoked']);
     await expectRefusal(signed({ session_id: randomUUID() }), ['session_expired', 'session_revoked']);
@@ -187,7 +190,7 @@ describe('an access token', () => {
     await expectRefusal(brief.accessToken, ['session_revoked']);
   });
 
-  it('is never one of the things that broken clients send instead', async () => {
+  it('is refused when it is a placeholder that broken clients send, such as "undefined"', async () => {
     for (const placeholder of ['null', 'undefined', 'token_placeholder', '%20', '""', '[object Object]']) {
       await expectRefusal(placeholder, ['token_malformed']);
     }
@@ -206,7 +209,7 @@ describe('an access token', () => {
     await expectRefusal(tooLong, ['token_malformed']);
   });
 
-  it('is asked for in the words that clients know when the header is missing or is none', async () => {
+  it('is asked for with the text that clients know when the header is missing or invalid', async () => {
     const { url } = cluster.node;
     const schemes = ['Basic dXNlcjpwYXNz', user.accessToken, 'Bearer', `Token ${user.accessToken}`, ''];
     const answers = await Promise.all([
@@ -223,7 +226,7 @@ describe('an access token', () => {
     }
   });
 
-  it('counts in the Authorization header alone', async () => {
+  it('is read from the Authorization header only', async () => {
     const { accessToken: token } = user;
     const places: Record<string, string>[] = [
       { 'x-auth-token': token },

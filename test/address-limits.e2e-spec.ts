@@ -8,7 +8,7 @@ import { rawUpgrade } from './support/raw-upgrade.js';
 const LIMIT = 20;
 const WRONG_PASSWORDS = 10;
 
-/** Sixty addresses of the network that one customer has. */
+/** Sixty addresses in the IPv6 network of one customer. */
 const OF_ONE_NETWORK = Array.from({ length: 60 }, (_, index) => `2001:db8:1:1::${(index + 1).toString(16)}`);
 
 describe('limits per address', () => {
@@ -46,7 +46,7 @@ describe('limits per address', () => {
     expect(await asks('2001:db8:1:2::1')).toBe(401);
   });
 
-  it('count upgrades likewise, and in the metric of limits', async () => {
+  it('count upgrades from an IPv6 /64 as those of one client, and in the metric of limits', async () => {
     const before = await metric(node, 'chat_rate_limited_total', { limit: 'upgrades' });
     const statuses = [];
     for (const address of OF_ONE_NETWORK) statuses.push(await dials(address));
@@ -57,7 +57,7 @@ describe('limits per address', () => {
     expect(await dials('2001:db8:1:2::1')).toBe(403);
   });
 
-  it('count wrong passwords likewise', async () => {
+  it('count wrong passwords from an IPv6 /64 as those of one client', async () => {
     const statuses = [];
     for (const [index, address] of OF_ONE_NETWORK.slice(0, WRONG_PASSWORDS + 2).entries())
       statuses.push(await signsIn(address.replace('db8:1:1', 'db8:1:3'), `nobody-${index}@example.test`));
@@ -65,7 +65,7 @@ describe('limits per address', () => {
     expect(await signsIn('2001:db8:1:4::1', 'nobody@example.test')).toBe(401);
   });
 
-  it('take an IPv4 address that is written as IPv6 for the IPv4 address', async () => {
+  it('treat an IPv4 address written as IPv6 as the IPv4 address', async () => {
     for (let count = 0; count < LIMIT; count++) expect(await asks('192.0.2.7')).toBe(401);
     for (const spelling of ['192.0.2.7', '::ffff:192.0.2.7', '::FFFF:C000:207', '192.0.2.7:50123'])
       expect([spelling, await asks(spelling)]).toEqual([spelling, 429]);

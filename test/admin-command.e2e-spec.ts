@@ -79,7 +79,7 @@ describe('npm run admin', () => {
     ['of 129 characters', 'x1'.repeat(64) + 'y', '"password" must have 12 to 128 characters, not 129'],
     ['that is common', 'Password12345', '"password" is one of the most common ones, choose another'],
     ['that is common once it is normalized', 'e\u0301'.repeat(12), 'is one of the most common ones'],
-    ['that is not there', '', 'expected a password in the first line of the input, got an empty line'],
+    ['that is missing', '', 'expected a password in the first line of the input, got an empty line'],
   ])('refuses a password %s', async (_what, password, expected) => {
     const email = newAddress();
     const { code, errors } = await admin(['create-admin', email], `${password}\n`);
@@ -87,7 +87,7 @@ describe('npm run admin', () => {
     expect(await roles(email)).toEqual([]);
   });
 
-  it('ends with 2 and says what was expected for what is no command, and does not repeat a password', async () => {
+  it('exits with 2 for an invalid command, says what was expected and repeats no password', async () => {
     const { code, output, errors } = await admin(['create-admin', newAddress(), 'some-password']);
     expect([code, output]).toEqual([2, '']);
     expect(errors).toContain('expected "create-admin <address>", got 2 parameters after create-admin');
@@ -101,7 +101,7 @@ describe('npm run admin', () => {
       expect(output).toContain(`\n  ${command}`);
   });
 
-  it.each(['revoke', 'set-role'])('says of %s that there is no such account', async (command) => {
+  it.each(['revoke', 'set-role'])('%s says that there is no such account', async (command) => {
     const email = newAddress();
     const role = command === 'set-role' ? ['admin'] : [];
     expect(await admin([command, email, ...role])).toEqual({
@@ -111,7 +111,7 @@ describe('npm run admin', () => {
     });
   });
 
-  /** An answer that takes a while, one that waits behind it, and a socket on the second node that watches. */
+  /** A slow answer, another that waits for its turn, and a socket on the second node that watches both. */
   async function busy(user: TestUser) {
     const { id: conversation_id } = await createConversation(cluster.node, user);
     const socket = await TestSocket.open(cluster.other, user);
@@ -174,7 +174,7 @@ describe('npm run admin', () => {
     await signIn(cluster.node, user.email, user.password);
   });
 
-  it('changes a role: sockets close with 4100 and come back with it', async () => {
+  it('changes a role: sockets close with 4100 and have the new role when they reconnect', async () => {
     const user = await aUser(cluster);
     const socket = await TestSocket.open(cluster.other, user);
     expect((await admin(['set-role', user.email, 'admin'])).output).toBe(`${user.email} has the role admin`);
@@ -186,7 +186,7 @@ describe('npm run admin', () => {
     expect([refused.status, refused.body.code]).toEqual([403, 'forbidden']);
   });
 
-  it('is no node: it is never among those that live, however long it waits for the password', async () => {
+  it('is never listed as a live node, however long it waits for the password', async () => {
     const living = () => withRedis(cluster, (redis) => redis.zrange('node_list', '0', '-1', 'WITHSCORES'));
     const [nodeA = '', beat = '', nodeB = '', , ...others] = await living();
     expect(others).toEqual([]);
@@ -240,7 +240,7 @@ describe('npm run admin', () => {
       ]);
     });
 
-    it('neither disables nor demotes it, and demotes one that is disabled', async () => {
+    it('neither disables nor demotes that one, but demotes a disabled one', async () => {
       expect(await admin(['disable', last.email])).toEqual(refusal);
       expect(await admin(['set-role', last.email, 'user'])).toEqual(refusal);
       await as(last, 'GET', `${cluster.node.url}/admin/flags`, { expect: 200 });
@@ -248,7 +248,7 @@ describe('npm run admin', () => {
       expect((await admin(['set-role', last.email, 'admin'])).code).toBe(0);
     });
 
-    it('looks again after another administrator was demoted at the same time', async () => {
+    it('checks again when another administrator is demoted at the same time', async () => {
       await cluster.sql("UPDATE users SET role = 'admin', disabled_at = NULL WHERE id = $1", [other.user.id]);
       const client = new pg.Client({ connectionString: cluster.databaseUrl });
       await client.connect();
@@ -267,7 +267,7 @@ describe('npm run admin', () => {
     });
   });
 
-  describe('where an engine cannot be reached', () => {
+  describe('when an engine cannot be reached', () => {
     const limited = async (env: Record<string, string>) => {
       const start = performance.now();
       const end = await runAdmin(['list'], { env: { ...engines(), ...env } });
@@ -284,7 +284,7 @@ describe('npm run admin', () => {
       ['REDIS_URL', 'Redis', 'redis://:hidden-word@127.0.0.1:PORT/0', '127.0.0.1:PORT/0'],
       ['REDIS_URL', 'Redis', 'redis+cluster://:hidden-word@127.0.0.1:PORT', '127.0.0.1:PORT'],
       ['REDIS_URL', 'Redis', 'redis+sentinel://:hidden-word@127.0.0.1:PORT/main', 'main of 127.0.0.1:PORT'],
-    ])('says so of %s (%s) within seconds, without its password', async (setting, engine, url, place) => {
+    ])('names %s (%s) within seconds, without its password', async (setting, engine, url, place) => {
       const port = String(await freePort());
       const { code, output, errors, seconds } = await limited({ [setting]: url.replace('PORT', port) });
       expect([code, output]).toEqual([1, '']);
@@ -308,7 +308,7 @@ describe('npm run admin', () => {
       ]);
     });
 
-    it('names the settings that are missing, and what came for those that are wrong', async () => {
+    it('names the missing settings, and the values of the wrong ones', async () => {
       const { code, errors } = await runAdmin(['list'], { env: { REDIS_URL: 'http://127.0.0.1' } });
       expect(code).toBe(1);
       expect(errors).toMatch(/^DATABASE_URL: expected .*, got nothing$/m);
@@ -326,7 +326,7 @@ describe('npm run admin', () => {
       writeFileSync(join(folder(), '.admit-one', 'demo.json'), JSON.stringify(facts));
     });
 
-    it("uses the demo's engines where the environment names none", async () => {
+    it("uses the demo's engines when the environment names none", async () => {
       expect((await list({})).output).toContain('ADDRESS');
       expect((await list({ DATABASE_URL: '', REDIS_URL: cluster.redisUrl })).output).toContain('ADDRESS');
     });

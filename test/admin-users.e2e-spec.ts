@@ -42,7 +42,7 @@ describe('an administrator', () => {
     return all;
   }
 
-  /** An answer that takes a while, which its owner waits for on the second node. */
+  /** A slow answer whose owner waits for it on the second node. */
   async function longRun(user: TestUser) {
     const { id: conversation_id } = await createConversation(cluster.node, user);
     const socket = await TestSocket.open(cluster.other, user);
@@ -57,7 +57,7 @@ describe('an administrator', () => {
     return { socket, status };
   }
 
-  it('is somebody with the role; for everybody else each route is forbidden', async () => {
+  it('is a user with the role; every route is forbidden to all others', async () => {
     const user = await aUser(cluster);
     const [id, con] = [randomUUID(), `con_${randomUUID()}`];
     const routes: [method: string, path: string, body?: unknown][] = [
@@ -113,7 +113,7 @@ describe('an administrator', () => {
     expect(beyond.body).toEqual({ connections: [] });
   });
 
-  it('closes a connection on whichever node, and its client may come back', async () => {
+  it('closes a connection on any node, and its client may come back', async () => {
     const user = await aUser(cluster);
     const socket = await TestSocket.open(cluster.other, user);
     const id = socket.all('ready')[0]?.data.connection_id ?? '';
@@ -125,7 +125,7 @@ describe('an administrator', () => {
       expect(codeOf(await end(name))).toEqual([404, 'not_found']);
   });
 
-  it('ends every session of a user, whose answer stops and who may sign in again', async () => {
+  it('ends every session of a user: the answer stops, and the user may sign in again', async () => {
     const user = await aUser(cluster);
     const { socket, status } = await longRun(user);
     expect((await revoke(user.user.id)).status).toBe(204);
@@ -136,7 +136,7 @@ describe('an administrator', () => {
     await signIn(cluster.node, user.email, user.password);
   });
 
-  it('disables an account: out everywhere, nothing is written any more, no way back until it is enabled', async () => {
+  it('disables an account: its sockets close, its answers stop and sign-ins are refused until it is enabled', async () => {
     const user = await aUser(cluster);
     const { socket, status } = await longRun(user);
     const { status: answered, body } = await change(admin, user.user.id, { disabled: true });
@@ -153,7 +153,7 @@ describe('an administrator', () => {
     await signIn(cluster.node, user.email, user.password);
   });
 
-  it('changes a role at once: sockets come back with it, and tokens of before have it', async () => {
+  it('changes a role at once: sockets reconnect with it, and earlier tokens have it', async () => {
     const user = await aUser(cluster);
     const gone = await signIn(cluster.node, user.email, user.password);
     const keyOf = ({ sessionId }: TestUser) => `chat_session:${user.user.id}:${sessionId}`;
@@ -173,8 +173,8 @@ describe('an administrator', () => {
     expect(codeOf(await as<Problem>(user, 'GET', `${url}/admin/connections`))).toEqual([403, 'forbidden']);
   });
 
-  it('cannot disable or demote himself, and is told about users that are none and changes that are none', async () => {
-    // Else he would be the last one, who is refused for that reason.
+  it('cannot disable or demote himself, and gets an error for unknown users and empty changes', async () => {
+    // Otherwise he would be the last one, and be refused for that reason.
     await anAdmin(cluster);
     for (const body of [{ disabled: true }, { role: 'user' }, {}, { role: 'root' }, { disabled: 'yes' }]) {
       expect(codeOf(await change(admin, admin.user.id, body))).toEqual([400, 'validation_failed']);

@@ -44,7 +44,7 @@ for (const metric of new MetricsService().registry.getMetricsAsArray()) {
 const TARGET_LABELS = ['job', 'instance'];
 const LABELS = new Set([...TARGET_LABELS, ...[...exported.values()].flatMap((labels) => [...labels])]);
 
-/** `name{label="value"}` and bare names as they stand in an expression or a text. */
+/** `name{label="value"}` and bare names in an expression or a text. */
 function selectors(text: string): { name: string; matchers: { label: string; value: string }[] }[] {
   const found = text.matchAll(/\b((?:chat|nodejs|process)_[a-z0-9_]+|up\b(?=\{))(?:\{([^}]*)\})?/g);
   return [...found].map(([, name = '', inside = '']) => ({
@@ -55,7 +55,7 @@ function selectors(text: string): { name: string; matchers: { label: string; val
   }));
 }
 
-/** What of a text no node exports: a metric, a label, a value of a closed list, or what is grouped by. */
+/** Parts of a text that no node exports: metrics, labels, values of a closed list, and labels in a grouping. */
 function unknowns(text: string): string[] {
   return [...unknownSelectors(text), ...groupings(text).filter((label) => !LABELS.has(label))];
 }
@@ -73,7 +73,7 @@ function unknownSelectors(text: string): string[] {
   });
 }
 
-/** Recorded series that a text asks for. */
+/** Recorded series that a text uses. */
 function recordsIn(text: string): string[] {
   return text.match(/\badmit_one:[a-z_0-9:]+/g) ?? [];
 }
@@ -86,7 +86,7 @@ function groupings(text: string): string[] {
 
 describe('ops/alerts.yml', () => {
   it.each(rules.map((rule) => [rule.alert ?? rule.record ?? '', rule.expr]))(
-    '%s asks for what a node exports',
+    '%s uses only what a node exports',
     (_name, expr) => {
       const own = recordsIn(expr);
       expect(selectors(expr).length + own.length).toBeGreaterThan(0);
@@ -103,12 +103,12 @@ describe('ops/alerts.yml', () => {
     expect(existsSync(join(ROOT, `docs/runbooks/${name}.md`))).toBe(true);
   });
 
-  it('has a test for each alert, and names none twice', () => {
+  it('has a test for each alert, and no name twice', () => {
     expect(tested.map(({ name }) => name).sort()).toEqual([...names].sort());
     expect(new Set(names).size).toBe(names.length);
   });
 
-  it('counts as failures what the nodes count as failures', () => {
+  it('counts the same reasons as failures as the nodes do', () => {
     const failures = (Object.keys(ERRORS) as ErrorCode[]).filter(isFailure).sort();
     const ratios = rules.filter(({ record }) => record?.startsWith('admit_one:auth_failures'));
     expect(ratios).toHaveLength(2);
@@ -126,7 +126,7 @@ describe('ops/grafana/admit-one.json', () => {
   const dashboard = JSON.parse(read('ops/grafana/admit-one.json')) as Dashboard;
 
   it.each(dashboard.panels.map(({ title, targets }) => [title, targets.map(({ expr }) => expr)] as const))(
-    'shows under "%s" what a node exports',
+    'shows under "%s" only what a node exports',
     (_title, exprs) => {
       expect(exprs.length).toBeGreaterThan(0);
       for (const expr of exprs) {
@@ -136,10 +136,10 @@ describe('ops/grafana/admit-one.json', () => {
     },
   );
 
-  it('leaves no metric of ours out, gives each panel a number, and names no server', () => {
+  it('shows all of our metrics, gives each panel a number, and names no server', () => {
     const shown = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)).join(' ');
     const ours = new MetricsService().registry.getMetricsAsArray().map(({ name }) => name);
-    // How long sockets are open is for a question about one gateway, and the end of the old ways is a day.
+    // Not shown: the life of sockets, which matters for one gateway only, and the end of the old ways, which is a date.
     const asked = ['chat_ws_connection_duration_seconds', 'chat_legacy_sunset_timestamp_seconds'];
     const missing = ours.filter((name) => name.startsWith('chat_') && !shown.includes(name));
     expect(missing.sort()).toEqual(asked.sort());
@@ -150,7 +150,7 @@ describe('ops/grafana/admit-one.json', () => {
 });
 
 describe('the runbooks', () => {
-  it('are one for each alert, listed on their first page', () => {
+  it('exist for each alert, and are listed on their first page', () => {
     expect(pages.map((page) => page.replace('.md', '')).sort()).toEqual([...names].sort());
     const list = read('docs/runbooks/README.md');
     expect(names.filter((name) => !list.includes(`[${name}](${name}.md)`))).toEqual([]);

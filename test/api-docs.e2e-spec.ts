@@ -60,7 +60,7 @@ describe('/api/openapi.json', () => {
     expect(await faultsOf(openApi)).toEqual([]);
   });
 
-  test('has every route of the server in words, and no other', async () => {
+  test('describes every route of the server, and no other', async () => {
     const files = BROWSER_PAGES.flatMap(({ path, files }) =>
       Object.keys(files).map((name) => `GET ${path}/${name}`),
     );
@@ -76,7 +76,7 @@ describe('/api/openapi.json', () => {
     ).toEqual(routes.sort());
   });
 
-  test('says of every route who may call it, whether it is counted, and how it refuses strangers', async () => {
+  test('says for every route who may call it, whether it is limited, and how it refuses strangers', async () => {
     const check = new DocumentCheck(openApi);
     for (const { method, path, operation } of documentedRoutes()) {
       const { status, headers, body } = await request(method, addressOf(path));
@@ -92,7 +92,7 @@ describe('/api/openapi.json', () => {
     }
   });
 
-  test('describes the answers that come', async () => {
+  test('describes the real responses', async () => {
     const check = new DocumentCheck(openApi);
     const seen: string[] = [];
     const call = async <Body>(
@@ -142,7 +142,7 @@ describe('/api/openapi.json', () => {
     for (const path of ['', '/live', '/ready', '/full', '/websocket'])
       await call('GET', `/health${path}`, 200);
     const described = documentedRoutes().filter(({ path, operation: { responses } }) => {
-      // Answers this only while its flag is on, and nothing else may depend on the old ways.
+      // Returns this only while its flag is on, and no other test may depend on the old ways.
       if (path === '/auth/exchange') return false;
       const answers = [responses[200], responses[201], responses[202]];
       return !path.startsWith('/api/') && answers.some((answer) => answer?.content?.['application/json']);
@@ -150,7 +150,7 @@ describe('/api/openapi.json', () => {
     for (const { method, path } of described) expect(seen).toContain(`${method} ${path}`);
   });
 
-  test('gives the range of `limit` that each list keeps', async () => {
+  test('gives the range of `limit` that each list accepts', async () => {
     const { id } = await createConversation(cluster.node, user);
     const statusOf = async (path: string, limit: number) =>
       (await as(user, 'GET', `${cluster.node.url}${path.replace('{id}', id)}?limit=${limit}`)).status;
@@ -198,7 +198,7 @@ describe('/api/asyncapi.json', () => {
     expect(named('server').sort()).toEqual(typesIn('### 4.2 Frames from the server').sort());
   });
 
-  test('describes the frames that come', async () => {
+  test('describes the real frames', async () => {
     const check = new DocumentCheck(asyncApi);
     const socket = await TestSocket.open(cluster.node, user);
     const { id } = await createConversation(cluster.node, user);
@@ -228,7 +228,7 @@ describe('/api/asyncapi.json', () => {
 });
 
 describe.each(BROWSER_PAGES)('$path', ({ path }) => {
-  test('is a page that loads nothing from elsewhere', async () => {
+  test('is a page that loads nothing from other origins', async () => {
     const { headers, body: html } = await request<string>('GET', cluster.node.url + path, { expect: 200 });
     const policy = headers.get('content-security-policy') ?? '';
     expect(policy).toMatch(/^default-src 'none'; script-src 'self'; connect-src 'self';/);

@@ -31,7 +31,7 @@ describe('GET /admin/audit', () => {
     return (await as<Page>(admin, 'GET', url, { expect: 200 })).body;
   };
 
-  it('filters by event and user, newest first, over the nodes', async () => {
+  it('filters by event and user, newest first, on all nodes', async () => {
     const { entries } = await read(own);
     expect(entries.map(({ event }) => event)).toEqual(Array(3).fill('ticket.issued'));
     expect(entries.every(({ user_id }) => user_id === user.user.id)).toBe(true);
@@ -40,7 +40,7 @@ describe('GET /admin/audit', () => {
     expect(entries[0]?.hash).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  it('goes through all of it page by page', async () => {
+  it('returns all rows page by page', async () => {
     const all = (await read(() => 'limit=200')).entries.map(({ id }) => id).reverse();
     const found: number[] = [];
     let cursor: string | undefined = String((all.at(-1) ?? 0) + 1);
@@ -59,7 +59,7 @@ describe('GET /admin/audit', () => {
     const after = await read(() => `${own()}&after=${at}`);
     const before = await read(() => `${own()}&before=${at}`);
     const idsOf = (list: typeof entries) => list.map(({ id }) => id);
-    // Two rows may be of the same millisecond: they are neither before nor after each other.
+    // Two rows may have the same millisecond: neither is before the other.
     expect(idsOf(after.entries)).toEqual(idsOf(entries.filter((entry) => entry.at > at)));
     expect(idsOf(before.entries)).toEqual(idsOf(entries.filter((entry) => entry.at < at)));
     expect(after.entries.length + before.entries.length).toBeLessThan(entries.length);

@@ -37,7 +37,7 @@ describe('the audit log after its retention', () => {
     await engines.stop();
   });
 
-  /** Forty days old but for the last five. */
+  /** Rows that are forty days old, and five younger ones. */
   async function writeOldRows(): Promise<void> {
     const rows = Array.from({ length: OLD_ROWS + 5 }, (_, index) => ({
       at: new Date(Date.now() - (index < OLD_ROWS ? 40 : 20) * DAY_MS),
@@ -54,10 +54,10 @@ describe('the audit log after its retention', () => {
     await engines.sql('UPDATE audit_head SET id = $1, hash = $2', [links.length, links.at(-1)?.hash]);
   }
 
-  it('has lost the old rows, says so itself, and can be verified', async () => {
+  it('has no old rows, records their removal, and can be verified', async () => {
     const count = async () =>
       Number((await engines.sql<{ n: string }>('SELECT count(*) AS n FROM audit_log'))[0]?.n);
-    // The five younger ones, and one for each of the two turns that it took.
+    // The five younger rows, and one for each of the two turns of the removal.
     await eventually(async () => (await count()) === 7, 'the old rows to go', 20_000);
     const pruned = await engines.sql<{ upto: number }>(
       "SELECT (fields->>'upto')::int AS upto FROM audit_log WHERE event = 'audit.pruned' ORDER BY id",

@@ -48,7 +48,7 @@ describe('the audit log', () => {
   const lastId = async (): Promise<number> =>
     Number((await cluster.sql<{ id: string }>('SELECT max(id) AS id FROM audit_log'))[0]?.id);
 
-  /** Does what only an owner of the table can, looks what is said of it, and puts everything back. */
+  /** Changes the table as only its owner can, returns the verdict, and restores everything. */
   async function tampered(statements: string[]): Promise<Verdict> {
     await cluster.sql('CREATE TABLE kept AS SELECT * FROM audit_log');
     await cluster.sql('ALTER TABLE audit_log DISABLE TRIGGER USER');
@@ -133,7 +133,7 @@ describe('the audit log', () => {
       () => 'row 5 was removed',
     ],
     [
-      'a gap that was closed',
+      'a removed row whose gap was closed',
       [
         'DELETE FROM audit_log WHERE id = 5',
         'UPDATE audit_log SET id = -id WHERE id > 5',
@@ -148,7 +148,7 @@ describe('the audit log', () => {
       (last) => `row ${last + 1} was inserted`,
     ],
     [
-      'a row that others made room for',
+      'a row for which others were renumbered',
       [
         'UPDATE audit_log SET id = -id WHERE id >= 5',
         'UPDATE audit_log SET id = -id + 1 WHERE id < 0',
@@ -161,7 +161,7 @@ describe('the audit log', () => {
     expect(await tampered(statements)).toEqual({ code: 1, line: expect.stringContaining(expected(last)) });
   });
 
-  it('keeps nobody waiting for a ticket while Postgres cannot write it', async () => {
+  it('delays no ticket while Postgres cannot write rows', async () => {
     const owner = await aUser(cluster);
     const client = new pg.Client({ connectionString: cluster.databaseUrl });
     await client.connect();

@@ -19,7 +19,7 @@ interface LegacyUsage {
   usage: { method: string; client: string; count: number; last_used_at: string }[];
 }
 
-describe('the reports on the ways in', () => {
+describe('the reports on authentication paths', () => {
   let cluster: Cluster;
   let admin: TestUser;
   let user: TestUser;
@@ -46,7 +46,7 @@ describe('the reports on the ways in', () => {
     expect(answer.status).toBe(101);
   };
 
-  it('say what no way was used for while none was, and since when they count', async () => {
+  it('show zero uses before the first one, and since when they count', async () => {
     expect(await pathAt(cluster.node, 'exchange')).toEqual({
       path: 'exchange',
       flag: 'legacy_token_formats',
@@ -59,7 +59,7 @@ describe('the reports on the ways in', () => {
     expect(Date.parse((await pathsAt(cluster.node)).since ?? '')).toBeLessThanOrEqual(Date.now());
   });
 
-  it('add up what all nodes decide, and each node tells the same', async () => {
+  it('add up what all nodes decide, and are the same on each node', async () => {
     const before = await pathAt(cluster.node, 'refresh');
     for (const node of [cluster.node, cluster.other, cluster.other]) await refuse(node);
     const refused = before.refused + 3;
@@ -71,7 +71,7 @@ describe('the reports on the ways in', () => {
     expect(Date.now() - Date.parse(last_used_at ?? '')).toBeLessThan(10_000);
   });
 
-  it('tell which old methods were used, by what, how often and when, on any node', async () => {
+  it('tell which old methods were used, by which client, how often and when, on any node', async () => {
     await dialOld(cluster.node, 'ios');
     for (const node of cluster.nodes) await dialOld(node, 'web');
     const sorted = async (node: TestNode) =>
@@ -92,7 +92,7 @@ describe('the reports on the ways in', () => {
     }
   });
 
-  it('outlive a node that stops and one that is killed', async () => {
+  it('keep the counts of a node that stops and of one that is killed', async () => {
     const [stopping, doomed] = [await cluster.addNode(), await cluster.addNode()];
     const before = (await pathAt(cluster.node, 'refresh')).refused;
     await refuse(stopping);
@@ -122,7 +122,7 @@ describe('the reports on the ways in', () => {
     await eventually(isReady, 'the node to be ready');
     const missed = (await decided()) - decidedBefore;
     expect(missed).toBeGreaterThan(0);
-    // What was being saved in that moment may count twice.
+    // Counts that were being saved at that moment may be added twice.
     const told = async () => (await pathAt(node, 'http')).refused - before >= missed;
     await eventually(told, 'what was counted meanwhile');
   });

@@ -35,7 +35,7 @@ describe('conversations', () => {
     expect(unnamed.body.title).toBe('New conversation');
   });
 
-  it('take neither owner nor id nor time from the client', async () => {
+  it('take no owner, id or time from the client', async () => {
     const id = randomUUID();
     const body = {
       title: 'x',
@@ -73,7 +73,7 @@ describe('conversations', () => {
     await as(alice, 'PATCH', url(`/${id}`), { body: {}, expect: 400 });
   });
 
-  it('are listed newest first, and paging gives each exactly once', async () => {
+  it('are listed newest first, and paging returns each exactly once', async () => {
     const user = await aUser(cluster);
     const created: string[] = [];
     for (let count = 0; count < 7; count++) created.push((await createConversation(cluster.node, user)).id);
@@ -109,7 +109,7 @@ describe('conversations', () => {
     expect(body.code).toBe('validation_failed');
   });
 
-  it('of a stranger, missing ones and ids that are none are all answered alike', async () => {
+  it('of a stranger, missing ones and invalid ids all get the same response', async () => {
     const { id } = await createConversation(cluster.node, alice);
     const requests: [string, string, unknown?][] = [
       ['GET', ''],
@@ -169,7 +169,7 @@ describe('messages over HTTP', () => {
     return [body.messages.map(({ content }) => content), body.has_more];
   }
 
-  it('come oldest first, with the newest page as the first', async () => {
+  it('are listed oldest first within a page, newest page first', async () => {
     expect(await page('')).toEqual([['count to 1', '1', 'count to 2', '1 2', 'count to 3', '1 2 3'], false]);
     expect(await page('?limit=2')).toEqual([['count to 3', '1 2 3'], true]);
   });
@@ -183,7 +183,7 @@ describe('messages over HTTP', () => {
     expect(await page('?after_seq=999')).toEqual([[], false]);
   });
 
-  it('know their run, their question and who sent them', async () => {
+  it('name their run, their question and their sender', async () => {
     const [question, answer] = await history(chat);
     expect(question).toMatchObject({
       role: 'user',
@@ -202,7 +202,7 @@ describe('messages over HTTP', () => {
     },
   );
 
-  it('have a log of events that is numbered from 1 without holes', async () => {
+  it('have a log of events that is numbered from 1 without gaps', async () => {
     const { body } = await as<{ events: DurableEvent[]; last_seq: number }>(
       alice,
       'GET',
@@ -226,7 +226,7 @@ describe('messages over HTTP', () => {
     await as(alice, 'GET', url(`/${chat.id}/events?limit=1001`), { expect: 400 });
   });
 
-  it('are accepted with 202 and limits in the headers, once per client_message_id', async () => {
+  it('are accepted once per client_message_id, with 202 and the limits in the headers', async () => {
     const body = { client_message_id: randomUUID(), content: 'count to 2' };
     const first = await as<AcceptedMessage>(alice, 'POST', url(`/${chat.id}/messages`), {
       body,
@@ -258,7 +258,7 @@ describe('messages over HTTP', () => {
     expect(answer.body.code).toBe('validation_failed');
   });
 
-  it('are cancelled with 202, and a run that has ended is not found', async () => {
+  it('have answers that are cancelled with 202; a run that has ended is not found', async () => {
     const { run_id } = await ask(chat, 'count to 300');
     await chat.socket.next('message.delta');
     await as(alice, 'POST', url(`/${chat.id}/runs/${run_id}/cancel`), { expect: 202 });

@@ -23,7 +23,7 @@ function codeOf(frame: { type: string; data: unknown }): string {
 }
 
 describe('message.send', () => {
-  it('is answered after the commit, and before the sender sees the message', async () => {
+  it('is acknowledged after the commit, and before the sender sees the message', async () => {
     const chat = await aChat(cluster.node, alice);
     const { message_id, seq, duplicate } = await ask(chat, 'count to 1');
     expect(await cluster.sql('SELECT id FROM messages WHERE id = $1', [message_id])).toHaveLength(1);
@@ -39,7 +39,7 @@ describe('message.send', () => {
     await chat.socket.close();
   });
 
-  it('gets the first answer again for the same id and content, on any node', async () => {
+  it('gets the first acknowledgement again for the same id and content, on any node', async () => {
     const chat = await aChat(cluster.node, alice);
     const client_message_id = randomUUID();
     const first = await ask(chat, 'count to 1', { client_message_id });
@@ -80,7 +80,7 @@ describe('message.send', () => {
     await Promise.all([chat.socket, ...sockets].map((socket) => socket.close()));
   });
 
-  it('lets one win when one id is sent to two conversations at once', async () => {
+  it('is accepted in one conversation when the same id is sent to two at once', async () => {
     const { id } = await createConversation(cluster.node, alice);
     const { id: otherId } = await createConversation(cluster.node, alice);
     const [socket, other] = [
@@ -110,7 +110,7 @@ describe('message.send', () => {
     await chat.socket.close();
   });
 
-  it('numbers events without holes when many sockets on two nodes send at once', async () => {
+  it('numbers events without gaps when many sockets on two nodes send at once', async () => {
     const chat = await aChat(cluster.node, alice);
     const sockets = await Promise.all(
       Array.from({ length: 8 }, (_, index) =>
@@ -161,7 +161,7 @@ describe('message.send', () => {
     await chat.socket.close();
   });
 
-  it('with on_busy "reject" is refused while a run is open, and lets exactly one of many through', async () => {
+  it('with on_busy "reject" is refused while a run is open, and exactly one of many is accepted', async () => {
     const chat = await aChat(cluster.node, alice);
     const answers = await Promise.all(
       Array.from({ length: 6 }, async (_, index) => {
@@ -175,7 +175,7 @@ describe('message.send', () => {
     await chat.socket.close();
   });
 
-  it('with on_busy "interrupt" stops what is written and what waits', async () => {
+  it('with on_busy "interrupt" stops the run in progress and those that wait', async () => {
     const chat = await aChat(cluster.node, alice);
     const long = await ask(chat, 'count to 500');
     const waiting = await ask(chat, 'count to 400');
@@ -192,7 +192,7 @@ describe('message.send', () => {
     await chat.socket.close();
   });
 
-  it('takes a parent of the same conversation, and no other', async () => {
+  it('accepts a parent of the same conversation, and no other', async () => {
     const chat = await aChat(cluster.node, alice);
     const { message_id } = await ask(chat, 'count to 1');
     await ask(chat, 'count to 2', { parent_id: message_id });
@@ -224,7 +224,7 @@ describe('message.send', () => {
     await chat.socket.close();
   });
 
-  it('to a conversation of a stranger is answered like one to a missing one, and shows nothing of it', async () => {
+  it('to a conversation of a stranger gets the same error as to a missing one, and reveals nothing', async () => {
     const chat = await aChat(cluster.node, alice);
     const mallory = await aUser(cluster);
     const socket = await TestSocket.open(cluster.node, mallory);
@@ -262,7 +262,7 @@ describe('message.send', () => {
 });
 
 describe('message.regenerate', () => {
-  it('answers a question once more, named by itself or by an answer', async () => {
+  it('answers a question again, named by its own id or by that of an answer', async () => {
     const chat = await aChat(cluster.node, alice);
     const first = await ask(chat, 'count to 3');
     const { message_id } = await endOf(chat.socket, first.run_id);
@@ -293,7 +293,7 @@ describe('message.regenerate', () => {
     await chat.socket.close();
   });
 
-  it('refuses what is no message of the conversation, and an id that was used otherwise', async () => {
+  it('refuses a message that is not in the conversation, and an id that was used for something else', async () => {
     const chat = await aChat(cluster.node, alice);
     const client_message_id = randomUUID();
     const { message_id, run_id } = await ask(chat, 'count to 1', { client_message_id });

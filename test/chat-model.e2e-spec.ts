@@ -16,7 +16,7 @@ let chat: Chat;
 beforeAll(async () => {
   model = await OllamaServer.start();
   const env = { RESPONDER: 'ollama', OLLAMA_URL: model.url, OLLAMA_MODEL: 'test-model' };
-  // One node, because each has a breaker of its own, and any of them may take a run.
+  // One node, because each has its own breaker, and any node may take a run.
   cluster = await startCluster({ nodes: 1, env });
   chat = await aChat(cluster.node, await aUser(cluster));
 });
@@ -31,7 +31,7 @@ beforeEach(async () => {
 });
 
 describe('with a model behind Ollama', () => {
-  it('its tokens are the answer, and its counts are the usage', async () => {
+  it('the answer is its tokens, and the usage is its counts', async () => {
     model.behave({ kind: 'answer', tokens: TOKENS, doneReason: 'length' });
     const { run_id } = await ask(chat, 'Count.');
     const end = await endOf(chat.socket, run_id);
@@ -44,7 +44,7 @@ describe('with a model behind Ollama', () => {
     });
   });
 
-  it('it is told the conversation so far', async () => {
+  it('the conversation so far is sent to it', async () => {
     model.behave({ kind: 'answer', tokens: ['again'] });
     await endOf(chat.socket, (await ask(chat, 'And now?')).run_id);
     const { body } = model.requests.at(-1)!;
@@ -77,7 +77,7 @@ describe('with a model behind Ollama', () => {
     },
   );
 
-  it('a model that calls a tool gets its result, and both are events', async () => {
+  it('a tool call gets its result, and both are events', async () => {
     model.behave(
       { kind: 'answer', tokens: [], toolCalls: [{ name: 'current_time', arguments: { timezone: 'UTC' } }] },
       { kind: 'answer', tokens: ['It is late.'] },
@@ -89,7 +89,7 @@ describe('with a model behind Ollama', () => {
     expect(textOf(chat.socket, end.message_id)).toBe('It is late.');
   });
 
-  it('after five failures in a row the model is left alone, and asked again when it can answer', async () => {
+  it('after five failures in a row the model is not asked for a while, and then asked again', async () => {
     model.behave({ kind: 'status', status: 500, error: 'broken' });
     const failing = async () => endOf(chat.socket, (await ask(chat, 'Hello?')).run_id);
     for (let failures = 0; failures < 5; failures++) expect((await failing()).finish_reason).toBe('error');
@@ -103,7 +103,7 @@ describe('with a model behind Ollama', () => {
     expect(performance.now() - askedAtMs).toBeGreaterThan(8000);
   });
 
-  it('a node that takes over asks it to go on behind the text that was sent', async () => {
+  it('a node that takes a run over asks it to continue after the text that was sent', async () => {
     const doomed = await cluster.addNode();
     const tokens = Array.from({ length: 200 }, (_, index) => `${index} `);
     model.behave({ kind: 'answer', tokens, paceMs: 20 }, { kind: 'answer', tokens: ['and so on.'] });
@@ -127,7 +127,7 @@ describe('with a model behind Ollama', () => {
     expect((await history(chat)).filter((message) => message.run_id === run_id)).toHaveLength(1);
   });
 
-  it("a cancellation from the other node aborts the model's own stream", async () => {
+  it("a cancellation from another node aborts the model's stream", async () => {
     model.behave({
       kind: 'answer',
       tokens: Array.from({ length: 500 }, (_, index) => `${index} `),

@@ -70,7 +70,7 @@ describe('an answer', () => {
     await Promise.all(sockets.map((socket) => socket.close()));
   });
 
-  it('comes in at most 20 frames a second, without a hole', async () => {
+  it('arrives in at most 20 frames a second, without a gap', async () => {
     const chat = await aChat(cluster.node, alice);
     const times: number[] = [];
     chat.socket.ws.on('message', (data) => {
@@ -80,7 +80,7 @@ describe('an answer', () => {
     const { message_id } = await endOf(chat.socket, run_id);
     expect(textOf(chat.socket, message_id)).toBe(countTo(100));
     const seconds = (times.at(-1)! - times[0]!) / 1000;
-    // Arrival times tremble: over the whole answer they do not add up to more than the pace.
+    // Single arrival times vary: only over the whole answer may the rate not exceed the limit.
     expect(times.length).toBeLessThanOrEqual(Math.ceil(seconds * 20) + 1);
     expect(times.length).toBeGreaterThan(seconds * 10);
     await chat.socket.close();
@@ -100,7 +100,7 @@ describe('an answer', () => {
     await chat.socket.close();
   });
 
-  it('goes on when its reader leaves, and waits in history', async () => {
+  it('continues when its reader leaves, and is in history afterwards', async () => {
     const chat = await aChat(cluster.node, alice);
     await ask(chat, 'count to 30');
     await chat.socket.next('message.delta');
@@ -134,7 +134,7 @@ describe('a late joiner', () => {
     await Promise.all([chat.socket, onPath, subscriber].map((socket) => socket.close()));
   });
 
-  it('gets the events after after_seq first, in order, then what is live', async () => {
+  it('gets the events after after_seq first, in order, then live ones', async () => {
     const chat = await aChat(cluster.node, alice);
     await endOf(chat.socket, (await ask(chat, 'count to 2')).run_id);
     const { run_id } = await ask(chat, 'count to 40');
@@ -150,7 +150,7 @@ describe('a late joiner', () => {
     await Promise.all([chat.socket.close(), socket.close()]);
   });
 
-  it('has neither a hole nor an event twice, however much happens while it catches up', async () => {
+  it('misses no event and gets none twice, however much happens while it catches up', async () => {
     const chat = await aChat(cluster.node, alice);
     const joined: Promise<TestSocket>[] = [];
     for (let number = 0; number < 24; number++) {
@@ -179,7 +179,7 @@ describe('a late joiner', () => {
     const chat = await aChat(cluster.node, alice);
     const socket = await TestSocket.open(cluster.other, alice);
     await socket.send('subscribe', { conversation_id: chat.id });
-    // The second time there is nothing to end, and nothing wrong.
+    // The second time there is no subscription to end, which is not an error.
     for (let count = 0; count < 2; count++) {
       const answer = await socket.send('unsubscribe', { conversation_id: chat.id });
       expect(answer.type).toBe('unsubscribed');
@@ -220,7 +220,7 @@ describe('resume', () => {
     await Promise.all([other.socket.close(), socket.close()]);
   });
 
-  it('on the path of a conversation leaves no hole and sends nothing twice', async () => {
+  it('on the path of a conversation skips nothing and sends nothing twice', async () => {
     const chat = await aChat(cluster.node, alice);
     const { run_id } = await ask(chat, 'count to 30');
     await chat.socket.next('message.delta');
@@ -245,7 +245,7 @@ describe('resume', () => {
     await Promise.all([chat.socket.close(), socket.close()]);
   });
 
-  it('sends no part of more than 1,000 missed events', async () => {
+  it('sends none of the missed events when there are more than 1,000', async () => {
     const chat = await aChat(cluster.node, alice);
     await cluster.sql(
       `INSERT INTO events SELECT $1, seq, 'run.started', '{}', now() FROM generate_series(1, 1001) AS seq`,
@@ -269,7 +269,7 @@ describe('resume', () => {
 });
 
 describe('run.cancel', () => {
-  it('stops an answer that the other node writes, keeps its text and leaves the conversation usable', async () => {
+  it('stops an answer that another node writes, keeps its text and leaves the conversation usable', async () => {
     const chat = await aChat(cluster.node, alice);
     const elsewhere = await TestSocket.open(cluster.other, alice);
     const { run_id } = await ask(chat, 'count to 500');
@@ -295,7 +295,7 @@ describe('run.cancel', () => {
     await Promise.all([chat.socket.close(), elsewhere.close()]);
   });
 
-  it('stops a run that waits, named by client_message_id, with an empty answer', async () => {
+  it('stops a waiting run, named by client_message_id, with an empty answer', async () => {
     const chat = await aChat(cluster.node, alice);
     const writing = await ask(chat, 'count to 500');
     const client_message_id = randomUUID();
@@ -313,7 +313,7 @@ describe('run.cancel', () => {
     await chat.socket.close();
   });
 
-  it("is forbidden to a socket of another conversation's path, and tells it no more of a stranger's run", async () => {
+  it("is forbidden to a socket of another conversation's path, and reveals nothing about a stranger's run", async () => {
     const [chat, second] = [await aChat(cluster.node, alice), await aChat(cluster.node, alice)];
     const inside = await watch(second, cluster.node);
     const { run_id } = await ask(chat, 'count to 500');
@@ -327,13 +327,13 @@ describe('run.cancel', () => {
     await Promise.all([inside.close(), theirs.close()]);
   });
 
-  it('is always answered where it is sent in one breath with the question, here or on the other node', async () => {
+  it('always gets a reply when it is sent together with the question, on the same node or another', async () => {
     const chat = await aChat(cluster.node, alice);
     const elsewhere = await TestSocket.open(cluster.other, alice);
     for (let round = 0; round < 6; round++) {
       const client_message_id = randomUUID();
       const asked = ask(chat, 'count to 500', { client_message_id });
-      // The frames of one socket are handled in their order, those of two in any.
+      // The frames of one socket are handled in order, those of two sockets in any order.
       const there = elsewhere.send('run.cancel', { client_message_id });
       const here = await chat.socket.send('run.cancel', { client_message_id });
       expect(here).toMatchObject({ type: 'run.cancelled', data: { run_id: (await asked).run_id } });
@@ -344,11 +344,11 @@ describe('run.cancel', () => {
     await Promise.all([chat.socket.close(), elsewhere.close()]);
   });
 
-  it('reaches the writer where the signal to it got lost', async () => {
+  it('reaches the writing node when the signal to it was lost', async () => {
     const chat = await aChat(cluster.node, alice);
     const { run_id } = await ask(chat, 'count to 500');
     await chat.socket.next('message.delta');
-    // All that is left of a cancellation whose publish reached nobody.
+    // The only trace of a cancellation whose message was lost.
     await cluster.sql('UPDATE runs SET cancel_requested_at = now() WHERE id = $1', [run_id]);
     expect(await endOf(chat.socket, run_id, 2000)).toMatchObject({ finish_reason: 'cancelled' });
     await chat.socket.close();

@@ -8,7 +8,7 @@ import type { TestSocket } from './support/socket.js';
 import { aUser, as, type TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
-/** An answer in progress, and who watches it from another node. */
+/** An answer in progress, and a socket that watches it from another node. */
 interface Writing {
   chat: Chat;
   watcher: TestSocket;
@@ -19,7 +19,7 @@ let cluster: Cluster;
 let alice: TestUser;
 
 beforeAll(async () => {
-  // Sockets of a killed node count for a while as open ones.
+  // Sockets of a killed node count as open for a while.
   cluster = await startCluster({ nodes: 1, env: { WS_MAX_CONNECTIONS_PER_SESSION: '1000' } });
   alice = await aUser(cluster);
 });
@@ -41,7 +41,7 @@ async function askWriter(writer: TestNode, chat: Chat, content: string): Promise
 }
 
 describe('when the node that writes dies', () => {
-  // One death for all of them: each costs a start of a node and a lease.
+  // One node is killed for all of these tests, because each costs the start of a node and the time of a lease.
   let doomed: TestNode;
   let asksTheTime: Writing;
   let waiting: Writing[];
@@ -69,7 +69,7 @@ describe('when the node that writes dies', () => {
     return { asking, watcher: await watch(asking, cluster.node) };
   }
 
-  /** Asks on the node that will die, and goes on once `frames` pieces of the answer are there, or the result of a tool. */
+  /** Asks on the node that will die; resolves after `frames` deltas of the answer, or for 0 after a tool's result. */
   async function begin(
     { asking, watcher }: { asking: Chat; watcher: TestSocket },
     content: string,
@@ -81,7 +81,7 @@ describe('when the node that writes dies', () => {
     return { chat: { ...asking, node: cluster.node }, watcher, run };
   }
 
-  it('does not call a tool again whose result is in the log', async () => {
+  it('no tool is called again whose result is in the log', async () => {
     const { watcher, run } = asksTheTime;
     const { message_id } = await endOf(watcher, run.run_id);
     expect(watcher.all('tool.call')).toHaveLength(1);
@@ -90,7 +90,7 @@ describe('when the node that writes dies', () => {
     expect(textOf(watcher, message_id)).toContain(time);
   });
 
-  it('its queued runs are answered by others, and a resend gets the first answer from them', async () => {
+  it('other nodes answer its queued runs, and acknowledge a resend with the first ids', async () => {
     const { chat, watcher } = waiting[0]!;
     for (const { run } of waiting)
       expect(await endOf(watcher, run.run_id)).toMatchObject({ finish_reason: 'stop' });
@@ -105,8 +105,8 @@ describe('when the node that writes dies', () => {
   });
 });
 
-describe('of the nodes that write', () => {
-  it('a frozen one that wakes up again writes nothing more', async () => {
+describe('a run whose node fails', () => {
+  it('gets no more writes from a node that was frozen and resumes', async () => {
     const frozen = await cluster.addNode();
     const chat = await aChat(frozen, alice);
     const watcher = await watch(chat, cluster.node);
@@ -130,11 +130,11 @@ describe('of the nodes that write', () => {
     await watcher.close();
   });
 
-  it('a late write of an attempt that is over changes nothing', async () => {
+  it('is not changed by a late write of an earlier attempt', async () => {
     const chat = await aChat(cluster.node, alice);
     const { run_id } = await ask(chat, 'count to 8');
     await chat.socket.next('message.delta');
-    // As if another node had taken the run over, and this one had not noticed yet.
+    // As if another node had taken the run over and this one had not noticed yet.
     await cluster.sql(
       "UPDATE runs SET attempt = 2, node = 'elsewhere', lease_until = now() + interval '1 second' WHERE id = $1",
       [run_id],
@@ -149,7 +149,7 @@ describe('of the nodes that write', () => {
     await chat.socket.close();
   });
 
-  it('the end that it stored and did not publish is published by another', async () => {
+  it('has its end published when the node that stored it did not do that', async () => {
     const chat = await aChat(cluster.node, alice);
     const { run_id } = await ask(chat, 'count to 1');
     await endOf(chat.socket, run_id);
@@ -160,7 +160,7 @@ describe('of the nodes that write', () => {
     };
     await eventually(isAnnounced, 'the note that the end was published');
     const watcher = await watch(chat, cluster.node);
-    // What the row looks like when its node died between the commit and the publication.
+    // The row as it is when its node died between the commit and the publication.
     await cluster.sql("UPDATE runs SET announce_after = now() - interval '1 second' WHERE id = $1", [run_id]);
     const end = await endOf(watcher, run_id);
     expect(end).toMatchObject({ finish_reason: 'stop' });
@@ -171,7 +171,7 @@ describe('of the nodes that write', () => {
 });
 
 describe('when the node that writes is stopped', () => {
-  it('hands over at the end of the drain window, and the answer goes on within a second', async () => {
+  it('it hands over at the end of the drain window, and the answer continues within a second', async () => {
     const leaving = await cluster.addNode();
     const chat = await aChat(leaving, alice);
     const watcher = await watch(chat, cluster.node);
@@ -187,8 +187,8 @@ describe('when the node that writes is stopped', () => {
   });
 });
 
-describe('when Redis forgets everything in mid-answer', () => {
-  it('the answer still ends whole for those who watch, and in history', async () => {
+describe('when Redis loses all data during an answer', () => {
+  it('the answer is stored complete, and the next question is answered', async () => {
     const chat = await aChat(cluster.node, alice);
     const { run_id } = await ask(chat, 'count to 100');
     await chat.socket.next('message.delta');

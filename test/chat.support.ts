@@ -27,7 +27,7 @@ export async function watch({ user, id }: Chat, node: TestNode): Promise<TestSoc
   return socket;
 }
 
-/** Sends a question and answers what became of it. */
+/** Sends a question and returns the reply to it. */
 export function say(
   chat: Pick<Chat, 'id' | 'socket'>,
   content: string,
@@ -45,7 +45,7 @@ export async function ask(...parameters: Parameters<typeof say>): Promise<Accept
   return answer.data;
 }
 
-/** Waits for the end of a run, as this socket is told. */
+/** Waits until this socket is told the end of a run. */
 export async function endOf(socket: TestSocket, runId: string, limitMs = 15_000): Promise<RunEnd> {
   const isEnd = (frame: ServerFrame): boolean =>
     isRunEnd(frame) && frame.data.run_id === runId && frame.seq !== undefined;
@@ -57,7 +57,7 @@ export function isRunEnd(frame: ServerFrame) {
   return frame.type === 'run.completed' || frame.type === 'run.failed' || frame.type === 'run.cancelled';
 }
 
-/** The text of a message as a client puts it together; throws where a piece is missing. */
+/** The text of a message as a client assembles it; throws when a part is missing. */
 export function textOf(socket: TestSocket, messageId: string): string {
   let text = '';
   for (const { type, data } of socket.frames) {

@@ -10,7 +10,7 @@ import { as, aUser, mintTicket } from './support/user.js';
 import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
-/** More than every leeway there is: of tokens 60 s, of connections whose heartbeat is missed 90 s. */
+/** More than every tolerance: 60 s for tokens, 90 s for connections whose heartbeat is missing. */
 const SHIFT_SECONDS = 95;
 const TOKEN_SECONDS = 10;
 const TICKET_SECONDS = 5;
@@ -21,7 +21,7 @@ interface Wrong {
   seconds: number;
 }
 
-/** One node's clock is right; one is far ahead of it, and one far behind. */
+/** One node has the right time; the clock of a second is far ahead, that of a third far behind. */
 describe('a node whose clock is wrong', () => {
   let cluster: Cluster;
   let right: TestNode;
@@ -59,7 +59,7 @@ describe('a node whose clock is wrong', () => {
     expect(right.logged('clock.skewed')).toEqual([]);
   });
 
-  it('takes the tokens of the other nodes, and gives tokens that live as long as theirs', async () => {
+  it('takes the tokens of the other nodes, and issues tokens that live as long as theirs', async () => {
     await onEach(async ({ node }) => {
       const [theirs, own] = [await aUser(cluster, right), await aUser(cluster, node)];
       await as(theirs, 'GET', `${node.url}/auth/me`, { expect: 200 });
@@ -70,7 +70,7 @@ describe('a node whose clock is wrong', () => {
     });
   });
 
-  it('lets tickets in that live, and refuses those that have expired, whoever made them', async () => {
+  it('accepts tickets that are valid, and refuses those that have expired, whichever node minted them', async () => {
     const receiptOf = async (user: TestUser, ticketId: string, at: TestNode) =>
       (await as<Receipt>(user, 'GET', `${at.url}/websocket/tickets/${ticketId}`, { expect: 200 })).body;
     const meet = async (maker: TestNode, taker: TestNode) => {
@@ -91,7 +91,7 @@ describe('a node whose clock is wrong', () => {
     await onEach(({ node }) => Promise.all([meet(node, right), meet(right, node)]));
   });
 
-  it('keeps a socket until the end of its time, and no longer', async () => {
+  it('keeps a socket until it expires, and no longer', async () => {
     await onEach(async ({ node }) => {
       const user = await aUser(cluster, right);
       const { ticket } = await mintTicket(right, user);

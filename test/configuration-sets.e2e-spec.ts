@@ -19,14 +19,14 @@ const METRICS_TOKEN = 'metrics-token-of-an-environment';
 interface Environment {
   name: string;
   algorithm: string;
-  /** Where its pages come from. */
+  /** Origin of its pages. */
   origin: string;
-  /** Whether strangers may register. */
+  /** Whether registration is open. */
   isOpen: boolean;
   settings: () => Settings;
 }
 
-/** Environments differ by these settings and by nothing else: every promise below is made in each of them. */
+/** Environments differ only by these settings: every test below passes in each of them. */
 const ENVIRONMENTS: Environment[] = [
   {
     name: 'development',
@@ -107,14 +107,14 @@ describe.each(ENVIRONMENTS)('with the settings of $name', ({ name, algorithm, or
 
   beforeAll(async () => {
     node = nodeOf(name);
-    // Where registration is closed, the account was there before.
+    // Where registration is closed, accounts existed before.
     const { email, password } = await register(nodeOf('development'));
     user = await signIn(node, email, password);
   });
 
   const mint = () => mintTicket(node, user, { origin });
 
-  it('signs tokens as it is set to, and registers whom it is set to', async () => {
+  it('signs tokens with the set algorithm, and registers strangers only if that is allowed', async () => {
     expect(headerOf(user.accessToken)).toMatchObject({ alg: algorithm });
     const body = { email: `new-${name}@example.test`, password: 'a-password-of-a-stranger' };
     const { status } = await request('POST', `${node.url}/auth/register`, { body });
@@ -130,18 +130,18 @@ describe.each(ENVIRONMENTS)('with the settings of $name', ({ name, algorithm, or
     await socket.close();
   });
 
-  it('opens none without a ticket', async () => {
+  it('opens no socket without a ticket', async () => {
     const answer = await rawUpgrade(node, { origin });
     expect([answer.status, answer.problem().code]).toEqual([403, 'ticket_rejected']);
   });
 
-  it('opens none for a page of another origin', async () => {
+  it('opens no socket for a page of another origin', async () => {
     const { ticket } = await mint();
     const answer = await rawUpgrade(node, { ticket, origin: 'https://elsewhere.example.test' });
     expect([answer.status, answer.problem().code]).toEqual([403, 'origin_not_allowed']);
   });
 
-  it('takes no token but its own', async () => {
+  it('accepts no token but its own', async () => {
     const others = ENVIRONMENTS.filter((other) => other.name !== name);
     for (const other of others) {
       const stranger = await signIn(nodeOf(other.name), user.email, user.password);

@@ -104,21 +104,21 @@ describe('the demo', () => {
     expect(await nodesDialled(port, 4)).toEqual(['node-1', 'node-2']);
   });
 
-  it('shows a refused upgrade whole', async () => {
+  it('passes the complete response of a refused upgrade to the client', async () => {
     const refused = await rawUpgrade({ port }, { ticket: 'A'.repeat(43) });
     expect(refused.statusLine).toBe('HTTP/1.1 403 Forbidden');
     expect(refused.headers['content-type']).toMatch(/^application\/problem\+json/);
     expect(refused.problem()).toMatchObject({ code: 'ticket_rejected', status: 403, retry: 'new_ticket' });
   });
 
-  it('refuses to start twice in one folder', async () => {
+  it('refuses to start twice in the same folder', async () => {
     const second = await folder.start([], { PORT: String(await freePort()) });
     expect(await second.child.exited).toEqual({ code: 1, signal: null });
     expect(second.output()).toMatch(/^A demo already runs in .*: stop it first \(kill \d+\)\.\n$/);
     expect(isRunning(facts.postgres.pid)).toBe(true);
   });
 
-  it('goes on with the other node when one is killed, and says so', async () => {
+  it('continues with the other node when one is killed, and says so', async () => {
     const [victim] = facts.nodes;
     signalProcess(victim?.pid ?? 0, 'SIGKILL');
     await eventually(
@@ -141,7 +141,7 @@ describe('a demo that cannot start or is killed', () => {
 
   afterAll(() => folder.clear());
 
-  it('says in one line that its port is in use, and leaves nothing behind', async () => {
+  it('says in one line that its port is in use, and leaves nothing running', async () => {
     const taken = Number(new URL(currentRun().postgresUrl).port);
     const demo = await folder.start([], { PORT: String(taken) });
     expect(await demo.child.exited).toEqual({ code: 1, signal: null });
@@ -151,7 +151,7 @@ describe('a demo that cannot start or is killed', () => {
     expect(folder.ledger.living()).toEqual([]);
   });
 
-  it('says in one line that an engine of the environment does not answer', async () => {
+  it('says in one line that an engine of the environment is unreachable', async () => {
     const nowhere = `redis://127.0.0.1:${await freePort()}`;
     const env = {
       PORT: String(await freePort()),
@@ -175,7 +175,7 @@ describe('a demo that cannot start or is killed', () => {
     expect(folder.ledger.living()).toEqual([]);
   });
 
-  it('ends at the next start what a killed start left half-way', async () => {
+  it('ends at the next start the processes of a start that was killed', async () => {
     const port = await freePort();
     const killed = await folder.start(['--nodes', '1'], { PORT: String(port) });
     const left = await eventually(

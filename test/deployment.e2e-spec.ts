@@ -44,7 +44,7 @@ function runtimeStage(): string[] {
 }
 
 describe('docker-compose.yml', () => {
-  test('keeps to the Compose Specification', () => {
+  test('conforms to the Compose Specification', () => {
     const schema = JSON.parse(read('test/support/compose.schema.json')) as object;
     const ajv = new Ajv({ strict: false, allErrors: true });
     ajv.validate(schema, composition);
@@ -83,7 +83,7 @@ describe('docker-compose.yml', () => {
     expect(always.map(([name]) => name).sort()).toEqual(['caddy', 'chat-service', 'postgres', 'redis']);
   });
 
-  test('brings Prometheus and Grafana only when asked to, for this machine alone', () => {
+  test('starts Prometheus and Grafana only when asked to, reachable from this machine only', () => {
     for (const name of ['prometheus', 'grafana']) {
       const { profiles, ports = [], networks, volumes = [] } = service(name);
       expect(profiles).toEqual(['observability']);
@@ -100,7 +100,7 @@ describe('docker-compose.yml', () => {
     });
   });
 
-  test('demands its secrets and has no default for them', () => {
+  test('requires its secrets and has no defaults for them', () => {
     expect(service('chat-service').environment?.JWT_SECRET).toMatch(/^\$\{JWT_SECRET:\?/);
     expect(service('postgres').environment?.POSTGRES_PASSWORD).toMatch(/^\$\{POSTGRES_PASSWORD:\?/);
     for (const text of Object.values(service('chat-service').environment ?? {})) {
@@ -108,7 +108,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test('keeps the engines off the network that the proxy is on', () => {
+  test('keeps the engines off the network of the proxy', () => {
     for (const name of ['postgres', 'redis']) {
       expect(service(name).networks).toEqual(['engines']);
       expect(service(name).ports).toBeUndefined();
@@ -117,7 +117,7 @@ describe('docker-compose.yml', () => {
     expect(service('caddy').networks).not.toContain('engines');
   });
 
-  test('never lets Redis evict, and lets it write what it holds', () => {
+  test('never lets Redis evict keys, and makes it write its data to disk', () => {
     const command = service('redis').command?.join(' ');
     expect(command).toContain('--maxmemory-policy noeviction');
     expect(command).toContain('--appendonly yes');
@@ -128,7 +128,7 @@ describe('docker-compose.yml', () => {
     expect(Number.parseInt(stop_grace_period ?? '0')).toBeGreaterThan(Number(environment?.DRAIN_SECONDS));
   });
 
-  test('passes on settings that the server knows, and no other', () => {
+  test('passes on settings that the server knows, and no others', () => {
     const known = read('src/config/config.ts');
     const unknown = Object.keys(service('chat-service').environment ?? {}).filter(
       (name) => !known.includes(`  ${name}:`),
@@ -138,7 +138,7 @@ describe('docker-compose.yml', () => {
 });
 
 describe('Dockerfile', () => {
-  test('installs from the lock file, and without development tools for the run', () => {
+  test('installs from the lock file, and runs without development tools', () => {
     const installs = dockerfile.split('\n').filter((line) => /^RUN npm/.test(line));
     expect(installs).toEqual(['RUN npm ci', 'RUN npm run build', 'RUN npm ci --omit=dev']);
     expect(dockerfile.match(/^FROM .*/gm)).toEqual([
@@ -147,7 +147,7 @@ describe('Dockerfile', () => {
     ]);
   });
 
-  test('runs the server itself, as a user without rights, ended by SIGTERM', () => {
+  test('runs the server directly, as an unprivileged user, and ends it by SIGTERM', () => {
     const stage = runtimeStage();
     expect(stage).toContain('CMD ["node", "dist/src/main.js"]');
     expect(stage).toContain('STOPSIGNAL SIGTERM');
@@ -155,13 +155,13 @@ describe('Dockerfile', () => {
     expect(user).toBeGreaterThan(stage.findLastIndex((line) => line.startsWith('COPY ')));
   });
 
-  test('asks the server whether it lives', () => {
+  test('checks the liveness of the server', () => {
     expect(runtimeStage().find((line) => line.startsWith('HEALTHCHECK'))).toMatch(
       /CMD \["node", "-e", "fetch\(.*\/health\/live/,
     );
   });
 
-  test('copies neither secrets nor what the host had installed', () => {
+  test('copies neither secrets nor installed packages from the host', () => {
     const ignored = read('.dockerignore').split('\n');
     expect(ignored).toEqual(
       expect.arrayContaining(['node_modules', '.env', '.env.*', '.git', '.admit-one', 'dist']),
@@ -200,7 +200,7 @@ describe.each([
     }
   });
 
-  test('outwaits the heartbeat of 30 s', () => {
+  test('has timeouts longer than the heartbeat of 30 s', () => {
     const limits = [
       ...instructions.matchAll(/(?:proxy_read_timeout|proxy_send_timeout|idle|keepalive) (\d+)s/g),
     ];
@@ -217,7 +217,7 @@ describe('package.json', () => {
     packages: Record<string, { hasInstallScript?: boolean }>;
   }
 
-  test('decides about each package with an install script, and lets none run', () => {
+  test('lists each package with an install script, and allows none to run', () => {
     const { allowScripts } = JSON.parse(read('package.json')) as Manifest;
     const { packages } = JSON.parse(read('package-lock.json')) as Lock;
     const withScript = Object.entries(packages)

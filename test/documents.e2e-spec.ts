@@ -21,7 +21,7 @@ const source = shippedSource();
 const words = new Set(source.match(/\w+/g));
 const files = sourcePaths();
 const FOLDERS = 'src|test|docs|scripts|protocol|client|web|ops|migrations|bench';
-/** Names that belong to others: to Node, to libraries, and to the pages of the old systems. */
+/** Names from outside the project: of Node, of libraries, and of the pages of the old systems. */
 const FOREIGN = new Set([
   'NODE_ENV',
   'NODE_EXTRA_CA_CERTS',
@@ -30,10 +30,10 @@ const FOREIGN = new Set([
   'jest.mock',
   'process_start_time_seconds',
 ]);
-/** Served beside the routes of controllers: files, what only an upgrade reaches, and what a model server has. */
+/** Addresses without a controller: files, those for upgrades only, and those of a model server. */
 const OTHER_ADDRESSES = ['/', '/ws', '/ws/conversations/{id}', '/problems/{code}', '/api/chat', '/api/tags'];
 
-/** `page: what stands there` of everything that `isWrong` finds. */
+/** Everything that `found` finds wrong, each as `page: text`. */
 function findings(found: (document: Document) => readonly string[]): string[] {
   return documents.flatMap((document) => found(document).map((what) => `${document.path}: ${what}`));
 }
@@ -113,7 +113,7 @@ describe('the documents', () => {
       expect(missing).toEqual([]);
     });
 
-    it('put beside a code the status that it has', () => {
+    it('name each code with its own status', () => {
       const wrong = findings(({ text }) =>
         [...text.matchAll(/\b([1-5]\d\d) `([a-z_]+)`/g)]
           .filter(([, status, code = '']) => isErrorCode(code) && ERRORS[code].status !== Number(status))
@@ -161,7 +161,7 @@ describe('the documents', () => {
       expect(missing).toEqual([]);
     });
 
-    it('list each of them, with its type and labels', () => {
+    it('list each metric that a node exports, with its type and labels', () => {
       const page = documents.find(({ path }) => path === 'docs/metrics.md')?.text ?? '';
       const rows = page.split('\n').filter((line) => line.startsWith('| `chat_'));
       const listed = rows.map((row) =>
@@ -175,7 +175,7 @@ describe('the documents', () => {
     });
   });
 
-  it('use words of the code that the code has', () => {
+  it('name only identifiers that the code has', () => {
     const missing = findings((document) =>
       marked(document).filter(
         (word) => /^[a-z]+(?:[_.][a-z]+)+$/.test(word) && !hasWord(word) && !isFileName(word),
@@ -185,7 +185,7 @@ describe('the documents', () => {
   });
 });
 
-/** Whether the source has a word, or each part of `ready.auth.method`, which names a member of a member. */
+/** Whether the source contains a word, or each part of a dotted name such as `ready.auth.method`. */
 function hasWord(word: string): boolean {
   if (FOREIGN.has(word) || words.has(word)) return true;
   if (word.startsWith('ready.')) return word.split('.').every((part) => words.has(part));

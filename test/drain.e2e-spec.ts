@@ -14,7 +14,7 @@ import type { TestUser } from './support/user.js';
 import { eventually, within } from './support/waiting.js';
 
 const DRAIN_SECONDS = 3;
-/** Of a process that ends, on a busy machine. */
+/** Extra time for a process to end on a busy machine. */
 const MARGIN_MS = 1000;
 
 let cluster: Cluster;
@@ -33,12 +33,12 @@ const leavingNode = (env: Record<string, string> = {}): Promise<TestNode> =>
 const drainingOf = async (socket: TestSocket): Promise<ServerFrameData['server.draining']> =>
   (await socket.next('server.draining')).data;
 
-/** Dials the staying node with a handoff ticket, as the proxy in front of both would. */
+/** Dials the node that stays, with a handoff ticket, as the proxy in front of both would. */
 const follow = (ticket: string, path = '/ws', origin?: string): Promise<TestSocket> =>
   TestSocket.connect(cluster.node, { ticket, path, ...(origin !== undefined && { origin }) });
 
 describe('a node that is told to stop', () => {
-  it('is not ready at once, lives, lets nobody in, and ends with code 0 as soon as it is empty', async () => {
+  it('is at once not ready but live, refuses upgrades, and exits with code 0 when its last socket closes', async () => {
     const leaving = await leavingNode();
     const socket = await TestSocket.open(leaving, user);
     const { ticket } = await mintTicket(cluster.node, user);
@@ -50,14 +50,14 @@ describe('a node that is told to stop', () => {
     expect((await as(user, 'GET', `${leaving.url}/auth/me`)).status).toBe(200);
     const refused = await rawUpgrade(leaving, { ticket });
     expect([refused.status, refused.problem().code]).toEqual([503, 'draining']);
-    // The refusal has not used the ticket up: it opens a socket elsewhere.
+    // The refusal did not consume the ticket: it opens a socket on another node.
     const other = await TestSocket.connect(cluster.node, { ticket });
     await Promise.all([socket.close(), other.close()]);
     expect(await within(leaving.exited, 'the end of the node')).toMatchObject({ code: 0 });
     expect(Date.now() - start).toBeLessThan(DRAIN_SECONDS * 1000);
   });
 
-  it('gives each socket a ticket and a slot of its own, spread over the window', async () => {
+  it('gives each socket its own ticket and slot, spread over the window', async () => {
     const leaving = await leavingNode();
     const users = await Promise.all(Array.from({ length: 4 }, () => aUser(cluster)));
     const sockets = await Promise.all(
@@ -86,7 +86,7 @@ describe('a node that is told to stop', () => {
     });
     const owner = await aUser(cluster);
     const { id } = await createConversation(cluster.node, owner);
-    // With it the limits of this user are reached.
+    // This socket reaches the limits of the user.
     const minted = { client_id: 'tab', origin: TEST_ORIGIN, conversation_id: id };
     const { ticket } = await mintTicket(leaving, owner, minted);
     const path = `/ws/conversations/${id}`;
@@ -106,12 +106,12 @@ describe('a node that is told to stop', () => {
     expect(auth.expires_at).toBe(ready.auth.expires_at);
     expect(await socket.closes()).toEqual({ code: 4103, reason: 'handoff_done' });
     expect(await leaving.exited).toMatchObject({ code: 0 });
-    // Once, like any ticket.
+    // It opens one socket, like any ticket.
     await expect(follow(draining.handoff_ticket, path, TEST_ORIGIN)).rejects.toThrow('403');
     await next.close();
   });
 
-  it('binds the ticket to the origin of the socket, and lets it die with the session', async () => {
+  it('binds the ticket to the origin of the socket and to its session', async () => {
     const leaving = await leavingNode();
     const owner = await aUser(cluster);
     const browser = await TestSocket.open(leaving, user, { origin: TEST_ORIGIN });
@@ -139,7 +139,7 @@ describe('a node that is told to stop', () => {
     expect(await leaving.exited).toMatchObject({ code: 0 });
   });
 
-  it('closes with 1012 at the deadline what has not moved, and is gone within the window', async () => {
+  it('closes sockets that have not moved with 1012 at the deadline, and ends within the window', async () => {
     const leaving = await leavingNode();
     const minted = await mintTicket(leaving, user);
     const socket = await TestSocket.connect(leaving, { ticket: minted.ticket });
@@ -147,7 +147,7 @@ describe('a node that is told to stop', () => {
     const start = Date.now();
     leaving.signal('SIGTERM');
     const { deadline_ms } = await drainingOf(socket);
-    // Until then it is served like any other.
+    // Until then the socket is served like any other.
     const chat = await aChat(cluster.node, user);
     const accepted = await ask({ id: chat.id, socket }, 'count to 2');
     await endOf(socket, accepted.run_id);
@@ -164,7 +164,7 @@ describe('a node that is told to stop', () => {
     await chat.socket.close();
   });
 
-  it('closes with 1012 when Redis is away and no ticket can be made', async () => {
+  it('closes with 1012 when Redis is down and no ticket can be minted', async () => {
     const leaving = await leavingNode();
     const socket = await TestSocket.open(leaving, user);
     cluster.redis.kill('SIGSTOP');
@@ -180,7 +180,7 @@ describe('a node that is told to stop', () => {
     }
   });
 
-  it('loses nothing of the answer that it writes while its reader moves', async () => {
+  it('loses no part of the answer that it writes while the reader moves', async () => {
     const leaving = await leavingNode();
     const chat = await aChat(leaving, await aUser(cluster));
     const { run_id } = await ask(chat, 'count to 100');

@@ -8,7 +8,7 @@ import { logFile, startEngines } from './support/engines.js';
 import type { Engines } from './support/engines.js';
 import { withRedis } from './support/redis.js';
 
-/** What the fault tests build on: that an engine really goes away and really comes back. */
+/** The fault tests rely on this: an engine really goes down and really comes back. */
 describe('private engines', () => {
   let engines: Engines;
 
@@ -18,7 +18,7 @@ describe('private engines', () => {
 
   afterAll(() => engines.stop());
 
-  it('keeps committed rows over a killed and restarted Postgres', async () => {
+  it('keep committed rows when Postgres is killed and restarted', async () => {
     await engines.sql('CREATE TABLE kept (a int)');
     await engines.sql('INSERT INTO kept VALUES (1)');
     engines.postgres?.kill('SIGKILL');
@@ -26,21 +26,21 @@ describe('private engines', () => {
     expect(await engines.sql('SELECT a FROM kept')).toEqual([{ a: 1 }]);
   });
 
-  it('keeps keys over a restarted Redis, on the same port', async () => {
+  it('keep keys and the port when Redis is restarted', async () => {
     await withRedis(engines, (redis) => redis.set('a', '1'));
     await engines.redis.restart();
     expect(await withRedis(engines, (redis) => redis.get('a'))).toBe('1');
   });
 
-  it('refuses connections while Redis is down', async () => {
+  it('refuse connections while Redis is down', async () => {
     await engines.redis.stop();
     await expect(withRedis(engines, (redis) => redis.ping())).rejects.toThrow();
     await engines.redis.restart();
   });
 });
 
-describe('the Postgres that npm brings', () => {
-  it('starts below a folder that is closed to all others, also for root', async () => {
+describe('the Postgres from npm', () => {
+  it('starts inside a folder that only its owner may enter, even when started by root', async () => {
     const { data, folder } = currentRun();
     const closed = join(data, 'closed');
     mkdirSync(closed, { mode: 0o700 });

@@ -9,7 +9,7 @@ import { as, aUser, createConversation, mintTicket } from './support/user.js';
 import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
-// Codes that are easy to promise and hard to reach; all others are reached where their own promise is shown.
+// Codes that are hard to provoke; the tests of the other features reach all other codes.
 describe('the code of an error', () => {
   let cluster: Cluster;
   let user: TestUser;
@@ -25,7 +25,7 @@ describe('the code of an error', () => {
     ['ticket_malformed', () => 'not-a-ticket'],
     ['ticket_unknown', () => 'A'.repeat(43)],
     ['ticket_consumed', usedTicket],
-  ])('%s is what a socket hears that would renew itself with such a ticket', async (code, make) => {
+  ])('%s is the error for a socket that tries to renew itself with such a ticket', async (code, make) => {
     const socket = await TestSocket.open(cluster.node, user);
     const answer = await socket.send('auth.refresh', { ticket: await make() });
     expect([answer.type, (answer.data as Problem).code]).toEqual(['error', code]);
@@ -38,7 +38,7 @@ describe('the code of an error', () => {
     return ticket;
   }
 
-  it('ticket_missing is counted, and whoever dials without a ticket is told what all are told', async () => {
+  it('ticket_missing is counted, and a client without a ticket gets the same problem as all others', async () => {
     const answer = await rawUpgrade(cluster.node);
     expect([answer.status, answer.problem().code]).toEqual([403, 'ticket_rejected']);
     const labels = { path: 'upgrade', outcome: 'refused', reason: 'ticket_missing' };
@@ -50,7 +50,7 @@ describe('the code of an error', () => {
 
     afterEach(() => cluster.sql(`ALTER TABLE IF EXISTS ${HIDDEN} RENAME TO conversations`));
 
-    it('is what HTTP and a socket answer to a fault of ours, which the log explains and the answer does not', async () => {
+    it('is returned over HTTP and a socket for a fault of the server, which only the log explains', async () => {
       const { id } = await createConversation(cluster.node, user);
       const socket = await TestSocket.open(cluster.node, user);
       await cluster.sql(`ALTER TABLE conversations RENAME TO ${HIDDEN}`);

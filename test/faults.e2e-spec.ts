@@ -26,7 +26,7 @@ interface HealthPage {
   details: Record<string, { status: string }>;
 }
 
-describe('while a dependency is away', () => {
+describe('a node whose dependency is down', () => {
   let cluster: Cluster;
   let node: TestNode;
   let user: TestUser;
@@ -42,7 +42,7 @@ describe('while a dependency is away', () => {
         WS_MAX_CONNECTIONS_PER_SESSION: '100',
         WS_MAX_CONNECTIONS_PER_USER: '100',
         WS_TICKET_TTL_SECONDS: '120',
-        // Often enough that the heartbeat, too, asks engines that are away.
+        // Often enough that the heartbeat also runs while an engine is down.
         WS_HEARTBEAT_SECONDS: '1',
       },
     });
@@ -63,7 +63,7 @@ describe('while a dependency is away', () => {
     return socket.send('message.send', data);
   };
 
-  /** Takes at most 1.5 seconds. */
+  /** Expects `work` to take at most 1.5 seconds. */
   async function inTime<T>(what: string, work: () => Promise<T>): Promise<T> {
     const start = performance.now();
     const result = await work();
@@ -89,7 +89,7 @@ describe('while a dependency is away', () => {
     expectUnavailable({ status, code: body.code, retryAfter: headers.get('retry-after') });
   }
 
-  /** Everything again as before, by itself. */
+  /** Expects everything to work again as before, by itself. */
   async function expectRecovery(): Promise<void> {
     const deadline = Date.now() + RECOVERY_LIMIT_MS;
     await eventually(
@@ -107,7 +107,7 @@ describe('while a dependency is away', () => {
     expect(node.logged('server.stopping')).toEqual([]);
   }
 
-  /** Alive, but not ready; and the open socket stays. */
+  /** Expects the node to be live but not ready, and the open socket to stay open. */
   async function expectOnlyLife(): Promise<void> {
     expect(await inTime('readiness', () => health('ready'))).toBe(503);
     expect(await inTime('liveness', () => health('live'))).toBe(200);
@@ -183,7 +183,7 @@ describe('while a dependency is away', () => {
     },
   );
 
-  it('refuses each of a thousand upgrades with 503 while Redis is stopped, and keeps nothing of them', async () => {
+  it('refuses each of a thousand upgrades with 503 while Redis is stopped, and leaks nothing', async () => {
     const good = await Promise.all(Array.from({ length: 50 }, () => mintTicket(node, user)));
     const tickets = good.map(({ ticket }) => ticket);
     while (tickets.length < 1000) tickets.push(randomBytes(32).toString('base64url'));
@@ -215,7 +215,7 @@ describe('while a dependency is away', () => {
     ['redis', 'chat_redis_up', () => cluster.redis],
     ['postgres', 'chat_postgres_up', postgres],
   ] as [string, string, () => PrivateEngine][])(
-    'shows a hanging %s down on the health page, and its breaker open, half-open and closed in the metrics',
+    'shows a hanging %s as down in the health report, and its breaker open, half-open and closed in the metrics',
     async (dependency, gauge, engine) => {
       const value = () => metric(node, 'chat_breaker_state', { dependency });
       const seen = [await value()];
@@ -263,7 +263,7 @@ describe('while a dependency is away', () => {
     await eventually(async () => (await places()) === 1, 'the place of the open socket to be the only one');
   });
 
-  it('lets at most one of many in with a ticket that was presented while Redis was frozen', async () => {
+  it('admits at most one of many clients that present the same ticket while Redis is frozen', async () => {
     const { ticket } = await mintTicket(node, user);
     cluster.redis.kill('SIGSTOP');
     const during = await Promise.all(Array.from({ length: 20 }, () => rawUpgrade(node, { ticket })));
@@ -276,7 +276,7 @@ describe('while a dependency is away', () => {
   });
 });
 
-/** A client that goes away before it can have been answered, by a reset or by hanging up. */
+/** A client that leaves before it can get a response, by a reset or by hanging up. */
 function dialAndLeave(node: TestNode, ticket: string, shouldReset: boolean) {
   const socket = connect(node.port, '127.0.0.1');
   socket.on('error', () => undefined);
@@ -284,7 +284,7 @@ function dialAndLeave(node: TestNode, ticket: string, shouldReset: boolean) {
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const left = new Promise<void>((resolve) => {
     socket.write(handshake(node.port, { ticket }), () => {
-      // Time for the node to read the handshake, and not only the end.
+      // Gives the node time to read the handshake before the connection ends.
       setTimeout(() => {
         if (shouldReset) socket.resetAndDestroy();
         else socket.end();

@@ -53,13 +53,13 @@ describe('a flag', () => {
       [flag],
     );
 
-  it('is one of a closed list, each with its default, its purpose and the day when it goes', async () => {
+  it('is one of a closed list, each with its default, its purpose and the day of its removal', async () => {
     const { body } = await as<{ flags: Flag[] }>(admin, 'GET', `${node.url}/admin/flags`, { expect: 200 });
     expect(body.flags.map(({ name, enabled, source }) => [name, enabled, source])).toEqual([
       ['legacy_authorization_header', false, 'default'],
       ['legacy_subprotocol', false, 'default'],
       ['legacy_query_token', false, 'default'],
-      // By the settings of this cluster.
+      // Set by the settings of this cluster.
       ['legacy_cookie', true, 'default'],
       ['legacy_session_id', false, 'default'],
       ['legacy_first_message', false, 'default'],
@@ -74,7 +74,7 @@ describe('a flag', () => {
     }
   });
 
-  it('that is changed on one node is changed on the other within a second, with who and when', async () => {
+  it('that is changed on one node is changed on the other within a second, with the author and the time', async () => {
     const before = Date.now();
     const { status, body } = await put(node, 'legacy_query_token', { enabled: true });
     expect(status).toBe(200);
@@ -101,7 +101,7 @@ describe('a flag', () => {
     }
   });
 
-  it('is pushed, and not only found when a node looks', async () => {
+  it('is pushed to the nodes, not only polled', async () => {
     let enabled = true;
     const roundMs = async () => {
       enabled = !enabled;
@@ -111,7 +111,7 @@ describe('a flag', () => {
       await eventually(arrived, 'the change', FOLLOW_LIMIT_MS);
       return Date.now() - start;
     };
-    // Looking alone, twice a second, would take 250 ms on average; a busy machine gets more than one chance.
+    // Polling alone, twice a second, would take 250 ms on average; on a busy machine there is more than one try.
     await eventually(async () => {
       let sum = 0;
       for (let round = 0; round < ROUNDS; round++) sum += await roundMs();
@@ -119,14 +119,14 @@ describe('a flag', () => {
     }, 'fifteen changes in less than 150 ms each');
   });
 
-  it('follows within a second when the message about it is lost', async () => {
+  it('reaches every node within a second when the message about it is lost', async () => {
     const record = {
       enabled: true,
       percent: 100,
       updated_at: new Date().toISOString(),
       updated_by: 'nobody',
     };
-    // As if written by a node whose message never came.
+    // As if written by a node whose message never arrived.
     await withRedis(cluster, (redis) =>
       redis.hset('node_flags', 'legacy_subprotocol', JSON.stringify(record)),
     );
@@ -135,11 +135,11 @@ describe('a flag', () => {
     await eventually(areOn, 'the change on both nodes', FOLLOW_LIMIT_MS);
   });
 
-  it('overrules the settings, and survives the restart of a node and of Redis', async () => {
+  it('overrides the settings, and survives the restart of a node and of Redis', async () => {
     await put(node, 'legacy_cookie', { enabled: false });
     const restarted = await cluster.addNode();
     const expected = { enabled: false, source: 'runtime', default: { enabled: true, percent: 100 } };
-    // At once: a node that served before it knew would let in by its settings.
+    // At once: a node that served before it had read the flags would decide by its settings.
     expect(await flagOn(restarted, 'legacy_cookie')).toMatchObject(expected);
     await cluster.redis.stop();
     await cluster.redis.restart();
@@ -150,7 +150,7 @@ describe('a flag', () => {
     expect(await flagOn(node, 'legacy_cookie')).toMatchObject(expected);
   });
 
-  it('stays as it was while Redis is away, and follows again afterwards', async () => {
+  it('keeps its value while Redis is down, and follows changes again afterwards', async () => {
     await put(node, 'legacy_session_id', { enabled: true });
     const stale = () => node.logged('flag.stale').length;
     const staleBefore = stale();
@@ -170,7 +170,7 @@ describe('a flag', () => {
     await eventually(async () => (await isOn(other, 'legacy_session_id')) === 0, 'the other node to follow');
   });
 
-  it('is audited with who, what before, what now and why', async () => {
+  it('is audited with the author, the old value, the new value and the reason', async () => {
     const reason = 'the last old client is gone (OPS-42)';
     await put(node, 'legacy_first_message', { enabled: true });
     await put(other, 'legacy_first_message', { enabled: false, reason });
@@ -187,7 +187,7 @@ describe('a flag', () => {
         { ...about, fields: { flag, old: on, new: DEFAULT, reason } },
       ]),
     );
-    // Lines are written a moment after their rows may be.
+    // A line may be written a moment after its row.
     const lines = await eventually(() => {
       const found = other.logged('flag.changed');
       return found.length > 0 && found;
@@ -197,7 +197,7 @@ describe('a flag', () => {
     ]);
   });
 
-  it('that many change at once names in each row what that change replaced', async () => {
+  it('that many change at once has the value before that change in each row', async () => {
     const shares = Array.from({ length: 12 }, (_, index) => index + 1);
     await Promise.all(
       shares.map((percent) =>
@@ -224,7 +224,7 @@ describe('a flag', () => {
     }
   });
 
-  it('is nothing that a user may see or set', async () => {
+  it('may not be seen or set by a user', async () => {
     const user = await aUser(cluster);
     const before = await flagOn(node, 'legacy_token_formats');
     const answers = [
@@ -243,7 +243,7 @@ describe('a flag', () => {
   });
 
   it.each(['no_such_flag', 'LEGACY_COOKIE', '__proto__', 'toString', 'legacy_cookie%00'])(
-    'that does not exist is a 404: %s',
+    'that does not exist gets a 404: %s',
     async (name) => {
       const { status, body } = await put<Problem>(node, name, { enabled: true });
       expect([status, body.code]).toEqual([404, 'not_found']);
@@ -252,13 +252,13 @@ describe('a flag', () => {
 
   it.each<[string, string, unknown]>([
     ['no "enabled"', 'ticket_required', {}],
-    ['"enabled" in words', 'ticket_required', { enabled: 'true' }],
+    ['"enabled" as text', 'ticket_required', { enabled: 'true' }],
     ['over 100 percent', 'ticket_required', { enabled: true, percent: 101 }],
     ['under 0 percent', 'ticket_required', { enabled: true, percent: -1 }],
     ['half a percent', 'ticket_required', { enabled: true, percent: 0.5 }],
-    ['a share of what has none', 'legacy_cookie', { enabled: true, percent: 50 }],
+    ['a percentage for a flag without one', 'legacy_cookie', { enabled: true, percent: 50 }],
     ['a reason with NUL', 'ticket_required', { enabled: true, reason: 'a\u0000b' }],
-    ['an endless reason', 'ticket_required', { enabled: true, reason: 'x'.repeat(501) }],
+    ['a reason of 501 characters', 'ticket_required', { enabled: true, reason: 'x'.repeat(501) }],
     ['nothing', 'ticket_required', undefined],
   ])('is not set by a wrong request: %s', async (_what, name, body) => {
     const before = await flagOn(node, name);
@@ -267,7 +267,7 @@ describe('a flag', () => {
     expect(await flagOn(node, name)).toEqual(before);
   });
 
-  it('that somebody made unreadable in Redis is at its default, and operators are told once', async () => {
+  it('that is unreadable in Redis has its default, and is reported to operators once', async () => {
     await withRedis(cluster, (redis) => redis.hset('node_flags', 'legacy_token_formats', '{"enabled":'));
     const told = () => node.logged('flag.unreadable');
     await eventually(() => told().length > 0, 'the line about it');
@@ -278,13 +278,13 @@ describe('a flag', () => {
     expect(told()[0]).toMatchObject({ severity: 'CRITICAL', flags: ['legacy_token_formats'] });
   });
 
-  it('takes one field of one hash, however often it is set', async () => {
+  it('uses one field of one hash, however often it is set', async () => {
     const fields = await withRedis(cluster, (redis) => redis.hkeys('node_flags'));
     expect(fields.length).toBeLessThanOrEqual(8);
     expect(new Set(fields).size).toBe(fields.length);
   });
 
-  it('with a name that does not exist stops the start', async () => {
+  it('with an unknown name in the settings prevents the start', async () => {
     await expect(cluster.addNode({ FLAG_LEGACY_COOKIES: 'true' })).rejects.toThrow(
       /FLAG_LEGACY_COOKIES: expected one of .*FLAG_LEGACY_COOKIE,/,
     );

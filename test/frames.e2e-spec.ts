@@ -39,17 +39,17 @@ describe('a frame', () => {
     ['null', 'null', 'frame_invalid'],
     ['a number', '1', 'frame_invalid'],
     ['an empty object', '{}', 'frame_invalid'],
-    ['a type that is a number', '{"type":1}', 'frame_invalid'],
-    ['an id that is a number', '{"type":"ping","id":1}', 'frame_invalid'],
-    ['an id that is too long', `{"type":"ping","id":"${'x'.repeat(65)}"}`, 'frame_invalid'],
-    ['data that is a list', '{"type":"ping","data":[]}', 'frame_invalid'],
+    ['an object whose type is a number', '{"type":1}', 'frame_invalid'],
+    ['an object whose id is a number', '{"type":"ping","id":1}', 'frame_invalid'],
+    ['an object whose id is too long', `{"type":"ping","id":"${'x'.repeat(65)}"}`, 'frame_invalid'],
+    ['an object whose data is a list', '{"type":"ping","data":[]}', 'frame_invalid'],
     ['ten thousand brackets', '['.repeat(10_000), 'frame_invalid'],
     ['ten thousand nested lists', '['.repeat(10_000) + ']'.repeat(10_000), 'frame_invalid'],
-    ['a type of the server', '{"type":"ready"}', 'frame_unknown'],
-    ['a type of nobody', '{"type":"message.delete"}', 'frame_unknown'],
+    ['of a type that only the server sends', '{"type":"ready"}', 'frame_unknown'],
+    ['of an unknown type', '{"type":"message.delete"}', 'frame_unknown'],
     ['the first frame of the old system', '{"type":"initial","user_id":"1"}', 'frame_unknown'],
-    ['a prototype as its type', '{"type":"__proto__"}', 'frame_unknown'],
-    ['a constructor as its type', '{"type":"constructor"}', 'frame_unknown'],
+    ['of the type __proto__', '{"type":"__proto__"}', 'frame_unknown'],
+    ['of the type constructor', '{"type":"constructor"}', 'frame_unknown'],
   ])('that is %s is answered with an error', async (_what, text, code) => {
     const socket = await TestSocket.open(node, user);
     socket.sendRaw(text);
@@ -60,7 +60,7 @@ describe('a frame', () => {
     await socket.close();
   });
 
-  it('that its handler cannot use is answered with the id that it had', async () => {
+  it('that its handler refuses gets an error with the id of the frame', async () => {
     const { id: conversation_id } = await createConversation(node, user);
     const message = (fields: object) => ({
       conversation_id,
@@ -102,7 +102,7 @@ describe('a frame', () => {
     }
   });
 
-  it('for somebody else’s conversation is answered as for one that is missing', async () => {
+  it('for somebody else’s conversation gets the same error as for a missing one', async () => {
     const stranger = await aUser(cluster);
     const { id } = await createConversation(node, stranger);
     const socket = await TestSocket.open(node, user);
@@ -120,7 +120,7 @@ describe('a frame', () => {
     await socket.close();
   });
 
-  it('changes nobody’s identity, whatever it says', async () => {
+  it('never changes the identity of a socket, whatever it contains', async () => {
     const stranger = await aUser(cluster);
     const socket = await TestSocket.open(node, user);
     const extra = { user_id: stranger.user.id, token: stranger.accessToken };
@@ -130,7 +130,7 @@ describe('a frame', () => {
     expect((await TestSocket.open(node, user)).all('ready')[0]?.data.user).toEqual(user.user);
   });
 
-  it('is answered in the order in which it came, good or bad', async () => {
+  it('is answered in the order in which it came, valid or not', async () => {
     const { id: conversation_id } = await createConversation(node, user);
     const socket = await TestSocket.open(node, user);
     const ids = Array.from({ length: 60 }, (_, index) => `n${index}`);
@@ -161,7 +161,7 @@ describe('a frame', () => {
     raw.destroy();
   });
 
-  it('that comes in the same packet as the handshake is not lost', async () => {
+  it('that arrives in the same packet as the handshake is not lost', async () => {
     const raw = await dialRaw(Buffer.concat([clientFrame(ping('early')), clientFrame(ping('second'))]));
     await eventually(() => raw.frames.length >= 3, 'ready and two answers');
     expect(raw.frames.map(({ type, re }) => [type, re])).toEqual([
@@ -185,7 +185,7 @@ describe('a frame', () => {
   it.each<[string, number, string, () => Buffer[]]>([
     ['is larger than 64 KiB', 1009, 'frame_too_large', () => odd({}, ping('big', 64 * KIB + 1))],
     ['claims to be a terabyte', 1009, 'frame_too_large', () => odd({ length: 1n << 40n }, 'x')],
-    ['claims to be larger than numbers go', 1009, 'frame_too_large', () => odd({ length: 1n << 62n }, 'x')],
+    ['claims a length above 2^53', 1009, 'frame_too_large', () => odd({ length: 1n << 62n }, 'x')],
     [
       'is larger than 64 KiB in two parts',
       1009,
@@ -197,16 +197,16 @@ describe('a frame', () => {
     ],
     ['is binary', 1003, 'unsupported_data', () => odd({ opcode: 2 }, ping('binary'))],
     [
-      'is binary, with a ping behind it',
+      'is binary, with a ping after it',
       1003,
       'unsupported_data',
       () => [...odd({ opcode: 2 }, 'x'), ...odd({ opcode: 9 })],
     ],
-    ['is no UTF-8', 1007, 'invalid_payload', () => odd({}, Buffer.from([0x22, 0xff, 0xfe, 0x22]))],
+    ['is not UTF-8', 1007, 'invalid_payload', () => odd({}, Buffer.from([0x22, 0xff, 0xfe, 0x22]))],
     ['ends in half a character', 1007, 'invalid_payload', () => odd({}, Buffer.from([0x22, 0xe2, 0x82]))],
     ['is not masked', 1002, 'protocol_error', () => odd({ masked: false }, ping('bare'))],
     ['uses a reserved bit', 1002, 'protocol_error', () => odd({ reserved: 4 }, ping('rsv'))],
-    ['has a reserved kind', 1002, 'protocol_error', () => odd({ opcode: 3 })],
+    ['has a reserved opcode', 1002, 'protocol_error', () => odd({ opcode: 3 })],
     ['is a control frame in parts', 1002, 'protocol_error', () => odd({ opcode: 9, fin: false })],
     [
       'is a control frame that is too long',
@@ -216,7 +216,7 @@ describe('a frame', () => {
     ],
     ['continues nothing', 1002, 'protocol_error', () => odd({ opcode: 0 }, 'x')],
     ['begins while another has not ended', 1002, 'protocol_error', () => [begun(), clientFrame('{}')]],
-    ['closes with a code that is none', 1002, 'protocol_error', () => [closeFrame(999)]],
+    ['closes with an invalid code', 1002, 'protocol_error', () => [closeFrame(999)]],
     ['closes with a code that is never sent', 1002, 'protocol_error', () => [closeFrame(1006)]],
     ['closes with half a code', 1002, 'protocol_error', () => odd({ opcode: 8 }, 'x')],
   ])('that %s ends the socket with %i and a reason', async (_what, code, reason, frames) => {
@@ -226,7 +226,7 @@ describe('a frame', () => {
     raw.destroy();
   });
 
-  it('that is unusable ends the socket with 4400 when it is the fourth within 10 seconds, each answered', async () => {
+  it('that is unusable ends the socket with 4400 when it is the fourth within 10 seconds; each gets an error', async () => {
     const socket = await TestSocket.open(node, user);
     for (const text of ['1', '2', '3', '4']) socket.sendRaw(text);
     expect(await socket.closes()).toEqual({ code: 4400, reason: 'bad_frame' });
@@ -236,14 +236,14 @@ describe('a frame', () => {
   it('of the protocol itself is answered: ping with pong, close with the same close', async () => {
     const socket = await TestSocket.open(node, user);
     const pong = new Promise<string>((resolve) => socket.ws.once('pong', (data) => resolve(data.toString())));
-    // RFC 6455 section 5.5.3: a pong that nobody asked for is no fault.
+    // RFC 6455 section 5.5.3: an unsolicited pong is not a fault.
     socket.ws.pong('unasked');
     socket.ws.ping('beat');
     expect(await pong).toBe('beat');
     expect((await socket.close()).code).toBe(1000);
   });
 
-  it('goes past a message of another user’s flood unharmed', async () => {
+  it('is not affected by a flood of another user', async () => {
     const socket = await TestSocket.open(node, user);
     const noisy = await TestSocket.open(node, await aUser(cluster));
     for (let count = 0; count < 3000; count++) noisy.sendRaw(ping(`flood-${count}`));

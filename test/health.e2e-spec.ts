@@ -19,7 +19,7 @@ interface FullReport {
 }
 
 const ANSWER_LIMIT_MS = 1500;
-/** 12,000 keys of 300 us each: 3.6 s, in which Redis looks at its connections every 0.3 s. */
+/** 12,000 keys of 300 us each take 3.6 s, in which Redis serves its connections every 0.3 s. */
 const KEYS_TO_LOAD = 12_000;
 const SLOW_LOADING = ['--key-load-delay', '300'];
 
@@ -27,7 +27,7 @@ const full = (node: TestNode) => request<FullReport>('GET', `${node.url}/health/
 const statusOf = async (node: TestNode, kind: string) =>
   (await request('GET', `${node.url}/health/${kind}`)).status;
 
-/** What an upgrade is answered that would be refused for its ticket at best. */
+/** Status of an upgrade with an unknown ticket: 403 while the node serves. */
 const upgradeStatus = async (node: TestNode) => (await rawUpgrade(node, { ticket: 'A'.repeat(43) })).status;
 
 describe('the health of upgrades', () => {
@@ -60,7 +60,7 @@ describe('the health of upgrades', () => {
     ['Redis is down', () => cluster.redis.stop(), () => cluster.redis.restart()],
     ['Redis is frozen', () => cluster.redis.kill('SIGSTOP'), () => cluster.redis.kill('SIGCONT')],
     ['Redis is full', () => fill('1'), () => fill('0')],
-  ])('is 503 while %s, from the first upgrade on that gets 503', async (_what, begin, end) => {
+  ])('is 503 while %s, from the first upgrade that gets 503', async (_what, begin, end) => {
     await recovered();
     await begin();
     try {
@@ -110,7 +110,7 @@ describe('the full health report', () => {
     });
   });
 
-  it('shows a model that is down, while the node serves all but answers', async () => {
+  it('shows a model that is down, while the node serves everything but answers', async () => {
     const env = { RESPONDER: 'ollama', OLLAMA_URL: 'http://127.0.0.1:9', OLLAMA_MODEL: 'none' };
     const node = await cluster.addNode(env);
     const { status, body } = await full(node);
@@ -135,11 +135,11 @@ describe('the full health report', () => {
   });
 });
 
-// A container takes no further arguments.
+// A container accepts no further arguments.
 const describeWithBinary = currentRun().redis.kind === 'binary' ? describe : describe.skip;
 
-describeWithBinary('the health of a Redis that reads its data from disk', () => {
-  it('is loading: not ready, and no upgrade is let in', async () => {
+describeWithBinary('the health while Redis loads its data from disk', () => {
+  it('is loading: the node is not ready, and no upgrade is accepted', async () => {
     const settings = { ...redisSettings(), durable: true, settings: SLOW_LOADING };
     const redis = await startRedis(settings);
     let loaded: Promise<EngineProcess> | undefined;

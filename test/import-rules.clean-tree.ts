@@ -1,7 +1,7 @@
 /** `path -> source` of a small project. */
 export type Tree = Record<string, string>;
 
-/** A tree in which every restricted thing stands in its home. */
+/** A tree in which every restricted thing is in its home. */
 export const CLEAN: Tree = {
   'src/main.ts': `
     import './app.module.js';

@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '..');
 const ESLINT = 'node_modules/eslint/bin/eslint.js';
 const DEPCRUISE = 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs';
 const HOUSE_RULES = '../eslint.house-rules.js';
-/** What `npm run check:rules` runs, and over which folders. */
+/** The runs of `npm run check:rules`, and their folders. */
 const CRUISES = {
   '.dependency-cruiser.cjs': ['src', 'protocol', 'client', 'web', 'migrations'],
   '.dependency-cruiser.folders.cjs': ['src', 'protocol'],
@@ -61,7 +61,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('the import and syntax rules', () => {
-  test('are silent about a tree that keeps them', () => {
+  test('find nothing in a tree that follows them', () => {
     const complaints = [...(findings[0] ?? [])].filter(
       (finding) => CLEAN[finding.split(': ')[1] ?? ''] !== undefined,
     );
@@ -74,7 +74,7 @@ describe('the import and syntax rules', () => {
     expect([...found]).toContain(`${fault.rule}: ${file}`);
   });
 
-  test('have a planted fault each', async () => {
+  test('each have a planted fault', async () => {
     const house = (await import(HOUSE_RULES)) as {
       default: { rules: Record<string, unknown> };
     };
@@ -122,7 +122,7 @@ async function check(project: string, tree: Tree): Promise<Findings> {
   ]);
 }
 
-/** Both tools exit with a failure when they find something, and that is what is wanted here. */
+/** Both tools exit with a failure when they find something, which is expected here. */
 function report<T>(project: string, args: string[]): Promise<T> {
   const options = { cwd: project, maxBuffer: 64 * 1024 * 1024 };
   return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 import { CLEAN, type Tree } from './import-rules.clean-tree.js';
 
 export interface Fault {
-  /** What somebody might do. */
+  /** The mistake, which completes "the rules find …". */
   readonly title: string;
   /** The rule that must find it. */
   readonly rule: string;
@@ -14,7 +14,7 @@ function fault(title: string, rule: string, files: Tree, at?: string): Fault {
   return { title, rule, files, ...(at === undefined ? {} : { at }) };
 }
 
-/** The one service itself, gone wrong: a session that is not read, and a failure that lets people in. */
+/** Faults in the authentication service itself: a session that is not read, and a failure that admits users. */
 const WAYS_ROUND: Tree = {
   'src/auth/unified-authentication.service.ts': `
     import type { JwtService } from '@nestjs/jwt';
@@ -48,8 +48,8 @@ export const FAULTS: readonly Fault[] = [
     'src/errors/hen.ts': `import type { Egg } from './egg.js'; export interface Hen { lays: Egg[] }`,
     'src/errors/egg.ts': `import type { Hen } from './hen.js'; export interface Egg { of: Hen }`,
   }),
-  fault('a file that nothing uses', 'no-orphan', { 'src/errors/alone.ts': `export const alone = 1;` }),
-  fault('an import that leads nowhere', 'no-unresolvable', {
+  fault('a file that nothing imports', 'no-orphan', { 'src/errors/alone.ts': `export const alone = 1;` }),
+  fault('an import of a missing file', 'no-unresolvable', {
     'src/errors/nowhere.ts': `import './gone.js';`,
   }),
   fault('a barrel', 'house/no-barrel', { 'src/session/index.ts': `export * from './session.service.js';` }),
@@ -203,7 +203,7 @@ export const FAULTS: readonly Fault[] = [
   }),
 
   // 6. One home for each fact.
-  fault('a setting read on the side', 'house/no-process-env', {
+  fault('a setting read from process.env', 'house/no-process-env', {
     'src/chat/pace.ts': `export const pace = Number(process.env.PACE);`,
   }),
   fault('a Redis key written by hand', 'house/no-redis-key-literal', {
@@ -215,16 +215,16 @@ export const FAULTS: readonly Fault[] = [
   fault('a catch that holds only a comment', 'house/no-empty-catch', {
     'src/chat/swallow.ts': `export function swallow(work: () => void): void { try { work(); } catch { /* never mind */ } }`,
   }),
-  fault('a rejection that nobody hears of', 'house/no-ignored-rejection', {
+  fault('a rejection that is ignored', 'house/no-ignored-rejection', {
     'src/chat/hush.ts': `export const hush = (work: () => Promise<void>): Promise<void> => work().catch(() => undefined);`,
   }),
-  fault('a console', 'no-console', {
+  fault('a console call', 'no-console', {
     'src/chat/print.ts': `export const print = (): void => console.log('hello');`,
   }),
   fault('a floating promise', '@typescript-eslint/no-floating-promises', {
     'src/chat/float.ts': `export function float(work: () => Promise<void>): void { void work(); }`,
   }),
-  fault('a switch that forgets a case', '@typescript-eslint/switch-exhaustiveness-check', {
+  fault('a switch without one of the cases', '@typescript-eslint/switch-exhaustiveness-check', {
     'src/chat/choose.ts': `
       export function choose(role: 'user' | 'admin'): number {
         switch (role) { case 'user': return 1; }
@@ -241,7 +241,7 @@ export const FAULTS: readonly Fault[] = [
     'web/src/alias.ts': `export const Socket = WebSocket;`,
   }),
 
-  // The six faults that such systems grow.
+  // Six faults that creep into such systems.
   fault('a second verifier, by hand', 'house/no-second-verifier', {
     'src/websocket/own-jwt.ts': `
       import { createHmac } from 'node:crypto';
@@ -271,7 +271,7 @@ export const FAULTS: readonly Fault[] = [
       export const guest = (id: string): UserContext => ({ userId: id, role: 'user', sessionId: id });`,
   }),
   fault('an answer from the token alone when Redis fails', 'house/no-open-failure', WAYS_ROUND),
-  fault('a second way after the first has failed', 'house/no-fallback', {
+  fault('a fallback after the first way has failed', 'house/no-fallback', {
     'src/websocket/tolerant.ts': `export const authenticateWithFallback = (): boolean => true;`,
   }),
   fault('an echoed subprotocol', 'house/no-echoed-credential', {

@@ -5,7 +5,7 @@ import { anAdmin, as, aUser, signIn } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
 const PER_SESSION = 2;
-/** Until a dead node is taken for dead, and as long until a young node's word counts. */
+/** Time until a killed node counts as dead, and until a new node may decide that. */
 const LIMIT_MS = 15_000;
 
 describe('the connections of a node that was killed', () => {
@@ -26,7 +26,7 @@ describe('the connections of a node that was killed', () => {
     return answer.body.connections.map(({ email }) => email);
   }
 
-  it('count no longer and are listed no longer, while those of the living stay', async () => {
+  it('are no longer counted or listed, while those of live nodes stay', async () => {
     const [admin, user] = await Promise.all([anAdmin(cluster), aUser(cluster)]);
     const stays = await TestSocket.open(
       cluster.node,
@@ -56,7 +56,7 @@ describe('the connections of a node that was killed', () => {
     await Promise.all([stays, ...opened].map((socket) => socket.close()));
   });
 
-  it('are not mistaken for those of a node that is younger than the list of the living', async () => {
+  it('are not confused with those of a node that is newer than the list of live nodes', async () => {
     const user = await aUser(cluster);
     const young = await cluster.addNode();
     const first = await TestSocket.open(young, user, { client_id: 'tab' });

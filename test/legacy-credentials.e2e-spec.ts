@@ -23,11 +23,11 @@ const ALL_FLAGS = Object.fromEntries(
 describe('old credentials', () => {
   const secret = newSigningSecret();
   let cluster: Cluster;
-  /** Flags as they are unless somebody sets them. */
+  /** All flags have their defaults. */
   let closed: TestNode;
   /** Every old way is open. */
   let open: TestNode;
-  /** Every old way is open, and tickets are required of everybody. */
+  /** Every old way is open, but every user must use tickets. */
   let strict: TestNode;
   let user: TestUser;
 
@@ -44,7 +44,7 @@ describe('old credentials', () => {
 
   afterAll(() => cluster.stop());
 
-  /** Opens a socket the way a library does, and answers its `ready`. */
+  /** Opens a socket as a library does, and returns it with its `ready`. */
   async function connect(node: TestNode, { path, origin, headers = {} }: RawUpgrade) {
     const { 'Sec-WebSocket-Protocol': offered, ...others } = headers;
     const protocols = offered?.split(', ');
@@ -67,7 +67,7 @@ describe('old credentials', () => {
     expect(await metric(open, 'chat_legacy_auth_total', { method, client: 'other' })).toBe(before + 1);
   });
 
-  it.each(WAYS)('$name says until when it is open, and repeats nothing of itself', async ({ dial }) => {
+  it.each(WAYS)('$name gets the date when it ends, and is not repeated in the response', async ({ dial }) => {
     const answer = await rawUpgrade(open, dial(user));
     expect(answer.status).toBe(101);
     expect(answer.headers.deprecation).toMatch(/^@\d{10}$/);
@@ -81,7 +81,7 @@ describe('old credentials', () => {
     expect([answer.status, answer.problem().code]).toEqual([403, 'ticket_rejected']);
   });
 
-  it.each(WAYS)('$name opens nothing once its session is over', async ({ dial }) => {
+  it.each(WAYS)('$name opens nothing after its session has ended', async ({ dial }) => {
     const left = await aUser(cluster);
     const { socket } = await connect(open, dial(left));
     await as(left, 'POST', `${closed.url}/auth/logout`, { expect: 204 });
@@ -89,7 +89,7 @@ describe('old credentials', () => {
     expect((await rawUpgrade(open, dial(left))).status).toBe(403);
   });
 
-  it('a ticket opens a socket as ever, and its answer speaks of no end', async () => {
+  it('a ticket opens a socket as before, and is not marked as deprecated', async () => {
     const { ticket } = await mintTicket(strict, user);
     const answer = await rawUpgrade(strict, {
       ticket,
@@ -99,7 +99,7 @@ describe('old credentials', () => {
     expect(answer.headers).not.toHaveProperty('deprecation');
   });
 
-  it('answers 400 to two credentials, and uses up neither', async () => {
+  it('answers 400 to two credentials, and consumes neither', async () => {
     const { ticket } = await mintTicket(open, user);
     const explicit = WAYS.filter(({ dial }) => dial(user).headers?.Cookie === undefined);
     for (const { dial } of explicit) {
@@ -128,7 +128,7 @@ describe('old credentials', () => {
       expect((await rawUpgrade(open, { path, origin: TEST_ORIGIN, headers })).status).toBe(403);
   });
 
-  it('takes a cookie only from a page that may be here', async () => {
+  it('takes a cookie only from a page of an allowed origin', async () => {
     const headers = { Cookie: `access_token=${user.accessToken}` };
     for (const origin of [undefined, 'https://evil.example']) {
       const answer = await rawUpgrade(open, { origin, headers });
@@ -136,7 +136,7 @@ describe('old credentials', () => {
     }
   });
 
-  it('opens the conversations of its user alone', async () => {
+  it('opens only conversations of the user', async () => {
     const mine = await createConversation(closed, user);
     const other = await createConversation(closed, await aUser(cluster));
     const query = `token=${user.accessToken}`;
@@ -146,7 +146,7 @@ describe('old credentials', () => {
     expect((await rawUpgrade(open, { path: `/ws/conversations/${other.id}?${query}` })).status).toBe(403);
   });
 
-  it('counts by a closed list of clients', async () => {
+  it('counts uses by a closed list of clients', async () => {
     const path = `/ws?token=${user.accessToken}`;
     const calls: [Record<string, string>, string][] = [
       [{ 'User-Agent': 'Mozilla/5.0 (X11)' }, 'browser'],
@@ -201,7 +201,7 @@ describe('old credentials', () => {
     it.each([
       ['{sub, exp, iat}', bare],
       ['{sub, email, aud, iss, exp}', withEmail],
-    ])('%s opens sockets of one session, until that is ended', async (_name, claims) => {
+    ])('%s opens sockets of one session until that ends', async (_name, claims) => {
       const owner = await aUser(cluster);
       const token = forge({ payload: claims(owner), secret });
       const first = await connect(open, { path: `/ws?token=${token}` });
@@ -215,13 +215,13 @@ describe('old credentials', () => {
       expect(await codeOf(open, token)).toEqual([401, 'session_revoked']);
     });
 
-    it('are nothing while their flag is off', async () => {
+    it('are refused while their flag is off', async () => {
       const token = forge({ payload: bare(user), secret });
       expect(await codeOf(closed, token)).toEqual([403, 'auth_method_disabled']);
       expect((await rawUpgrade(strict, { path: `/ws?token=${token}` })).status).toBe(403);
     });
 
-    it('are nothing over HTTP, where only a session’s own tokens are', async () => {
+    it('are refused over HTTP, where only the access tokens of a session are accepted', async () => {
       const token = forge({ payload: bare(user), secret });
       const answer = await request('GET', `${open.url}/auth/me`, { token });
       expect([answer.status, answer.body.code]).toEqual([401, 'token_invalid']);
@@ -241,13 +241,13 @@ describe('old credentials', () => {
         'token_invalid',
       ],
       [
-        'that is over',
+        'that has expired',
         (of) => forge({ payload: { ...bare(of), exp: now() - 61 }, secret }),
         401,
         'token_expired',
       ],
       [
-        'of nobody',
+        'of an unknown user',
         (of) => forge({ payload: { ...bare(of), sub: randomUUID() }, secret }),
         401,
         'token_invalid',
@@ -276,7 +276,7 @@ describe('old credentials', () => {
         401,
         'token_invalid',
       ],
-      ['that is none', () => 'null', 401, 'token_malformed'],
+      ['that is not a token', () => 'null', 401, 'token_malformed'],
     ])('a token %s is refused', async (_name, tokenOf, status, code) => {
       expect(await codeOf(open, tokenOf(user))).toEqual([status, code]);
     });

@@ -13,11 +13,11 @@ const run = promisify(execFile);
 const GUIDE = 'docs/migration-guide.md';
 const COMPILER = 'node_modules/typescript/bin/tsc';
 const JEST = 'node_modules/jest/bin/jest.js';
-/** What tickets promise, and what an upgrade is refused for. */
+/** The suites about tickets and about refused upgrades. */
 const SUITES = ['test/ticket.e2e-spec.ts', 'test/upgrade.e2e-spec.ts'];
-/** Of these suites what needs no further node: a minute on two quiet cores, building included. */
+/** The tests of these suites that start no more nodes: a minute on two idle cores, including the build. */
 const TESTS = '^a ticket |^the upgrade (answers 40|tells a stranger|lets exactly one|is followed by ready)';
-/** Of one step, on a machine that does other things as well. */
+/** Time limit of one step on a busy machine. */
 const LIMIT_MS = 240_000;
 
 /** One row of the guide's table of what is deleted. */
@@ -43,7 +43,7 @@ describe('the old ways in', () => {
   afterAll(() => copy.remove());
 
   it(
-    'are what the guide lists, to the line: without it the server builds, and tickets are as ever',
+    'are exactly the lines that the guide lists: without them the server builds, and tickets work as before',
     async () => {
       const deletions = readGuide();
       expect(deletions.filter(({ line }) => line === undefined)).toEqual([
@@ -72,7 +72,7 @@ function readGuide(): Deletion[] {
   });
 }
 
-/** Removes a folder, or the one line that reads so. */
+/** Removes a folder, or the only line with this text. */
 function remove(root: string, { file, line }: Deletion): void {
   const path = join(root, file);
   if (line === undefined) {
@@ -85,7 +85,7 @@ function remove(root: string, { file, line }: Deletion): void {
   writeFileSync(path, rest.join('\n'));
 }
 
-/** Compiles as `npm run build` does, in place of what was built with the old ways. */
+/** Compiles as `npm run build` does, and replaces the earlier build, which has the old ways. */
 async function build(root: string): Promise<void> {
   rmSync(join(root, 'dist/src/auth'), { recursive: true });
   const settings = {

@@ -37,7 +37,7 @@ describe('a credential in the first message', () => {
     return socket;
   }
 
-  /** How a socket was told off and closed; nothing else may have come. */
+  /** The error and the close code of a socket; it may have received no other frame. */
   async function endOf(socket: TestSocket) {
     const { code } = await socket.closes();
     expect(socket.frames.map(({ type }) => type)).toEqual(['error']);
@@ -50,7 +50,7 @@ describe('a credential in the first message', () => {
     expect([answer.status, answer.problem().code]).toEqual([403, 'ticket_rejected']);
   });
 
-  it.each(['initial', 'message'])('makes a socket like any other out of {type: "%s"}', async (type) => {
+  it.each(['initial', 'message'])('opens an ordinary socket with {type: "%s"}', async (type) => {
     const labels = { method: 'first_message' };
     const before = await metric(open, 'chat_legacy_auth_total', labels);
     const frame = { type, token: user.accessToken, user_id: user.user.id };
@@ -66,13 +66,13 @@ describe('a credential in the first message', () => {
     expect(await metric(open, 'chat_legacy_auth_total', labels)).toBe(before + 1);
   });
 
-  it('says until when it is open', async () => {
+  it('gets the date when this way ends', async () => {
     const answer = await rawUpgrade(open);
     expect([answer.status, answer.headers.deprecation?.[0]]).toEqual([101, '@']);
     expect(answer.headers.sunset).toMatch(/GMT$/);
   });
 
-  it('keeps what comes with it, in order, and loses nothing', async () => {
+  it('keeps the frames that follow it, in order, and loses none', async () => {
     const pings = Array.from({ length: 20 }, (_, index) => ({
       type: 'ping',
       id: `p${index}`,
@@ -85,7 +85,7 @@ describe('a credential in the first message', () => {
     await socket.close();
   });
 
-  it('is the conversation’s own socket where the message names one', async () => {
+  it('opens the socket of the conversation that it names', async () => {
     const { id } = await createConversation(closed, user);
     const socket = await say(open, { type: 'initial', token: user.accessToken, conversation_id: id });
     expect((await socket.next('ready')).data.conversation_id).toBe(id);
@@ -95,13 +95,13 @@ describe('a credential in the first message', () => {
     await socket.close();
   });
 
-  it('is closed with the old words when it names nobody', async () => {
+  it('closes the socket with the old text when it contains no token', async () => {
     const expected = { code: 1008, error: 'user_id required', cause: 'token_missing' };
     expect(await endOf(await say(open, { type: 'initial' }))).toEqual(expected);
     expect(await endOf(await say(open, { type: 'initial', user_id: user.user.id }))).toEqual(expected);
   });
 
-  it('is closed with the old words for a conversation that is not its user’s', async () => {
+  it('closes the socket with the old text for a conversation of another user', async () => {
     const others = await createConversation(closed, await aUser(cluster));
     const expected = { code: 1008, error: 'Conversation not found or access denied' };
     for (const conversation_id of [others.id, randomUUID(), 'x', 7]) {
@@ -110,7 +110,7 @@ describe('a credential in the first message', () => {
     }
   });
 
-  it('is closed for a token that is not good, and for what is no first message', async () => {
+  it('closes the socket for an invalid token, and for a frame that is not a first message', async () => {
     const left = await aUser(cluster);
     await as(left, 'POST', `${closed.url}/auth/logout`, { expect: 204 });
     const causes: [object | string, string][] = [
@@ -126,7 +126,7 @@ describe('a credential in the first message', () => {
       expect(await endOf(await say(open, frame))).toMatchObject({ code: 1008, cause });
   });
 
-  it('is a spoof when it says that it is somebody else: 4403, and raised', async () => {
+  it('is a spoof when it says that it is somebody else: closes with 4403, and is reported as critical', async () => {
     for (const user_id of [randomUUID(), 'admin', 7]) {
       const socket = await say(open, { type: 'initial', token: user.accessToken, user_id });
       expect(await endOf(socket)).toMatchObject({ code: 4403, cause: 'forbidden' });
@@ -143,7 +143,7 @@ describe('a credential in the first message', () => {
     await eventually(async () => (await rows()).length === 3, 'the audited spoofs');
   });
 
-  it('is text, and nothing counts that comes behind a binary one', async () => {
+  it('must be text, and is ignored after a binary frame', async () => {
     const socket = await TestSocket.connect(open);
     socket.sendRaw(Buffer.from('{}'));
     socket.sendRaw(JSON.stringify({ type: 'initial', token: user.accessToken }));
@@ -151,7 +151,7 @@ describe('a credential in the first message', () => {
     expect(socket.frames).toEqual([]);
   });
 
-  it('does not count a client that leaves while it is decided about', async () => {
+  it('counts no connection of a client that leaves before the decision', async () => {
     const owner = await aUser(cluster);
     const first = { type: 'initial', token: owner.accessToken };
     for (let count = 0; count < 3; count++) await (await say(open, first)).cut();
@@ -160,7 +160,7 @@ describe('a credential in the first message', () => {
     await (await say(open, first)).next('ready');
   });
 
-  it('has five seconds', async () => {
+  it('has five seconds to arrive', async () => {
     const started = Date.now();
     const socket = await say(open);
     expect(await endOf(socket)).toEqual({ code: 1008, error: 'user_id required', cause: 'token_missing' });
@@ -168,12 +168,12 @@ describe('a credential in the first message', () => {
     expect(Date.now() - started).toBeLessThan(LIMIT_MS + 2000);
   });
 
-  it('is closed for a user of whom tickets are required', async () => {
+  it('closes the socket for a user who must use tickets', async () => {
     const socket = await say(strict, { type: 'initial', token: user.accessToken });
     expect(await endOf(socket)).toMatchObject({ code: 1008, cause: 'auth_method_disabled' });
   });
 
-  it('counts among the connections of its session, and ends with it', async () => {
+  it('opens a socket that counts as a connection of its session, and ends with it', async () => {
     const owner = await aUser(cluster);
     const frame = { type: 'initial', token: owner.accessToken };
     const sockets = await Promise.all([1, 2, 3].map(() => say(open, frame)));
@@ -183,7 +183,7 @@ describe('a credential in the first message', () => {
     for (const socket of sockets) expect((await socket.closes()).code).toBe(4410);
   });
 
-  it('is not for a page of another origin', async () => {
+  it('is refused for a page of another origin', async () => {
     const answer = await rawUpgrade(open, { origin: 'https://evil.example' });
     expect([answer.status, answer.problem().code]).toEqual([403, 'origin_not_allowed']);
   });
@@ -203,7 +203,7 @@ describe('a credential in the first message', () => {
       await socket.close();
     });
 
-    it('is the only frame of its kind: others are answered as on any socket', async () => {
+    it('is the only old frame: others are answered as on any socket', async () => {
       const socket = await say(open, { type: 'initial', token: user.accessToken }, { type: 'message' });
       expect((await socket.next('error')).data.code).toMatch(/^frame_/);
       await socket.close();
@@ -216,12 +216,12 @@ describe('a credential in the first message', () => {
       expect(socket.all('error').map(({ data }) => data.code)).toEqual(['forbidden']);
     });
 
-    it('brings nobody in by itself', async () => {
+    it('admits nobody by itself', async () => {
       const socket = await say(open, greeting(user.user.id));
       expect(await endOf(socket)).toMatchObject({ code: 1008, error: 'user_id required' });
     });
 
-    it('is no frame of a socket that came with a ticket', async () => {
+    it('is an unknown frame on a socket that was opened with a ticket', async () => {
       const { ticket } = await mintTicket(open, user);
       const socket = await TestSocket.connect(open, { ticket });
       socket.sendRaw(JSON.stringify(greeting(user.user.id)));
@@ -230,7 +230,7 @@ describe('a credential in the first message', () => {
     });
   });
 
-  it('counts among the upgrades of its address, and a node that stops says so to who has said nothing yet', async () => {
+  it('counts as an upgrade of its address, and a node that stops closes sockets that wait for it with 1012', async () => {
     const limit = { LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE: '1', TRUST_PROXY: '1' };
     const node = await cluster.addNode({ FLAG_LEGACY_FIRST_MESSAGE: 'true', ...limit });
     const headers = { 'X-Forwarded-For': '192.0.2.1' };

@@ -31,7 +31,7 @@ describe('each flag of an old way in', () => {
 
   afterAll(() => cluster.stop());
 
-  /** Whether a dial ends as the user's socket. One that only may send its first message hears an error for this one. */
+  /** Whether a dial opens a socket of the user. One that may only send its first message gets an error for `first`. */
   async function opens({ path, origin, headers = {} }: RawUpgrade, first: object): Promise<boolean> {
     const { 'Sec-WebSocket-Protocol': offered, ...others } = headers;
     const dial = { path, origin, headers: others, protocols: offered?.split(', ') };
@@ -80,7 +80,7 @@ describe('each flag of an old way in', () => {
     return names;
   }
 
-  it.each(flags)('%s admits its own credential alone, and nobody once it is off again', async (flag) => {
+  it.each(flags)('%s admits only its own credential, and nobody once it is off again', async (flag) => {
     const own = attempts.filter((attempt) => attempt.flag === flag).map(({ name }) => name);
     await put(flag, true);
     expect(await admitted()).toEqual(own);

@@ -23,7 +23,7 @@ describe('no frame has more than 64 KiB', () => {
     return socket;
   }
 
-  /** The text that a socket holds once all of it is there. */
+  /** The text that a socket holds once it is complete. */
   async function wholeText(socket: TestSocket, messageId: string, length: number): Promise<string> {
     const isLast = (frame: ServerFrame): boolean => {
       const { data } = frame;
@@ -48,7 +48,7 @@ describe('no frame has more than 64 KiB', () => {
     await model?.stop();
   });
 
-  it('of an answer that comes at once, on either node, and the text is whole', async () => {
+  it('for an answer that arrives at once, on either node, and the text is complete', async () => {
     model.behave({ kind: 'answer', tokens: [LONG] });
     const other = measured(await watch(chat, cluster.other));
     const { run_id } = await ask(chat, 'Tell me everything.');
@@ -61,7 +61,7 @@ describe('no frame has more than 64 KiB', () => {
     await other.close();
   });
 
-  it('of a resume that brings an answer which has ended', async () => {
+  it('for a resume that contains an answer which has ended', async () => {
     model.behave({ kind: 'answer', tokens: [LONG] });
     const { message_id } = await endOf(chat.socket, (await ask(chat, 'Once more.')).run_id);
     const back = measured(await TestSocket.open(cluster.other, chat.user));
@@ -72,7 +72,7 @@ describe('no frame has more than 64 KiB', () => {
     await back.close();
   });
 
-  it('of what a late joiner gets, who misses nothing of the rest', async () => {
+  it('for a late joiner, who misses nothing of the rest', async () => {
     model.behave({ kind: 'hang-between-tokens', tokens: [LONG] });
     const { run_id } = await ask(chat, 'And again.');
     const { data: started } = await chat.socket.next('run.started', ({ data }) => data.run_id === run_id);
@@ -85,7 +85,7 @@ describe('no frame has more than 64 KiB', () => {
     await late.close();
   });
 
-  it('of a long question, which is marked and can be read whole over HTTP', async () => {
+  it('for a long question, which is marked and can be read in full over HTTP', async () => {
     model.behave({ kind: 'answer', tokens: ['ok'] });
     const content = '€'.repeat(32_000);
     const { body } = await as<AcceptedMessage>(
@@ -111,7 +111,7 @@ describe('no frame has more than 64 KiB', () => {
     await back.close();
   });
 
-  it('of a tool call with long arguments, which is marked and can be read whole over HTTP', async () => {
+  it('for a tool call with long arguments, which is marked and can be read in full over HTTP', async () => {
     const toolCalls = [{ name: 'current_time', arguments: { timezone: 'x'.repeat(100_000) } }];
     model.behave({ kind: 'answer', tokens: [''], toolCalls }, { kind: 'answer', tokens: ['ok'] });
     const { run_id } = await ask(chat, 'What time is it?');

@@ -6,7 +6,7 @@ import { cutSubscribers, withRedis } from './support/redis.js';
 import type { TestSocket } from './support/socket.js';
 import { aUser, type TestUser } from './support/user.js';
 
-/** Redis brings a message at most once: what does not arrive is read from the log. */
+/** Redis delivers a message at most once: an event that does not arrive is read from the log. */
 describe('an event whose message was lost between the nodes', () => {
   let cluster: Cluster;
   let user: TestUser;
@@ -18,7 +18,7 @@ describe('an event whose message was lost between the nodes', () => {
 
   afterAll(() => cluster?.stop());
 
-  /** Adds an event to the log and tells nobody, as a node does that dies after its commit. */
+  /** Adds an event to the log without a publish, like a node that dies after its commit. */
   async function storeSilently({ id }: Chat): Promise<number> {
     const rows = await cluster.sql<{ seq: number }>(
       `WITH numbered AS (UPDATE conversations SET last_seq = last_seq + 1 WHERE id = $1 RETURNING last_seq)
@@ -33,7 +33,7 @@ describe('an event whose message was lost between the nodes', () => {
   const upTo = (last: number, from = 1) =>
     Array.from({ length: last - from + 1 }, (_, index) => from + index);
 
-  it('comes before the next one, on every node, without being asked for', async () => {
+  it('arrives before the next one, on every node, without a request', async () => {
     const chat = await aChat(cluster.node, user);
     const other = await watch(chat, cluster.other);
     await endOf(chat.socket, (await ask(chat, 'count to 1')).run_id);
@@ -49,7 +49,7 @@ describe('an event whose message was lost between the nodes', () => {
     await Promise.all([chat.socket.close(), other.close()]);
   });
 
-  it('comes by itself when the connection to Redis was cut meanwhile, also to who had seen no event yet', async () => {
+  it('arrives by itself after the connection to Redis was cut, even for a socket that has seen no event yet', async () => {
     const chat = await aChat(cluster.node, user);
     await endOf(chat.socket, (await ask(chat, 'count to 1')).run_id);
     const fresh = await watch(chat, cluster.other);
@@ -63,7 +63,7 @@ describe('an event whose message was lost between the nodes', () => {
     await Promise.all([chat.socket.close(), fresh.close()]);
   });
 
-  it('leaves no hole in a text that is written while the connection is cut', async () => {
+  it('leaves no gap in a text that is written while the connection is cut', async () => {
     const chat = await aChat(cluster.node, user);
     const other = await watch(chat, cluster.other);
     const { run_id } = await ask(chat, 'count to 150');

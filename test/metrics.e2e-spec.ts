@@ -12,7 +12,7 @@ import { as, aUser, createConversation, mintTicket } from './support/user.js';
 import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
-/** Contract: dashboards and alerts are written against these. */
+/** Contract: dashboards and alerts rely on these names and labels. */
 const LABELS: Record<string, string[]> = {
   chat_ws_connections: [],
   chat_ws_upgrades_total: ['outcome', 'reason'],
@@ -55,7 +55,7 @@ describe('the metrics', () => {
 
   afterAll(() => cluster.stop());
 
-  /** By how much a metric moved while something was done, once it has moved. */
+  /** By how much a metric changes because of `work`; waits until it changes. */
   async function growth(name: string, labels: Record<string, string>, work: () => Promise<unknown>) {
     const before = await metric(node, name, labels);
     await work();
@@ -69,7 +69,7 @@ describe('the metrics', () => {
     expect(await scrape(node)).toMatch(new RegExp(`^# TYPE ${name} (counter|gauge|histogram)$`, 'm'));
   });
 
-  /** How often each path decided so far, by `path outcome`. */
+  /** Number of decisions so far, by `path outcome`. */
   async function decisions(): Promise<Map<string, number>> {
     const sample = /^chat_auth_attempts_total\{path="(\w+)",outcome="(\w+)",reason="\w+"\} (\d+)$/gm;
     const counts = new Map<string, number>();
@@ -80,7 +80,7 @@ describe('the metrics', () => {
     return counts;
   }
 
-  /** The decisions that something led to, each as often as it was made. */
+  /** The decisions that `work` caused, each as often as it was made. */
   async function decidedBy(work: () => Promise<unknown>): Promise<string[]> {
     const before = await decisions();
     await work();
@@ -88,7 +88,7 @@ describe('the metrics', () => {
     return after.flatMap(([key, count]) => Array<string>(count - (before.get(key) ?? 0)).fill(key));
   }
 
-  it('count one decision for each request, upgrade and frame: REST and sockets are asked about in one place', async () => {
+  it('count one decision for each request, upgrade and frame: one service decides for REST and sockets', async () => {
     const { id } = await createConversation(node, user);
     const { ticket } = await mintTicket(node, user);
     const me = `${node.url}/auth/me`;
@@ -105,7 +105,7 @@ describe('the metrics', () => {
     user = await aUser(cluster);
   });
 
-  it('count what happens to upgrades, tickets and sockets', async () => {
+  it('count the events of upgrades, tickets and sockets', async () => {
     const opened = await growth('chat_ws_upgrades_total', { outcome: 'accepted' }, async () => {
       const socket = await TestSocket.open(node, user);
       expect(await metric(node, 'chat_ws_connections')).toBe(1);
@@ -131,7 +131,7 @@ describe('the metrics', () => {
     expect(await growth('chat_auth_attempts_total', labels, ask)).toBe(1);
   });
 
-  it('time messages, answers, heartbeats and revocations', async () => {
+  it('measure messages, answers, heartbeats and revocations', async () => {
     const owner = await aUser(cluster);
     const { id: conversation_id } = await createConversation(node, owner);
     const socket = await TestSocket.open(node, owner);
@@ -153,7 +153,7 @@ describe('the metrics', () => {
     expect((await socket.closes()).code).toBe(4410);
   });
 
-  it('count every frame that leaves, a broadcast once for each socket that gets it', async () => {
+  it('count every frame that is sent, a broadcast once for each socket that gets it', async () => {
     const tallies = async () => {
       const sent = (await samples(node)).filter(
         ({ name, labels }) => name === 'chat_frames_total' && labels.direction === 'out',
@@ -196,7 +196,7 @@ describe('the metrics', () => {
     expect(await metric(node, 'chat_breaker_state')).toBe(0);
   });
 
-  it('have no label beside those of the contract, and none that a stranger or a user made', async () => {
+  it('have only the labels of the contract, and no values from strangers or users', async () => {
     await rawUpgrade(node, { path: '/ws/label-of-a-stranger', headers: { 'x-label-of-a-stranger': '1' } });
     const socket = await TestSocket.open(node, user);
     socket.sendRaw('{"type":"label-of-a-stranger"}');
@@ -217,7 +217,7 @@ describe('the metrics', () => {
     }
   });
 
-  it('are for holders of the token alone where one is set', async () => {
+  it('are only for holders of the token when one is set', async () => {
     const closed = await cluster.addNode({ METRICS_TOKEN: TOKEN });
     const read = (headers: Record<string, string>, query = '') =>
       request('GET', `${closed.url}/metrics${query}`, { headers });

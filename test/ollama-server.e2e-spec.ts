@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Ollama, type ChatResponse } from 'ollama';
 import { OllamaServer } from './support/ollama-server.js';
 
-/** The official client is the judge of whether the server that our own tests use speaks the real protocol. */
+/** The official client checks that the model server of our tests speaks the real protocol. */
 describe('the test model server, seen by the official Ollama client', () => {
   let server: OllamaServer;
   let client: Ollama;
@@ -28,7 +28,7 @@ describe('the test model server, seen by the official Ollama client', () => {
     await expect(server.requests[0]?.ended).resolves.toBe('answered');
   });
 
-  it('answers in one document when no stream is wanted', async () => {
+  it('answers in one document when no stream is requested', async () => {
     server.behave({ kind: 'answer', tokens: ['one', ' two'], thinking: ['hm'] });
     const answer = await client.chat({ model: 'test-model', messages });
     expect(answer.message).toEqual({ role: 'assistant', content: 'one two', thinking: 'hm' });
@@ -58,7 +58,7 @@ describe('the test model server, seen by the official Ollama client', () => {
     expect((await client.version()).version).toMatch(/^\d+\.\d+\.\d+$/);
   });
 
-  it('answers 404 for a model that it does not hold', async () => {
+  it('answers 404 for a model that it does not have', async () => {
     await expect(chat('other')).rejects.toMatchObject({
       name: 'ResponseError',
       status_code: 404,
@@ -71,20 +71,20 @@ describe('the test model server, seen by the official Ollama client', () => {
     await expect(drain(await chat())).rejects.toThrow('out of memory');
   });
 
-  it('cuts and ends streams without the last line', async () => {
+  it('cuts streams, and ends streams without the last line', async () => {
     server.behave({ kind: 'cut', tokens: ['a'] }, { kind: 'end-without-done', tokens: ['a'] });
     await expect(drain(await chat())).rejects.toThrow('terminated');
     await expect(server.requests[0]?.ended).resolves.toBe('broken');
     await expect(drain(await chat())).rejects.toThrow('Did not receive done');
   });
 
-  it('refuses connections and statuses', async () => {
+  it('refuses connections and answers with error statuses', async () => {
     server.behave({ kind: 'refuse' }, { kind: 'status', status: 500, error: 'no room' });
     await expect(chat()).rejects.toThrow('fetch failed');
     await expect(chat()).rejects.toMatchObject({ status_code: 500, error: 'no room' });
   });
 
-  it('sees a client go away in the middle of a stream, and when', async () => {
+  it('notices that a client leaves in the middle of a stream, and when', async () => {
     server.behave({ kind: 'hang-between-tokens', tokens: ['a'] });
     const before = Date.now();
     const stream = await chat();

@@ -21,7 +21,7 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-it('a statement whose caller was told 503 does not stay behind in Postgres', async () => {
+it('Postgres: a statement whose caller was told 503 does not keep running', async () => {
   const user = await aUser(cluster);
   const { id } = await createConversation(cluster.node, user);
   await elsewhere.query('BEGIN');
@@ -41,7 +41,7 @@ it('a statement whose caller was told 503 does not stay behind in Postgres', asy
   expect((await as(user, 'POST', url, { body })).status).toBe(202);
 });
 
-it('a transaction that was left open loses its locks', async () => {
+it('Postgres: a transaction that was left open loses its locks', async () => {
   const { id } = await createConversation(cluster.node, await aUser(cluster));
   const frozen = await createDataSource(cluster.databaseUrl).initialize();
   try {

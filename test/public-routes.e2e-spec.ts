@@ -73,7 +73,7 @@ describe('a route', () => {
     }
   });
 
-  it('is public by itself and not by how its address begins or is spelt', async () => {
+  it('is public by its own mark, not by the beginning or the spelling of its address', async () => {
     const variants = [
       '/auth/me/',
       '//auth/me',
@@ -90,7 +90,7 @@ describe('a route', () => {
       '/api/v1/chat/../../../auth/me',
     ];
     for (const path of variants) {
-      // fetch would tidy the path up.
+      // fetch would normalize the path.
       const answer = await rawRequest(node, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
       expect([401, 404, 400]).toContain(answer.status);
       expect(answer.body).not.toContain('"session_id"');
@@ -107,7 +107,7 @@ describe('a route', () => {
     '/api',
     '/api/v1/chatx/ws',
     '/.env',
-  ])('that is not there is a 404 with a problem: %s', async (path) => {
+  ])('that does not exist gets a 404 with a problem: %s', async (path) => {
     const { status, headers, body } = await request('GET', node.url + path);
     expect(status).toBe(404);
     expect(headers.get('content-type')).toMatch('application/problem+json');
@@ -141,8 +141,8 @@ describe('a route', () => {
   });
 
   it.each<[string, number, string, string, string]>([
-    ['JSON that is none', 400, 'validation_failed', 'application/json', '{"email":'],
-    ['nothing in place of JSON', 400, 'validation_failed', 'application/json', ''],
+    ['invalid JSON', 400, 'validation_failed', 'application/json', '{"email":'],
+    ['an empty body', 400, 'validation_failed', 'application/json', ''],
     ['text', 415, 'validation_failed', 'text/plain', '{"email":"a"}'],
     ['a form', 415, 'validation_failed', 'application/x-www-form-urlencoded', 'email=a&password=b'],
     ['a multipart form', 415, 'validation_failed', 'multipart/form-data; boundary=x', '--x--'],
@@ -163,7 +163,7 @@ describe('a route', () => {
     expect(problem.detail).not.toMatch(/node_modules|\.js|at /);
   });
 
-  it('answers what is not HTTP with 400 and lives on', async () => {
+  it('answers 400 to requests that are not HTTP, and keeps serving', async () => {
     for (const text of [
       'hello\r\n\r\n',
       'GET / HTTP/9.9\r\n\r\n',
@@ -206,7 +206,7 @@ describe('a route', () => {
     }
   });
 
-  it('lets pages of allowed origins send a token, JSON and the name of their program', async () => {
+  it('lets pages of allowed origins send a token, JSON and the name of their client', async () => {
     const { headers } = await request('OPTIONS', `${node.url}/websocket/ticket`, {
       headers: {
         origin: TEST_ORIGIN,
@@ -218,7 +218,7 @@ describe('a route', () => {
     expect(allowed).toEqual(['authorization', 'content-type', 'x-client-name']);
   });
 
-  it('is the page, which may load and reach nothing but its own server', async () => {
+  it('for the page has a policy that lets it load from and connect to its own server only', async () => {
     const { headers } = await request<string>('GET', `${node.url}/`, { expect: 200 });
     const policy = new Map(
       (headers.get('content-security-policy') ?? '').split('; ').map((directive) => {
@@ -233,7 +233,7 @@ describe('a route', () => {
     expect(policy.get('connect-src')).toBe(`'self' ${node.url.replace(/^http/, 'ws')}`);
   });
 
-  it('answers 429 with Retry-After to an address that asks too often, but for its health', async () => {
+  it('answers 429 with Retry-After to an address that asks too often, except for health', async () => {
     const strict = await cluster.addNode({
       TRUST_PROXY: '1',
       LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE: String(REQUEST_LIMIT),

@@ -26,7 +26,7 @@ const forms: [string, () => Promise<SecuredRedis>][] = [
   ['a cluster behind TLS', withTlsCluster],
 ];
 
-// A container publishes one port, and takes no further arguments.
+// A container publishes one port, and accepts no further arguments.
 const describeWithBinary = currentRun().redis.kind === 'binary' ? describe : describe.skip;
 
 describeWithBinary.each(forms)('with %s', (_form, start) => {
@@ -57,7 +57,7 @@ describeWithBinary.each(forms)('with %s', (_form, start) => {
     expect(await readiness(cluster.node)).toBe(200);
   });
 
-  it('a node that cannot get in says why, and is not ready', async () => {
+  it('a node with wrong settings logs why it cannot connect, and is not ready', async () => {
     const { REDIS_URL, NODE_EXTRA_CA_CERTS = '' } = redis.wrong;
     const node = await cluster.addNode({ REDIS_URL, NODE_EXTRA_CA_CERTS });
     const reasons = () =>

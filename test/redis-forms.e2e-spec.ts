@@ -114,11 +114,11 @@ describeWithBinary.each(forms)('with %s', (_name, form) => {
       const answer = await request('POST', `${cluster.nodes[count % 2]?.url}/auth/login`, { body });
       logins.push(answer.status);
     }
-    // The device is known by now: it has a budget of its own.
+    // The device is known by now: it has its own limit.
     expect(logins).toEqual([200, 200, 200, 429]);
   });
 
-  it('a master that dies costs 503 for a while, and nothing that was promised', async () => {
+  it('the death of a master causes 503 for a while, and loses nothing that was acknowledged', async () => {
     const user = await aUser(cluster);
     const chat = await aChat(cluster.node, user);
     const watcher = await watch(chat, cluster.other);
@@ -130,7 +130,7 @@ describeWithBinary.each(forms)('with %s', (_name, form) => {
     expect((await rawUpgrade(cluster.node, { ticket: spent.ticket })).status).toBe(101);
 
     const acknowledged = [(await ask(chat, 'count to 3')).message_id];
-    // The first one, because the nodes' subscribers are there as well.
+    // The first master, because the nodes' subscribers are connected to it as well.
     redis.first.kill('SIGKILL');
     await eventually(async () => !(await isReady(cluster.node)), 'readiness to tell');
     const inTime = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -162,7 +162,7 @@ describeWithBinary.each(forms)('with %s', (_name, form) => {
       FAILOVER_LIMIT_MS,
     );
 
-    // Both sockets were there before, and each node's own subscription had to move.
+    // Both sockets were open before, and each node's own subscription had to move.
     const { run_id } = await ask(chat, 'count to 40', { on_busy: 'queue' });
     for (const reader of [chat.socket, watcher]) {
       expect(textOf(reader, (await endOf(reader, run_id)).message_id)).toBe(countTo(40));
@@ -170,7 +170,7 @@ describeWithBinary.each(forms)('with %s', (_name, form) => {
     const ids = (await history(chat)).map(({ id }) => id);
     expect(ids.filter((id) => acknowledged.includes(id))).toEqual(acknowledged);
     expect((await as(ended, 'GET', `${cluster.node.url}/auth/me`)).status).toBe(401);
-    // As if the replica had not heard of the use before it became the master.
+    // As if the use had not been replicated before the replica became the master.
     await withRedis({ redisUrl: redis.url }, (client) => client.set(key, record ?? '', 'EX', 60));
     expect((await rawUpgrade(cluster.node, { ticket: spent.ticket })).status).toBe(403);
   });

@@ -10,18 +10,18 @@ import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
 const HEARTBEAT_SECONDS = 2;
-/** One interval, one tick of the timer, and a busy machine. */
+/** One interval, one tick of the timer, and extra time for a busy machine. */
 const HEARTBEAT_LIMIT_MS = HEARTBEAT_SECONDS * 1000 + 1000 + 500;
-/** Until a node gives up a connection that is silent, and has another one. */
+/** Time in which a node drops a silent connection and opens another. */
 const RETURN_LIMIT_MS = 6000;
 
-describe('a node whose network to Redis fails without a word', () => {
+describe('a node whose network to Redis fails silently', () => {
   let cluster: Cluster;
   let proxy: TcpProxy;
   let cutOff: TestNode;
 
   beforeAll(async () => {
-    // One server, so that one proxy stands before all of it.
+    // One server, so that one proxy is in front of all of Redis.
     cluster = await startCluster({ nodes: 1, redisForm: 'single' });
     proxy = await TcpProxy.start(Number(new URL(cluster.redisUrl).port));
     cutOff = await cluster.addNode({
@@ -61,7 +61,7 @@ describe('a node whose network to Redis fails without a word', () => {
       on_busy: 'queue',
     });
 
-  /** Until what is said on the healthy node reaches the socket on the other one. */
+  /** Waits until a message on the healthy node reaches the socket on the other node. */
   async function expectLiveTraffic(pair: Pair): Promise<void> {
     await eventually(
       async () => {
@@ -80,7 +80,7 @@ describe('a node whose network to Redis fails without a word', () => {
     );
   }
 
-  it('finds by its heartbeat that a session has ended of which it was not told, and answers no message of it', async () => {
+  it('notices at its heartbeat the end of a session that it was not told about, and answers no message of it', async () => {
     const pair = await aPair();
     const { user, far, conversation_id } = pair;
     const others = await Promise.all([1, 2, 3].map(() => TestSocket.open(cutOff, user)));
@@ -99,7 +99,7 @@ describe('a node whose network to Redis fails without a word', () => {
     expect(await cluster.sql(stored, [conversation_id, client_message_id])).toEqual([]);
   });
 
-  it('hears again by itself once the network is back, without a socket being closed', async () => {
+  it('receives messages again by itself when the network is back, without closing a socket', async () => {
     const pair = await aPair();
     proxy.hold(subscriberFlow);
     await eventually(() => cutOff.logged('redis.silent').length > 0, 'the node to notice', RETURN_LIMIT_MS);
@@ -108,7 +108,7 @@ describe('a node whose network to Redis fails without a word', () => {
     expect((await pair.far.send('ping', {})).type).toBe('pong');
   });
 
-  it('leaves connections behind that the network has forgotten, and works on others', async () => {
+  it('abandons connections that the network has dropped, and continues on new ones', async () => {
     const pair = await aPair();
     expect(proxy.drop()).toBe(2);
     await eventually(

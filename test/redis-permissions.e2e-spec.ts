@@ -36,7 +36,7 @@ describe('a Redis that is up and refuses a command', () => {
     ['the ticket', ['-getdel'], 'getdel', 'NOPERM'],
     ['the count of upgrades', ['-evalsha', '-eval'], 'evalsha', 'NOPERM'],
   ])(
-    'for %s is 503 at the upgrade, with a CRITICAL line that names the setting',
+    'for %s causes 503 at the upgrade, with a CRITICAL line that names the setting',
     async (_what, rules, command, kind) => {
       const { ticket, ticket_id } = await mintTicket(node, user);
       await rights(...rules);
@@ -63,7 +63,7 @@ describe('a Redis that is up and refuses a command', () => {
     },
   );
 
-  it('is 503 for HTTP and in frames, and leaves an open socket open', async () => {
+  it('causes 503 over HTTP and in frames, and leaves an open socket open', async () => {
     const socket = await TestSocket.open(node, user);
     await rights('-get', '-getex', '-set', '-evalsha', '-eval');
     const answers: { status: number; body: Problem }[] = [
@@ -85,7 +85,7 @@ describe('a Redis that is up and refuses a command', () => {
     await socket.close();
   });
 
-  it('because of one key of another kind harms its user alone, and opens no breaker', async () => {
+  it('because of one key of another type affects only its user, and opens no breaker', async () => {
     const harmed = await aUser(cluster);
     const key = `chat_session:${harmed.user.id}:${harmed.sessionId}`;
     await withRedis(cluster, async (redis) => {
@@ -105,7 +105,7 @@ describe('a Redis that is up and refuses a command', () => {
     expect(line).toMatchObject({ severity: 'CRITICAL', setting: 'REDIS_URL', key });
   });
 
-  it('because it has a password now is 503, and the line about the connection names the setting', async () => {
+  it('because it has a password now causes 503, and the line about the connection names the setting', async () => {
     const url = new URL(cluster.redisUrl);
     await rights('resetpass', '>another-one');
     url.password = 'another-one';

@@ -35,8 +35,8 @@ describeWithBinary('while slots move between the masters of a cluster', () => {
   });
 
   /**
-   * Moves what is in the slot of a key to another master, as the tools of an operator do. Until `finish` gives it the slot
-   * as well, the old one answers with ASK, and after that with MOVED.
+   * Moves the contents of a key's slot to another master, as an operator's tools do. The old master answers with ASK
+   * until `finish` assigns the slot to the new one, and with MOVED afterwards.
    */
   async function move(key: string): Promise<{ finish(): Promise<void> }> {
     const slot = await masters[0]!.cluster('KEYSLOT', key);
@@ -68,7 +68,7 @@ describeWithBinary('while slots move between the masters of a cluster', () => {
     return redis.masters.findIndex(({ port }) => port === owner?.[1]);
   }
 
-  it('everybody comes in, and an answer loses nothing', async () => {
+  it('every upgrade is accepted, and an answer loses nothing', async () => {
     const user = await aUser(cluster);
     const chat = await aChat(cluster.node, user);
     const watcher = await watch(chat, cluster.other);
@@ -108,7 +108,7 @@ describeWithBinary('while slots move between the masters of a cluster', () => {
     await Promise.all([chat.socket.close(), watcher.close()]);
   });
 
-  it('a ticket opens one socket, wherever it is by then', async () => {
+  it('a ticket opens one socket, wherever it is stored by then', async () => {
     const user = await aUser(cluster);
     for (const isFinished of [false, true]) {
       const { ticket } = await mintTicket(cluster.node, user);

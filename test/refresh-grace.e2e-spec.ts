@@ -39,7 +39,7 @@ describe('a refresh token', () => {
 
   afterAll(() => cluster.stop());
 
-  /** A repetition that ends the session: 401, sockets 4410, and nothing of the session is good any more. */
+  /** Expects a repetition to end the session: 401, sockets close with 4410, and all its tokens are invalid. */
   async function expectRevoked(on: TestNode, user: TestUser, token: string, newest: string): Promise<void> {
     const socket = await TestSocket.open(other, user);
     const answer = await refresh(on, token);
@@ -50,7 +50,7 @@ describe('a refresh token', () => {
     expect(await isAlive(node, user)).toBe(false);
   }
 
-  it('whose answer got lost on the way comes again, and gets the same successor on any node', async () => {
+  it('whose answer was lost on the way may be sent again, and gets the same successor on any node', async () => {
     const user = await aUser(cluster);
     const lost = await refreshed(node, user.refreshToken);
     for (const on of [node, other]) {
@@ -66,7 +66,7 @@ describe('a refresh token', () => {
 
   it('is used by 12 at one moment on two nodes, and each gets the same successor', async () => {
     const user = await aUser(cluster);
-    // Redis lets all of them wait and then answers one after the other.
+    // Redis makes all of them wait and then answers one after the other.
     await withRedis(cluster, (redis) => redis.client('PAUSE', 200, 'ALL'));
     const uses = Array.from({ length: 12 }, (_, index) =>
       refreshed(index % 2 === 0 ? node : other, user.refreshToken),
@@ -77,7 +77,7 @@ describe('a refresh token', () => {
     expect(await isAlive(node, await refreshed(node, successor))).toBe(true);
   });
 
-  it('has a successor that Redis does not hold and that nobody can work out without the key', async () => {
+  it('has a successor that is not stored in Redis and cannot be derived without the key', async () => {
     const user = await aUser(cluster);
     const { refreshToken } = await refreshed(node, user.refreshToken);
     const text = [...(await withRedis(cluster, dump))].flat().join('\n');
@@ -87,7 +87,7 @@ describe('a refresh token', () => {
     expect(await random(one.refreshToken)).not.toBe(await random(two.refreshToken));
   });
 
-  it('ends the session when it comes again after the grace', async () => {
+  it('ends the session when it is sent again after the grace', async () => {
     const user = await aUser(cluster);
     const usedMs = performance.now();
     const next = await refreshed(brief, user.refreshToken);
@@ -97,7 +97,7 @@ describe('a refresh token', () => {
     await expectRevoked(brief, user, user.refreshToken, next.refreshToken);
   });
 
-  it('does not gain time by coming again', async () => {
+  it('does not extend the grace when it is sent again', async () => {
     const user = await aUser(cluster);
     const usedMs = performance.now();
     await refreshed(brief, user.refreshToken);
@@ -109,7 +109,7 @@ describe('a refresh token', () => {
     expect(performance.now() - usedMs).toBeGreaterThan((SHORT_GRACE_SECONDS - 1) * 1000);
   });
 
-  it('ends the session when it comes again after its successor was used, within the grace', async () => {
+  it('ends the session when it is sent again after its successor was used, within the grace', async () => {
     const user = await aUser(cluster);
     const second = await refreshed(node, user.refreshToken);
     const third = await refreshed(other, second.refreshToken);
@@ -124,13 +124,13 @@ describe('a refresh token', () => {
     await expectRevoked(other, user, user.refreshToken, newest);
   });
 
-  it('ends the session at any repetition where the grace is 0', async () => {
+  it('ends the session at any repetition when the grace is 0', async () => {
     const user = await aUser(cluster);
     const { refreshToken } = await refreshed(strict, user.refreshToken);
     await expectRevoked(strict, user, user.refreshToken, refreshToken);
   });
 
-  it('gets at most one successor from 12 uses at one moment where the grace is 0, and ends the session', async () => {
+  it('gets at most one successor for 12 uses at one moment when the grace is 0, and ends the session', async () => {
     const user = await aUser(cluster);
     await withRedis(cluster, (redis) => redis.client('PAUSE', 200, 'ALL'));
     const answers = await Promise.all(

@@ -16,7 +16,7 @@ import { eventually } from './support/waiting.js';
 const PER_MINUTE = 10;
 const UNKNOWN_TICKET = 'A'.repeat(43);
 
-/** One node is refused by in every way that there is, then stopped, so that it has written all that it had to say. */
+/** One node refuses requests, upgrades, tickets and frames, and is then stopped, so that all its lines are written. */
 describe('every refusal', () => {
   let cluster: Cluster;
   let node: TestNode;
@@ -85,7 +85,7 @@ describe('every refusal', () => {
       socket.sendRaw(text);
       await socket.next('error');
     }
-    // Sixty frames for each message that a user may send in a minute; three have gone by.
+    // The limit is sixty frames for each message that a user may send in a minute; three are already sent.
     for (let sent = 0; sent < 59; sent++) socket.sendRaw('{"type":"ping","id":"1","data":{}}');
     await eventually(() => socket.frames.at(-1)?.type === 'error', 'the frames to be limited');
     await socket.close();
@@ -135,7 +135,7 @@ describe('every refusal', () => {
     expect(counted(name, labels)).toBe(expected);
   });
 
-  it('of a credential stands in the log, path by path and reason by reason', () => {
+  it('of a credential is in the log, for each path and reason', () => {
     const refused = exported.filter(
       ({ name, labels, value }) =>
         name === 'chat_auth_attempts_total' && labels.outcome === 'refused' && value > 0,
@@ -159,7 +159,7 @@ describe('every refusal', () => {
     expect(refused.length).toBeGreaterThanOrEqual(5);
     for (const { labels, value } of refused) {
       const { reason = '' } = labels;
-      // An address over its limit may have its ticket decided about as well: that is a refusal of its own.
+      // For an address over its limit the ticket may be decided about as well, which is a separate refusal.
       const decisions = counted('chat_auth_attempts_total', { path: 'upgrade', outcome: 'refused', reason });
       const lines =
         written(['auth.refused', 'auth.failed'], { path: 'upgrade', reason }) +
@@ -179,7 +179,7 @@ describe('every refusal', () => {
     expect(written(['frame.refused'])).toBe(3);
   });
 
-  it('has a reason of the closed list, and every reason is there before it first happens', () => {
+  it('has a reason from the closed list, and every reason is exported before it first occurs', () => {
     for (const { name, labels } of exported) {
       if (!name.startsWith('chat_')) continue;
       for (const [label, value] of Object.entries(labels)) {

@@ -31,7 +31,7 @@ describe('a refusal', () => {
   const firstLine = (event: string, reason: string) =>
     eventually(() => linesOf(event, reason)[0], `a line ${event} ${reason}`);
 
-  it('is counted each time and written in few lines, which add up', async () => {
+  it('is counted each time and logged in few lines, whose counts add up', async () => {
     const ticket = 'A'.repeat(43);
     for (let sent = 0; sent < FLOOD; sent += 20) {
       const answers = await Promise.all(
@@ -65,12 +65,12 @@ describe('a refusal', () => {
     expect(line).not.toHaveProperty('severity');
   });
 
-  it('before the ticket is looked at is written as well', async () => {
+  it('before the ticket is checked is logged as well', async () => {
     expect((await rawUpgrade(cluster.node, { path: '/nowhere' })).status).toBe(404);
     expect(await firstLine('upgrade.refused', 'not_found')).toMatchObject({ address: '127.0.0.1' });
   });
 
-  it('of a ticket that was used, or stolen from another origin, is for somebody to look at', async () => {
+  it('of a ticket that was used, or stolen from another origin, is critical', async () => {
     const user = await aUser(cluster);
     const { ticket, ticket_id } = await mintTicket(cluster.node, user, { origin: TEST_ORIGIN });
     await rawUpgrade(cluster.node, { ticket, path: '/ws' });
@@ -85,7 +85,7 @@ describe('a refusal', () => {
     expect(replayed).toMatchObject({ severity: 'CRITICAL', user_id: user.user.id });
   });
 
-  it('by a limit is one count and one line, whichever limit it is', async () => {
+  it('by any limit is one count and one line', async () => {
     const node = await cluster.addNode({
       TRUST_PROXY: '1',
       LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE: '5',
@@ -135,7 +135,7 @@ describe('a refusal', () => {
     expect(await metric(node, 'chat_ws_upgrades_total', refused)).toBe(1);
     const linesOn = (event: string) =>
       node.logged(event).filter((line) => line.reason === 'rate_limited' && line.count === 1);
-    // The last one to be written.
+    // This line is written last.
     await eventually(() => linesOn('upgrade.refused')[0], 'the line of the upgrade');
     expect(linesOn('upgrade.refused')).toEqual([expect.objectContaining({ address: '192.0.2.102' })]);
     expect(linesOn('auth.refused')).toEqual([
@@ -146,9 +146,9 @@ describe('a refusal', () => {
     );
   });
 
-  it('of a credential of ours is raised once when too many attempts of its path fail', async () => {
+  it('of a credential that we issued raises one alarm when too many attempts on its path fail', async () => {
     const raised = () => cluster.node.logged('auth.failure_rate');
-    // Five hundred tickets that a stranger made up are no sign of anything wrong here.
+    // The tickets above, which a stranger made up, are no sign of a fault here.
     expect(raised()).toEqual([]);
     const { ticket } = await mintTicket(cluster.node, await aUser(cluster));
     for (let sent = 0; sent < MIN_ATTEMPTS + 20; sent += 20) {

@@ -13,7 +13,7 @@ import { as, aUser, createConversation, mintTicket, remembered, signIn } from '.
 import type { TestUser } from './support/user.js';
 
 const HEARTBEAT_SECONDS = 1;
-/** One interval, one tick, and a busy machine. */
+/** One interval, one tick, and extra time for a busy machine. */
 const HEARTBEAT_LIMIT_MS = 4000;
 
 describe('a revoked session', () => {
@@ -66,7 +66,7 @@ describe('a revoked session', () => {
     const user = await aUser(cluster);
     const { id: conversation_id } = await createConversation(cluster.node, user);
     const socket = await TestSocket.open(cluster.other, user);
-    // The key alone: no message tells the node, so its socket is still open.
+    // Only the key: no message tells the node, so its socket is still open.
     await withRedis(cluster, (redis) => redis.del(keyOf(user)));
     const client_message_id = randomUUID();
     const data = { conversation_id, client_message_id, content: 'Am I still here?' };
@@ -76,7 +76,7 @@ describe('a revoked session', () => {
     expect(rows).toEqual([]);
   });
 
-  it('burns its unused tickets, and only those; their owner reads it in the receipt', async () => {
+  it('burns its unused tickets, and only those; the receipts show it to their owner', async () => {
     const user = await aUser(cluster);
     const other = await signIn(cluster.other, user.email, user.password);
     const burnt = [
@@ -108,7 +108,7 @@ describe('a revoked session', () => {
     expect(socket.all('session.revoked')).toHaveLength(1);
   });
 
-  it('is found as soon as the node hears again, after it heard nothing of its end', async () => {
+  it('is found as soon as the node hears again, after it missed the end', async () => {
     const user = await aUser(cluster);
     const socket = await TestSocket.open(cluster.other, user);
     await withRedis(cluster, async (redis) => {

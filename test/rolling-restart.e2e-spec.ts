@@ -8,7 +8,7 @@ const CLIENTS = 60;
 const DRAIN_SECONDS = 4;
 
 /** The same as `npm run bench:rolling-restart`, with fewer clients and a shorter window. */
-test('three nodes are restarted in turn, and clients in mid-answer notice nothing', async () => {
+test('rolling restart: three nodes are restarted in turn, and clients in mid-answer lose nothing', async () => {
   const { databaseUrl, redisUrl, stop } = await startEngines();
   try {
     const ledger = runLedger(currentRun().folder);
@@ -29,7 +29,7 @@ test('three nodes are restarted in turn, and clients in mid-answer notice nothin
     // Every client was on one of the nodes, and each node is restarted once.
     expect(summary.moves - summary.refused).toBeGreaterThanOrEqual(CLIENTS);
     expect(summary.acknowledged).toBeGreaterThan(CLIENTS);
-    // A dial may be some moments late, and so fall into the next second.
+    // A dial may be a little late, and so fall into the next second.
     expect(summary.movesPerSecond).toBeLessThanOrEqual(2 * summary.slotsPerSecond);
     for (const { code, ms } of report.ends) {
       expect(code).toBe(0);

@@ -10,7 +10,7 @@ const MAX_RUNS_PER_USER = 4;
 const MAX_RUNS_PER_NODE = 64;
 
 let cluster: Cluster;
-/** A third claimer, whose transactions this file ends when it wants to. */
+/** A third client of the database that claims runs; the tests decide when its transactions end. */
 let elsewhere: pg.Client;
 beforeAll(async () => {
   cluster = await startCluster({ env: { WS_MAX_CONNECTIONS_PER_SESSION: '100' } });
@@ -28,7 +28,7 @@ function chatsOf(user: TestUser, count: number): Promise<Chat[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => aChat(nodes[index % 2]!, user)));
 }
 
-/** How many runs each user, or each node, has at this moment. */
+/** Number of runs in progress now, of each user or each node. */
 async function running(by: 'user_id' | 'node'): Promise<number[]> {
   const rows = await cluster.sql<{ count: number }>(
     `SELECT count(*)::int FROM runs WHERE status = 'running' AND node <> 'gone' GROUP BY ${by}`,
@@ -36,7 +36,7 @@ async function running(by: 'user_id' | 'node'): Promise<number[]> {
   return rows.map(({ count }) => count);
 }
 
-/** The most that was seen at any of many moments, until every run has ended. */
+/** The highest number of runs in progress at once, sampled until every run has ended. */
 async function peakUntilIdle(by: 'user_id' | 'node'): Promise<number> {
   let peak = 0;
   const isIdle = async (): Promise<boolean> => {
@@ -48,7 +48,7 @@ async function peakUntilIdle(by: 'user_id' | 'node'): Promise<number> {
   return peak;
 }
 
-/** Users with two conversations: in one a node that is gone has begun to answer, in the other the answer is queued. */
+/** Users with two conversations: in one a node died while it answered, in the other the answer is queued. */
 async function leaveBehind(users: number, content: string): Promise<void> {
   await cluster.sql(
     `WITH owners AS (
@@ -91,14 +91,14 @@ describe('the answers of one user', () => {
     await endOf(other.socket, run_id, 2000);
     expect((await history(other)).at(-1)?.content).toBe(countTo(3));
     expect(await running('user_id')).toEqual([MAX_RUNS_PER_USER]);
-    // The queued ones first, or the next would begin as each of the others stops.
+    // The queued runs first, because otherwise the next one would begin when another stops.
     for (const [index, chat] of [...busy.entries()].reverse()) {
       await chat.socket.send('run.cancel', { run_id: runs[index]!.run_id });
     }
     await Promise.all([other, ...busy].map(({ socket }) => socket.close()));
   });
 
-  it('are four even where another node gives the last place away and has not committed it yet', async () => {
+  it('are at most four even when another node assigns the last place and has not committed yet', async () => {
     const user = (await aUser(cluster)).user.id;
     const insert = `WITH talk AS (
         INSERT INTO conversations (id, user_id, title) VALUES (gen_random_uuid(), $1, '') RETURNING id
@@ -117,7 +117,7 @@ describe('the answers of one user', () => {
     };
     await eventually(isClaimWaiting, 'a claim of the place');
     await elsewhere.query('COMMIT');
-    // Claims that came after it.
+    // Later claims on both nodes.
     const other = await aUser(cluster);
     for (const node of [cluster.node, cluster.other]) {
       const chat = await aChat(node, other);
@@ -134,7 +134,7 @@ describe('the answers of one user', () => {
 });
 
 describe('the answers of one user on three nodes, one of which is killed', () => {
-  it('are never more than four, all end whole, and other users are answered meanwhile', async () => {
+  it('are never more than four, all end complete, and other users are answered meanwhile', async () => {
     const doomed = await cluster.addNode();
     const user = await aUser(cluster);
     const nodes = [doomed, cluster.node, cluster.other];
@@ -172,7 +172,7 @@ describe('the answers of one user on three nodes, one of which is killed', () =>
 });
 
 describe('the answers of one node', () => {
-  it('are 64 at a time, those that it takes over included', async () => {
+  it('are at most 64 at a time, including those that it takes over', async () => {
     await leaveBehind(80, 'count to 25');
     expect(await peakUntilIdle('node')).toBe(MAX_RUNS_PER_NODE);
     const completed = await cluster.sql(

@@ -39,7 +39,7 @@ describe('a run that waits for its turn', () => {
     await chat.socket.close();
   }
 
-  it('is told of with its position, at every change, on every node', async () => {
+  it('is reported with its position at every change, on every node', async () => {
     const queue = await aQueue(2);
     const { chat, first, waiting } = queue;
     const other = await watch(chat, cluster.other);
@@ -61,7 +61,7 @@ describe('a run that waits for its turn', () => {
     await Promise.all([chat.socket.close(), other.close()]);
   });
 
-  it('is told of every 5 seconds at least', async () => {
+  it('is reported at least every 5 seconds', async () => {
     const queue = await aQueue(1);
     const [runId] = queue.waiting;
     const before = await progress(queue.chat.socket, runId!, 1);
@@ -71,7 +71,7 @@ describe('a run that waits for its turn', () => {
     await end(queue);
   });
 
-  it('is told of to whoever comes late, with what is written', async () => {
+  it('is reported to a late joiner, who also gets the answer in progress', async () => {
     const queue = await aQueue(1);
     const { chat, waiting } = queue;
     const late = await TestSocket.open(cluster.other, user);
@@ -84,7 +84,7 @@ describe('a run that waits for its turn', () => {
     await end(queue);
   });
 
-  it('counts before it the runs of its user in other conversations', async () => {
+  it('has a position that includes the runs of its user in other conversations', async () => {
     const queue = await aQueue(2);
     const more = await aQueue(1);
     await progress(more.chat.socket, more.waiting[0]!, 3);
@@ -92,7 +92,7 @@ describe('a run that waits for its turn', () => {
     await end(queue);
   });
 
-  it('counts in chat_runs_waiting, on every node', async () => {
+  it('is counted in chat_runs_waiting on every node', async () => {
     const queue = await aQueue(3);
     for (const node of [cluster.node, cluster.other]) {
       await eventually(async () => (await metric(node, 'chat_runs_waiting')) === 3, 'three runs that wait');

@@ -12,7 +12,7 @@ import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
 const SESSION_SECONDS = 1800;
-/** The nouns of the contract, one of which begins every key. */
+/** The nouns of the contract; every key begins with one of them. */
 const NOUNS =
   /^(chat_session:|ws_ticket:|ws_ticket_receipt:|(user|session|ticket|receipt|connection|conversation|event|message|run|delta|node)[_:])/;
 
@@ -29,7 +29,7 @@ describe('in Redis', () => {
 
   afterAll(() => cluster.stop());
 
-  /** Leaves behind whatever an ordinary day leaves. */
+  /** Leaves every kind of key that ordinary use leaves. */
   async function useEverything(): Promise<void> {
     const { node } = cluster;
     const { id: conversation_id } = await createConversation(node, user);
@@ -70,7 +70,7 @@ describe('in Redis', () => {
       await as(idle, 'GET', `${cluster.node.url}/auth/me`, { expect: 200 });
       expect(await redis.ttl(key)).toBeGreaterThan(SESSION_SECONDS - 10);
       await redis.pexpire(key, 1);
-      // Asking the server before it is gone would be a use, and give it another 1800 s.
+      // A request to the server before the key is gone would count as a use, and extend it by 1800 s.
       await eventually(async () => (await redis.exists(key)) === 0, 'the end of an idle session');
     });
     const answer = await as<Problem>(idle, 'GET', `${cluster.node.url}/auth/me`, { expect: 401 });
@@ -88,7 +88,7 @@ describe('in Redis', () => {
     await socket.close();
   });
 
-  it('a session without its refresh tokens is over for who comes with one', async () => {
+  it('a session whose refresh tokens are missing has expired for a client that presents one', async () => {
     const robbed = await aUser(cluster);
     await withRedis(cluster, (redis) => redis.del(`session_refresh:${robbed.user.id}:${robbed.sessionId}`));
     const body = { refresh_token: robbed.refreshToken };
@@ -124,7 +124,7 @@ describe('in Redis', () => {
       expect(keys.length).toBeGreaterThan(5);
       for (const key of keys) {
         expect(key).toMatch(NOUNS);
-        // -2: it ended between the question for the keys and this one.
+        // -2: the key expired after it was listed.
         expect({ key, hasEnd: (await redis.pttl(key)) !== -1 }).toEqual({ key, hasEnd: true });
       }
     });
@@ -144,7 +144,7 @@ describe('in Redis', () => {
     for (const secret of secrets) expect(text).not.toContain(secret);
   });
 
-  it('nothing is left of an ended session but why it ended', async () => {
+  it('nothing is left of an ended session but the reason why it ended', async () => {
     const left = await aUser(cluster);
     await as(left, 'POST', `${cluster.node.url}/auth/logout`, { expect: 204 });
     await withRedis(cluster, async (redis) => {

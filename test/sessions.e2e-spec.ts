@@ -51,7 +51,7 @@ describe('a user', () => {
     for (const { created_at } of sessions) expect(Date.now() - Date.parse(created_at)).toBeLessThan(10_000);
   });
 
-  it('sees no session of anybody else, none that ended and none that ran out', async () => {
+  it('sees no session of anybody else, and none that has ended or expired', async () => {
     const user = await aUser(cluster);
     const ended = await again(user);
     const over = await again(user);
@@ -66,7 +66,7 @@ describe('a user', () => {
     expect((await listOf(user)).map(({ id }) => id)).toEqual([user.sessionId]);
   });
 
-  it('ends one of its sessions: its socket on another node closes, its tokens are dead', async () => {
+  it('ends one of its sessions: its socket on another node closes, its tokens are invalid', async () => {
     const user = await aUser(cluster);
     const other = await again(user);
     const socket = await TestSocket.open(cluster.other, other);
@@ -87,7 +87,7 @@ describe('a user', () => {
     expect((await kept.next('session.revoked')).data.reason).toBe('logout');
   });
 
-  it('cannot end, nor tell from none, a session of somebody else', async () => {
+  it('cannot end a session of somebody else, nor learn whether it exists', async () => {
     const [user, stranger] = [await aUser(cluster), await aUser(cluster)];
     const answers = [];
     for (const id of [stranger.sessionId, randomUUID(), 'x', '%00']) {
@@ -108,12 +108,12 @@ describe('a user', () => {
     expect(await listOf(user)).toHaveLength(1);
   });
 
-  describe('with another password', () => {
+  describe('who changes the password', () => {
     const next = rememberSecret('a much better password 1');
     const change = (user: TestUser, current_password: string, new_password: string) =>
       as<Problem>(user, 'POST', `${url}/auth/password`, { body: { current_password, new_password } });
 
-    it('stays signed in here and nowhere else, and signs in with it alone', async () => {
+    it('stays signed in here and nowhere else, and signs in only with the new one', async () => {
       const user = await aUser(cluster);
       const other = await again(user);
       const sockets = [
@@ -147,7 +147,7 @@ describe('a user', () => {
       await again(user);
     });
 
-    it('changes it once, of two changes at the same time', async () => {
+    it('gets only one of two changes at the same time', async () => {
       const user = await aUser(cluster);
       const answers = await Promise.all([
         change(user, user.password, next),
@@ -158,7 +158,7 @@ describe('a user', () => {
 
     it('may try as often as it may sign in', async () => {
       const limited = await cluster.addNode({ LIMIT_LOGINS_PER_ACCOUNT_PER_MINUTE: '3' });
-      // Signed in before, so the device is known; each has its own tries.
+      // The device is known from an earlier sign-in; each known device has its own limit.
       const user = await aUser(cluster);
       const path = `${limited.url}/auth/password`;
       const body = { current_password: 'not the password', new_password: next };

@@ -35,7 +35,7 @@ async function startWith(settings: Record<string, string>) {
 }
 
 describe('a setting that cannot be used', () => {
-  // Each line is all that an operator sees: the variable, what was expected, and what came.
+  // An operator sees only this line: the variable, what was expected, and what was given.
   test.each<[string, Record<string, string>, RegExp]>([
     ['no DATABASE_URL', { DATABASE_URL: '' }, /^DATABASE_URL: expected .*string.*, got nothing$/m],
     ['no REDIS_URL', { REDIS_URL: '' }, /^REDIS_URL: expected .*string.*, got nothing$/m],
@@ -71,13 +71,13 @@ describe('a setting that cannot be used', () => {
       { WS_TICKET_TTL_SECONDS: '121' },
       /^WS_TICKET_TTL_SECONDS: expected .*<=120, got "121"$/m,
     ],
-    ['a port in words', { PORT: 'abc' }, /^PORT: expected a whole number, got "abc"$/m],
+    ['a port that is not a number', { PORT: 'abc' }, /^PORT: expected a whole number, got "abc"$/m],
     [
       'an unknown responder',
       { RESPONDER: 'oracle' },
       /^RESPONDER: expected .*"builtin".*"ollama".*, got "oracle"$/m,
     ],
-    ['a key that is none', { JWT_PRIVATE_KEY: 'not-a-key' }, /^JWT_PRIVATE_KEY: expected a PEM key, got/m],
+    ['an invalid key', { JWT_PRIVATE_KEY: 'not-a-key' }, /^JWT_PRIVATE_KEY: expected a PEM key, got/m],
   ])('has a line of its own, without secrets: %s', (_case, wrong, line) => {
     const complaint = complaintAbout({ ...REQUIRED, ...wrong });
     expect(complaint).toMatch(line);
@@ -88,9 +88,9 @@ describe('a setting that cannot be used', () => {
   test.each<[string, Record<string, string>]>([
     ['nothing is set', { DATABASE_URL: '', REDIS_URL: '', JWT_SECRET: '' }],
     ['there is no key', { JWT_SECRET: '' }],
-    ['the key is none', { JWT_PRIVATE_KEY: 'not-a-key' }],
+    ['the key is invalid', { JWT_PRIVATE_KEY: 'not-a-key' }],
     [
-      'all is wrong',
+      'every setting is wrong',
       {
         DATABASE_URL: 'mysql://me:hidden-word@db/x',
         REDIS_URL: 'http://me:hidden-word@x',
@@ -140,7 +140,7 @@ describe('.env.example', () => {
     expect([given.JWT_ISSUER, given.JWT_AUDIENCE]).toEqual([jwt.issuer, jwt.audience]);
   });
 
-  test('sets nothing that has no default, and says so', () => {
+  test('sets no value for a setting without a default, and says so', () => {
     for (const { name, value, comment } of example) {
       expect([name, comment]).toEqual([name, expect.stringMatching(/Required|Default|No default/)]);
       if (/Required|No default|Default: /.test(comment)) expect([name, value]).toEqual([name, '']);
@@ -151,7 +151,7 @@ describe('.env.example', () => {
 
   const ranged = example.filter(({ comment }) => /\d+ to \d+/.test(comment) && !/characters/.test(comment));
 
-  test.each(ranged)('gives the range of $name that the server keeps', ({ name, comment }) => {
+  test.each(ranged)('gives the range of $name that the server accepts', ({ name, comment }) => {
     const [min, max] = (/(\d+) to (\d+)/.exec(comment) ?? []).slice(1).map(Number);
     if (min === undefined || max === undefined) throw new Error(`expected a range for ${name}`);
     for (const value of [min, max]) expect(complaintAbout({ ...REQUIRED, [name]: String(value) })).toBe('');
@@ -197,7 +197,7 @@ describe('a key pair', () => {
     expect(await node.stop()).toMatchObject({ code: 0 });
   });
 
-  test('signs with ES256, and the tokens of an earlier key hold while it is listed', async () => {
+  test('signs with ES256, and tokens of an earlier key are valid while that key is listed', async () => {
     const [earlier, current] = [keyPair('ES256'), keyPair('ES256')];
     const first = await nodeWith(earlier, earlier);
     const { email, password } = await register(first);
@@ -234,7 +234,7 @@ function headerOf(token: string): unknown {
   return JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString());
 }
 
-/** What the server says about settings that it does not take, or an empty text. */
+/** What the server says about settings that it refuses, or an empty text. */
 function complaintAbout(settings: Record<string, string>): string {
   try {
     loadConfig(settings);

@@ -10,13 +10,13 @@ import { TestSocket } from './support/socket.js';
 import { as, aUser, mintTicket, register, remembered, signIn } from './support/user.js';
 
 const LOGIN_LIMIT = 2;
-/** Wrong passwords of one address, over all accounts. */
+/** Wrong passwords from one address, for all accounts together. */
 const FAILURE_LIMIT = 10 * LOGIN_LIMIT;
 
 describe('signing in and out', () => {
   let cluster: Cluster;
   let node: TestNode;
-  /** Closed for registration, patient with two wrong passwords only, and behind a proxy that says who dials. */
+  /** Registration is closed, two wrong passwords are allowed, and a proxy names the client's address. */
   let strict: TestNode;
 
   beforeAll(async () => {
@@ -33,7 +33,7 @@ describe('signing in and out', () => {
 
   const post = <Body = Problem>(path: string, body: unknown, on = node) =>
     request<Body>('POST', `${on.url}${path}`, { body });
-  /** A sign-in to the strict node from somewhere else. */
+  /** A sign-in to the strict node from this address. */
   const loginFrom = (address: string, email: string, password: string, userAgent = 'phone') =>
     request<SignIn & Problem>('POST', `${strict.url}/auth/login`, {
       body: { email, password },
@@ -70,7 +70,7 @@ describe('signing in and out', () => {
     expect((await post('/auth/login', body)).status).toBe(401);
   });
 
-  it('takes passwords of 12 to 128 characters whole, and none that everybody tries', async () => {
+  it('takes passwords of 12 to 128 characters, compares all of them, and refuses common ones', async () => {
     const refused = ['elevenchars', 'x'.repeat(64) + 'y'.repeat(65), 'passwordpassword', 'aaaaaaaaaaaaaa'];
     for (const [index, password] of refused.entries()) {
       const answer = await post('/auth/register', { email: `refused-${index}@example.test`, password });
@@ -79,11 +79,11 @@ describe('signing in and out', () => {
     const long = 'long passphrase '.repeat(8);
     const { email } = await register(node, { password: long });
     expect((await post('/auth/login', { email, password: long })).status).toBe(200);
-    // bcrypt would look at 72 bytes only.
+    // bcrypt would compare only 72 bytes.
     expect((await post('/auth/login', { email, password: `${long.slice(0, 127)}!` })).status).toBe(401);
   });
 
-  it('answers a sign-in with tokens that nobody may store, for a session of its own each time', async () => {
+  it('returns tokens that may not be cached, for a new session at each sign-in', async () => {
     const { email, password, user } = await register(node);
     const first = await post<SignIn>('/auth/login', { email: email.toUpperCase(), password });
     const planted = { email, password, session_id: first.body.session_id };
@@ -111,7 +111,7 @@ describe('signing in and out', () => {
     expect(Date.parse(body.expires_at) - Date.now()).toBeGreaterThan(890_000);
   });
 
-  it('tells an unknown address and a wrong password apart neither in words nor in time', async () => {
+  it('gives the same response in the same time for an unknown address and a wrong password', async () => {
     const { email } = await register(node);
     const times = { known: [] as number[], unknown: [] as number[] };
     const seen = new Set<string>();
@@ -131,12 +131,12 @@ describe('signing in and out', () => {
     }
     expect([...seen]).toEqual([expect.stringContaining('"code":"credentials_invalid"')]);
     const ratio = median(times.known) / median(times.unknown);
-    // An answer without a hash would come twenty times sooner.
+    // A response without a hash would come twenty times faster.
     expect(ratio).toBeGreaterThan(0.4);
     expect(ratio).toBeLessThan(2.5);
   });
 
-  it('lets nobody guess at one account for long, and says where the limit stands', async () => {
+  it('lets nobody guess at one account for long, and reports the state of the limit', async () => {
     const { email, password } = await register(node);
     for (let count = 1; count <= LOGIN_LIMIT; count++) {
       const { status, headers } = await loginFrom('192.0.2.1', email, 'a wrong password');
@@ -155,7 +155,7 @@ describe('signing in and out', () => {
     expect(unknown).toEqual([401, 401, 429]);
   });
 
-  it('keeps nobody out of a known device by wrong passwords from elsewhere', async () => {
+  it('keeps nobody out of a known device because of wrong passwords from elsewhere', async () => {
     const { email, password } = await register(node);
     expect((await loginFrom('192.0.2.10', email, password)).status).toBe(200);
     const floods = [
@@ -170,7 +170,7 @@ describe('signing in and out', () => {
     expect((await loginFrom('192.0.2.10', email, password)).status).toBe(200);
   });
 
-  it('lets a known device guess no more often than anybody', async () => {
+  it('lets a known device guess no more often than others', async () => {
     const { email, password } = await register(node);
     await loginFrom('192.0.2.20', email, password);
     const statuses = [];
@@ -179,7 +179,7 @@ describe('signing in and out', () => {
     expect(statuses).toEqual([401, 401, 429]);
   });
 
-  it('lets no address try passwords on one account after the other, but for its known devices', async () => {
+  it('lets no address try passwords on one account after the other, except from known devices', async () => {
     const { email, password } = await register(node);
     expect((await loginFrom('192.0.2.30', email, password)).status).toBe(200);
     const spray = async (index: number) =>
@@ -195,7 +195,7 @@ describe('signing in and out', () => {
     expect((await loginFrom('192.0.2.31', email, password)).status).toBe(200);
   });
 
-  it('counts right passwords of an address for no such limit', async () => {
+  it('does not count right passwords from an address for that limit', async () => {
     const accounts = await Promise.all(
       Array.from({ length: FAILURE_LIMIT / LOGIN_LIMIT + 1 }, () => register(node)),
     );
@@ -203,12 +203,12 @@ describe('signing in and out', () => {
       ['one', 'two'].map((userAgent) => loginFrom('192.0.2.40', email, password, userAgent)),
     );
     expect(new Set((await Promise.all(answers)).map(({ status }) => status))).toEqual(new Set([200]));
-    // These were let in before any of them could be counted; this one is not.
+    // Those above were admitted before any of them could be counted; this one comes after all of them.
     const { email, password } = await register(node);
     expect((await loginFrom('192.0.2.40', email, password)).status).toBe(200);
   });
 
-  it('signs a disabled user in no more, and says so only to who knows the password', async () => {
+  it('refuses a disabled user, and says so only to a client that knows the password', async () => {
     const { email, password } = await register(node);
     await cluster.sql('UPDATE users SET disabled_at = now() WHERE email = $1', [email]);
     expect((await post('/auth/login', { email, password })).body.code).toBe('user_disabled');
@@ -245,10 +245,10 @@ describe('signing in and out', () => {
     expect((await me(next.accessToken)).body.code).toBe('session_revoked');
   });
 
-  it('refuses refresh tokens that it did not make, and leaves the session that they name alone', async () => {
+  it('refuses refresh tokens that it did not make, and does not touch the session that they name', async () => {
     const user = await aUser(cluster);
     const { refreshToken } = user;
-    // In the user's id, in the session's, and in what is random.
+    // In the user's id, in the session's id, and in the random part.
     const altered = [10, 40, 60].map((at) => {
       const changed = refreshToken[at] === 'A' ? 'B' : 'A';
       return `${refreshToken.slice(0, at)}${changed}${refreshToken.slice(at + 1)}`;

@@ -9,7 +9,7 @@ import { TestSocket } from './support/socket.js';
 import { aUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
-/** More than the kernel takes for a reader that has stopped. */
+/** More than the kernel buffers for a reader that has stopped. */
 const FRAMES = 3000;
 const AT_ONCE = 200;
 const PIECE = 'x'.repeat(8000);
@@ -25,7 +25,7 @@ describe('a socket whose client has stopped reading', () => {
 
   afterAll(() => cluster?.stop());
 
-  /** Watches the conversation, and reads nothing more. */
+  /** A socket that watches the conversation and has stopped reading. */
   async function stopped(): Promise<TestSocket> {
     const socket = await TestSocket.open(cluster.node, chat.user);
     await socket.send('subscribe', { conversation_id: chat.id });
@@ -33,10 +33,10 @@ describe('a socket whose client has stopped reading', () => {
     return socket;
   }
 
-  /** What a node that writes an answer would publish, much faster than any model. */
+  /** Publishes as a node that writes an answer would, but much faster than any model. */
   async function publish(frames: object[], seq?: number): Promise<void> {
     const messages = frames.map((frame) => `${seq ?? ''}\n${JSON.stringify(frame)}`);
-    // Many in one command, so that a busy machine takes no longer; not all, or Redis would drop who listens.
+    // Many in one command, to be fast on a busy machine; not all, because Redis would drop the subscribers.
     const script = "for _, message in ipairs(ARGV) do redis.call('PUBLISH', KEYS[1], message) end";
     await withRedis(cluster, async (redis) => {
       for (let sent = 0; sent < messages.length; sent += AT_ONCE)
@@ -53,12 +53,12 @@ describe('a socket whose client has stopped reading', () => {
   const ofMessage = (messageId: string) => (frame: ServerFrame) =>
     frame.type === 'message.delta' && frame.data.message_id === messageId;
 
-  it('gets the newest text once it reads again, in fewer frames, in order with the events, and harms no other', async () => {
+  it('gets the newest text once it reads again, in fewer frames and in order with the events, and affects no other', async () => {
     const socket = await stopped();
     const reader = await TestSocket.open(cluster.node, chat.user);
     await reader.send('subscribe', { conversation_id: chat.id });
     const messageId = randomUUID();
-    // Each overwrites the one before from its second character on: the text stays short and ends with the last.
+    // Each frame replaces the text of the one before from its second character on, so the text stays short.
     const frames = Array.from({ length: FRAMES }, (_, index) =>
       delta(messageId, index === 0 ? 0 : 1, `${index}${PIECE}`),
     );
@@ -83,7 +83,7 @@ describe('a socket whose client has stopped reading', () => {
     await Promise.all([socket.close(), reader.close()]);
   });
 
-  it('is told and closed with 4508 when more than 1 MiB waits, of texts as of events', async () => {
+  it('is told and closed with 4508 when more than 1 MiB of texts or events waits', async () => {
     const socket = await stopped();
     const before = await metric(cluster.node, 'chat_slow_consumers_total');
     const isSlow = async () => (await metric(cluster.node, 'chat_slow_consumers_total')) > before;
@@ -99,7 +99,7 @@ describe('a socket whose client has stopped reading', () => {
     expect(await socket.closes()).toEqual({ code: 4508, reason: 'slow_consumer' });
   });
 
-  it('is closed with 4508 when it has taken nothing for 10 s, though little waits', async () => {
+  it('is closed with 4508 when it has read nothing for 10 s, although little waits', async () => {
     const socket = await stopped();
     const before = await metric(cluster.node, 'chat_slow_consumers_total');
     const messageId = randomUUID();

@@ -12,25 +12,25 @@ import { as, createConversation, mintTicket, register, signIn } from './support/
 import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
-/** People who do all of it at the same time, each with an account. */
+/** Users who do everything at the same time, each with an account. */
 const LANES = 4;
 const ROUNDS = 15;
-/** Connections to Postgres that work of the node's own may need by chance at one moment and not at another. */
+/** Connections to Postgres that the node's own work may use at one moment and not at another. */
 const OWN_POSTGRES_WORK = 2;
-/** Longer than a connection to Postgres stays when nobody needs it: 10 s. */
+/** Longer than an idle connection to Postgres stays open: 10 s. */
 const REST_LIMIT_MS = 15_000;
 
-/** Keys of what is signed in, open or unused. */
+/** Keys of sessions, open sockets and unused tickets. */
 const OWNED = /^(chat_session|session_(index|refresh|owner)|connection_(index|entry|list)|ws_ticket)(:|$)/;
 
-describe('a node that hundreds of sockets came to and left', () => {
+describe('a node after hundreds of sockets have opened and closed', () => {
   let cluster: Cluster;
   let accounts: { email: string; password: string }[];
 
   beforeAll(async () => {
-    // Whatever the node takes for open is looked at, and written down, once a second.
+    // The node checks and records its open sockets once a second.
     cluster = await startCluster({ nodes: 1, env: { WS_HEARTBEAT_SECONDS: '1' } });
-    // One after the other: many at a time would open connections to Postgres before we look how many there are.
+    // One after the other: many at once would open connections to Postgres before they are counted.
     accounts = [];
     for (let lane = 0; lane < LANES; lane++) accounts.push(await register(cluster.node));
   });
@@ -45,7 +45,7 @@ describe('a node that hundreds of sockets came to and left', () => {
        WHERE datname = current_database() AND application_name = 'admit-one'`,
     );
     return {
-      // But for those to Postgres, which are counted there, and those whose other end this process keeps open.
+      // Without those to Postgres, which are counted there, and those whose other end this process keeps open.
       sockets: countSockets(node.pid) - count - countSockets(process.pid),
       postgres: count,
       connections: await metric(node, 'chat_ws_connections'),
@@ -55,13 +55,13 @@ describe('a node that hundreds of sockets came to and left', () => {
     };
   }
 
-  /** What stands before the first colon of the keys that must go. */
+  /** Prefixes, up to the first colon, of the keys that must be removed. */
   async function ownedKeys(redis: RedisClient): Promise<string[]> {
     const owned = (await keysOf(redis)).filter((key) => OWNED.test(key));
     return [...new Set(owned.map((key) => key.split(':')[0] ?? ''))];
   }
 
-  /** Asks and reads, asks and is gone, from two sockets that watch the same conversation. */
+  /** Asks and reads, then asks and leaves, with two sockets that watch the same conversation. */
   async function talk(user: TestUser): Promise<void> {
     const { node } = cluster;
     const { id } = await createConversation(node, user);
@@ -76,7 +76,7 @@ describe('a node that hundreds of sockets came to and left', () => {
     expect(await reader.close()).toMatchObject({ code: 1000 });
   }
 
-  /** Comes in every way and leaves in every way, but for the one that takes the server its time. */
+  /** Opens sockets, and ends them by a close, a cut connection, a replacement and an unusable frame. */
   async function comeAndGo(user: TestUser): Promise<void> {
     const { node } = cluster;
     const { ticket } = await mintTicket(node, user);
@@ -104,7 +104,7 @@ describe('a node that hundreds of sockets came to and left', () => {
     expect((await rawUpgrade(node, { ticket: unused.ticket })).status).toBe(403);
   }
 
-  it('holds what it held before: sockets, places, subscriptions, keys and connections to Postgres', async () => {
+  it('holds no more than before: sockets, connections, subscriptions, keys and connections to Postgres', async () => {
     const before = await held();
     expect(before).toMatchObject({ connections: 0, sessions: 0, channels: [], keys: [] });
     await Promise.all(accounts.map(visit));
@@ -121,13 +121,13 @@ describe('a node that hundreds of sockets came to and left', () => {
       );
     };
     await eventually(isBack, 'everything to come back', REST_LIMIT_MS).catch((error: unknown) => {
-      // Says what has stayed.
+      // Shows what has stayed.
       expect(after).toEqual(before);
       throw error;
     });
   });
 
-  it('keeps no key that has no end', async () => {
+  it('leaves no key without an expiry', async () => {
     await withRedis(cluster, async (redis) => {
       const keys = await keysOf(redis);
       const lives = await Promise.all(keys.map((key) => redis.pttl(key)));

@@ -19,14 +19,14 @@ const TOKEN_SECONDS = 10;
 const PER_SESSION = 2;
 const PER_USER = 3;
 
-/** What ends a socket beside its frames: time, rights, limits and the node. */
+/** What ends a socket apart from its frames: time, rights, limits and the node. */
 describe('a socket', () => {
   let cluster: Cluster;
   let node: TestNode;
-  /** Everything is short here: tokens, heartbeats and patience. */
+  /** A node with short-lived tokens, frequent heartbeats and low limits. */
   let hasty: TestNode;
   let user: TestUser;
-  /** Stories that take more than ten seconds, told beside the others. */
+  /** Tests that take more than ten seconds; they run beside the others. */
   let slow: {
     silent: Promise<Closed & { ms: number; pings: number; receipt: Receipt }>;
     aging: Promise<Aging>;
@@ -44,7 +44,7 @@ describe('a socket', () => {
     });
     user = await aUser(cluster);
     slow = { silent: silentPeer(), aging: agingPair() };
-    // They are awaited below; a failure until then is not an unhandled one.
+    // Both are awaited below; until then a failure must not count as unhandled.
     slow.silent.catch(() => undefined);
     slow.aging.catch(() => undefined);
   });
@@ -80,7 +80,7 @@ describe('a socket', () => {
     const renewing = await TestSocket.open(hasty, owner);
     const leaving = await TestSocket.open(hasty, owner);
     const expiring = (await leaving.next('auth.expiring')).data.expires_at;
-    // Later than the sign-in by more than the precision of "exp", which is seconds.
+    // Wait until the new token's "exp", which has a precision of seconds, is later than that of the sign-in.
     await eventually(() => Date.now() > Date.parse(expiring) - (TOKEN_SECONDS - 3) * 1000, 'three seconds');
     const body = { refresh_token: owner.refreshToken };
     const answer = await request<SignIn>('POST', `${hasty.url}/auth/refresh`, { body, expect: 200 });
@@ -115,7 +115,7 @@ describe('a socket', () => {
     const socket = await TestSocket.open(node, user, { client_id: 'kept' });
     const { ticket } = await mintTicket(node, user, { client_id: 'kept' });
     expect((await rawUpgrade(node, { ticket, path: `/ws/conversations/${id}` })).status).toBe(403);
-    // Another socket is replaced after it, so that its own message would have come by now.
+    // Another socket is replaced after it: a message about the first would have arrived by now.
     const before = await TestSocket.open(node, user, { client_id: 'other' });
     const after = await TestSocket.open(node, user, { client_id: 'other' });
     expect((await before.closes()).code).toBe(4409);
@@ -154,7 +154,7 @@ describe('a socket', () => {
     await Promise.all([again, ...open.slice(1)].map((socket) => socket.close()));
   });
 
-  it('is closed with 4403 for a refresh ticket that is not its own, or none', async () => {
+  it('is closed with 4403 for a ticket that is no refresh ticket or belongs to another socket', async () => {
     const stranger = await aUser(cluster);
     const tickets = [
       (await mintTicket(node, stranger, { purpose: 'refresh' })).ticket,
@@ -172,7 +172,7 @@ describe('a socket', () => {
     }
   });
 
-  it('is closed with 4410 by its next message when its session is gone and nobody said so', async () => {
+  it('is closed with 4410 at its next message when its session is gone and no message said so', async () => {
     const owner = await aUser(cluster);
     const { id: conversation_id } = await createConversation(node, owner);
     const socket = await TestSocket.open(node, owner);
@@ -189,7 +189,7 @@ describe('a socket', () => {
     ).toEqual([]);
   });
 
-  it('is closed with 4410 by its next heartbeat when its session is gone and nobody said so', async () => {
+  it('is closed with 4410 at its next heartbeat when its session is gone and no message said so', async () => {
     const owner = await aUser(cluster);
     const socket = await TestSocket.open(hasty, owner);
     await forgetSession(owner);
@@ -234,13 +234,13 @@ describe('a socket', () => {
     await socket.close();
   });
 
-  it('is closed with 4508 when it does not read, and harms no other', async () => {
+  it('is closed with 4508 when it does not read, and affects no other', async () => {
     const owner = await aUser(cluster);
     const socket = await TestSocket.open(node, owner);
     const innocent = await TestSocket.open(node, user);
     const before = await metric(node, 'chat_slow_consumers_total');
     socket.ws.pause();
-    // Each of these is answered with more bytes than it has.
+    // The reply to each of these has more bytes than the frame itself.
     const frame = JSON.stringify({ type: 'ping', id: 'x'.repeat(64), data: { t: [] } });
     const isSlow = async () => (await metric(node, 'chat_slow_consumers_total')) > before;
     await eventually(async () => {
@@ -255,7 +255,7 @@ describe('a socket', () => {
     await innocent.close();
   });
 
-  it('is closed with 1012 when its node is told to stop, which ends with exit code 0', async () => {
+  it('is closed with 1012 when its node is told to stop, and the node exits with code 0', async () => {
     const leaving = await cluster.addNode();
     const sockets = await Promise.all([
       TestSocket.open(leaving, user),
@@ -278,7 +278,7 @@ describe('a socket', () => {
     expect(receipt.close).toEqual({ code: 4509, reason: 'heartbeat_timeout' });
   });
 
-  it('is told before its time is over, and then closed with 4100, unless it renewed itself', async () => {
+  it('is told before it expires, and then closed with 4100, unless it renewed itself', async () => {
     const { expiring, refreshed, left, leftAt, isRenewedOpen } = await slow.aging;
     expect(left).toEqual({ code: 4100, reason: 'auth_expired' });
     expect(leftAt - Date.parse(expiring)).toBeGreaterThanOrEqual(0);
@@ -288,7 +288,7 @@ describe('a socket', () => {
   });
 });
 
-/** A token of this node's own life for an account that another node knows. */
+/** Signs an existing account in on this node, so that its token has the lifetime of this node. */
 function signInAgain(node: TestNode, { email, password }: TestUser): Promise<TestUser> {
   return signIn(node, email, password);
 }

@@ -13,9 +13,9 @@ import type { TestUser } from './support/user.js';
 import { eventually } from './support/waiting.js';
 
 const TTL_SECONDS = 5;
-/** What was promised is a minute. */
+/** The contract is a minute. */
 const RECORD_LIMIT_MS = 60_000;
-/** For engines of its own and four nodes. */
+/** Time to start private engines and four nodes. */
 const START_LIMIT_MS = 120_000;
 const MANY = MIN_ATTEMPTS + 10;
 
@@ -25,7 +25,7 @@ interface Row {
   fields: { ticket_id: string; expired_at: string; handoff?: boolean };
 }
 
-/** All tickets are made at the beginning, so that one wait is enough for them. */
+/** All tickets are minted at the beginning, so that one wait is enough for all of them. */
 describe('a ticket that expires', () => {
   let cluster: Cluster;
   let node: TestNode;
@@ -52,7 +52,7 @@ describe('a ticket that expires', () => {
       burnt: await mintTicket(node, user),
     };
     await decide();
-    // Stops with a socket that does not follow its handoff ticket.
+    // The node stops while it has a socket that does not use its handoff ticket.
     await TestSocket.open(stopping, user);
     ofKilledNode = await mintTicket(doomed, user);
     await Promise.all([doomed.kill(), stopping.stop()]);
@@ -84,7 +84,7 @@ describe('a ticket that expires', () => {
     (await metric(node, name, labels)) + (await metric(other, name, labels));
   const refusedLate = () => total('chat_auth_attempts_total', { path: 'upgrade', reason: 'ticket_expired' });
 
-  /** Nothing is taken, and nothing left to take: whoever wanted to record something has done so. */
+  /** Resolves when no ticket waits for its expiry or is being recorded by a node. */
   const allLetGo = () =>
     withRedis(cluster, (redis) =>
       eventually(
@@ -105,7 +105,7 @@ describe('a ticket that expires', () => {
     });
   }
 
-  it('and is presented late is refused as expired on every node, before it is recorded and after', async () => {
+  it('is refused as expired on every node when it is presented late, before and after it is recorded', async () => {
     const before = await refusedLate();
     await eventually(async () => (await receiptOf(late)).state === 'expired', 'the end of a ticket');
     await expectRefusedLate(late, other);
@@ -132,17 +132,17 @@ describe('a ticket that expires', () => {
     expect(lines.map(({ ticket_id }) => ticket_id).sort()).toEqual([...ids].sort());
   });
 
-  it('is recorded by another node when the one that made it was killed', async () => {
+  it('is recorded by another node when the node that minted it was killed', async () => {
     const [row] = await rowsOf(ofKilledNode);
     expect([node.name, other.name]).toContain(row?.node);
   });
 
-  it('is recorded when it was made for a socket of a node that stopped', async () => {
+  it('is recorded when it was minted for a socket of a node that stopped', async () => {
     const handoffs = (await allRows()).filter(({ fields }) => fields.handoff === true);
     expect(handoffs).toEqual([expect.objectContaining({ user_id: user.user.id })]);
   });
 
-  it('is not one that was used, refused or burnt', async () => {
+  it('is not recorded as expired when it was used, refused or burnt', async () => {
     const states: string[] = [];
     for (const ticket of Object.values(decided)) {
       expect(await rowsOf(ticket)).toEqual([]);
@@ -151,7 +151,7 @@ describe('a ticket that expires', () => {
     expect(states).toEqual(['consumed', 'rejected', 'revoked']);
   });
 
-  it('is no failure of anybody while nobody presents it, and one for each late presentation', async () => {
+  it('counts as one failure for each late presentation, and as none when it is never presented', async () => {
     const before = await refusedLate();
     expect(before).toBe(3);
     expect(other.logged('auth.failure_rate')).toEqual([]);
@@ -161,16 +161,16 @@ describe('a ticket that expires', () => {
     expect(line).toMatchObject({ severity: 'CRITICAL', path: 'upgrade' });
   });
 
-  /** Puts a ticket back among those that may expire, as one that is due. */
+  /** Puts a ticket back among those that wait for their expiry, as due now. */
   async function awaitAgain({ ticket_id, expires_at }: IssuedTicket): Promise<void> {
     const member = [ticket_id, user.user.id, Date.parse(expires_at), 'asked_for'].join('|');
     const shard = Buffer.from(ticket_id.slice(4), 'base64url')[0]! % 8;
     await withRedis(cluster, (redis) => redis.zadd(`ticket_expiry:${shard}`, Date.now(), member));
   }
 
-  it('is recorded once although the node that recorded it died before it let go of it', async () => {
+  it('is recorded once although the node that recorded it died before it removed it from the queue', async () => {
     await awaitAgain(forgotten);
-    // A ticket of whose use only the audit log knows, as when Redis is lost in between.
+    // A used ticket whose use is only in the audit log, as when Redis lost its data in between.
     const { used } = decided;
     const pending = {
       ticket_id: used.ticket_id,
@@ -189,9 +189,9 @@ describe('a ticket that expires', () => {
     expect(await total('chat_tickets_total', { event: 'expired' })).toBe(counted);
   });
 
-  it('is recorded once when PostgreSQL was frozen at its time', async () => {
+  it('is recorded once when PostgreSQL was frozen at its expiry', async () => {
     const minted = await mintTicket(node, user);
-    /** When what is awaited is due: a node that takes something puts that off. */
+    /** Time at which the ticket in the queue is due; a node that takes it postpones that time. */
     const dueMs = () =>
       withRedis(cluster, async (redis) => {
         const keys = await keysOf(redis, 'ticket_expiry:*');
@@ -201,7 +201,7 @@ describe('a ticket that expires', () => {
     cluster.postgres?.kill('SIGSTOP');
     try {
       let due = await dueMs();
-      // Whoever took it first could not record it, and has not let go of it.
+      // The first node that took it could not record it, so it stays in the queue.
       for (const which of ['first', 'second']) {
         const taken = async () => (await dueMs()) > due;
         await eventually(taken, `a node to take the ticket a ${which} time`, 30_000);
@@ -215,7 +215,7 @@ describe('a ticket that expires', () => {
     expect(await rowsOf(minted)).toHaveLength(1);
   });
 
-  it('is recorded once when Redis was down at its time', async () => {
+  it('is recorded once when Redis was down at its expiry', async () => {
     const minted = await mintTicket(node, user);
     cluster.redis.kill('SIGKILL');
     await eventually(() => Date.now() > Date.parse(minted.expires_at) + 6000, 'its time to be over', 30_000);

@@ -20,7 +20,7 @@ const digestOf = (ticket: string) => createHash('sha256').update(ticket).digest(
 describe('a ticket', () => {
   let cluster: Cluster;
   let node: TestNode;
-  /** Gives out few tickets, for five seconds each. */
+  /** A node with low limits, whose tickets live five seconds. */
   let strict: TestNode;
   let user: TestUser;
   let stranger: TestUser;
@@ -41,7 +41,7 @@ describe('a ticket', () => {
   const receiptOf = async (ticketId: string, owner = user) =>
     (await as<Receipt>(owner, 'GET', `${node.url}/websocket/tickets/${ticketId}`, { expect: 200 })).body;
 
-  /** A refusal: nothing but `ticket_rejected` outside, the cause in the receipt, and the ticket gone. */
+  /** Expects a refusal: the response says only `ticket_rejected`, the receipt has the cause, the ticket is gone. */
   async function expectRejection(minted: IssuedTicket, dial: RawUpgrade, code: string): Promise<void> {
     const answer = await rawUpgrade(node, { ...dial, ticket: minted.ticket });
     expect({ status: answer.status, code: answer.problem().code }).toEqual({
@@ -57,7 +57,7 @@ describe('a ticket', () => {
     expect(await withRedis(cluster, (redis) => redis.exists(`ws_ticket:${digestOf(minted.ticket)}`))).toBe(0);
   }
 
-  it('is given without a body, whatever type the client says that it has', async () => {
+  it('is minted without a body, whatever Content-Type the request has', async () => {
     const headers = { 'content-type': 'application/json' };
     const answer = await request<IssuedTicket>('POST', `${node.url}/websocket/ticket`, {
       token: user.accessToken,
@@ -67,7 +67,7 @@ describe('a ticket', () => {
     rememberSecret(answer.body.ticket);
   });
 
-  it('is 32 random bytes for 30 seconds, answered once and stored nowhere on the way', async () => {
+  it('is 32 random bytes, valid for 30 seconds, returned once and never cached', async () => {
     const { url } = node;
     const answer = await as<IssuedTicket>(user, 'POST', `${url}/websocket/ticket`, { expect: 201 });
     const { body } = answer;
@@ -89,7 +89,7 @@ describe('a ticket', () => {
     expect(answer.headers.get('set-cookie')).toBeNull();
   });
 
-  it('lies in Redis as its digest alone, with everything that it is bound to, for 30 seconds', async () => {
+  it('is stored in Redis only as a digest, with everything that it is bound to, for 30 seconds', async () => {
     const { id } = await createConversation(node, user);
     const bindings = { conversation_id: id, client_id: 'tab-1', purpose: 'connect' as const };
     const { ticket, ticket_id } = await mintTicket(node, user, { ...bindings, origin: TEST_ORIGIN });
@@ -110,7 +110,7 @@ describe('a ticket', () => {
     });
   });
 
-  it('opens one socket, and its receipt tells which, and later how that ended', async () => {
+  it('opens one socket, and its receipt tells which one, and later how that ended', async () => {
     const minted = await mintTicket(node, user);
     expect(await receiptOf(minted.ticket_id)).toMatchObject({ state: 'pending' });
     const socket = await TestSocket.connect(strict, { ticket: minted.ticket });
@@ -134,7 +134,7 @@ describe('a ticket', () => {
     expect(rest).toBeLessThanOrEqual(life);
   });
 
-  it('is refused a second time on any node, and the honest socket lives on', async () => {
+  it('is refused a second time on any node, and the first socket stays open', async () => {
     const minted = await mintTicket(node, user);
     const socket = await TestSocket.connect(node, { ticket: minted.ticket });
     await socket.next('ready');
@@ -153,7 +153,7 @@ describe('a ticket', () => {
     const key = `ws_ticket:${digestOf(minted.ticket)}`;
     const record = await withRedis(cluster, (redis) => redis.get(key));
     expect((await rawUpgrade(node, { ticket: minted.ticket })).status).toBe(101);
-    // As after a failover to a copy that had not heard of the use.
+    // As after a failover to a replica that had not received the use.
     await withRedis(cluster, (redis) => redis.set(key, record ?? '', 'EX', 30));
     expect((await rawUpgrade(node, { ticket: minted.ticket })).status).toBe(403);
     expect((await receiptOf(minted.ticket_id)).state).toBe('consumed');
@@ -184,7 +184,7 @@ describe('a ticket', () => {
     expect((await rawUpgrade(node, { ticket, path: `/ws/conversations/${one.id}` })).status).toBe(101);
   });
 
-  it('opens no conversation of somebody else, nor one that is missing, and tells them not apart', async () => {
+  it('opens no conversation of somebody else and no missing one, with the same response for both', async () => {
     const theirs = await createConversation(node, stranger);
     for (const id of [theirs.id, '11111111-1111-4111-8111-111111111111', 'not-an-id', '%00']) {
       const minted = await mintTicket(node, user);
@@ -230,7 +230,7 @@ describe('a ticket', () => {
     expect(receipt).toMatchObject({ state: 'rejected', code: 'session_expired' });
   });
 
-  it('is refused after its own end, whatever Redis makes of its life', async () => {
+  it('is refused after its own expiry, even when its key in Redis lives longer', async () => {
     const minted = await mintTicket(node, user);
     await withRedis(cluster, async (redis) => {
       const key = `ws_ticket:${digestOf(minted.ticket)}`;
@@ -241,7 +241,7 @@ describe('a ticket', () => {
     expect(await receiptOf(minted.ticket_id)).toMatchObject({ state: 'expired', code: 'ticket_expired' });
   });
 
-  it('is over when nobody used it in time', async () => {
+  it('expires when nobody uses it in time', async () => {
     const minted = await mintTicket(strict, user);
     expect(minted.expires_in).toBe(5);
     const receipt = await eventually(async () => {
@@ -252,7 +252,7 @@ describe('a ticket', () => {
     expect((await rawUpgrade(node, { ticket: minted.ticket })).status).toBe(403);
   });
 
-  it('can be burnt by its owner, and shown to its owner, and by and to nobody else', async () => {
+  it('can be burnt by its owner and shown to its owner, and to nobody else', async () => {
     const minted = await mintTicket(node, user);
     const path = `${node.url}/websocket/tickets/${minted.ticket_id}`;
     for (const method of ['GET', 'DELETE']) {
@@ -290,7 +290,7 @@ describe('a ticket', () => {
     expect((await rawUpgrade(node, { ticket })).status).toBe(101);
   });
 
-  it('is given out 30 times a minute to one user, and to the next one as before', async () => {
+  it('is given out 30 times a minute to one user, without limiting other users', async () => {
     const [eager, other] = [await aUser(cluster), await aUser(cluster)];
     for (let count = 0; count < 30; count++) {
       const { ticket_id } = await mintTicket(strict, eager);
@@ -322,7 +322,7 @@ describe('a ticket', () => {
           async () => {
             const answer = await mint();
             return answer.status === 201 && answer;
-            // Long before the others are over.
+            // Long before the other tickets expire.
           },
           'a place for one more ticket',
           2000,
@@ -332,17 +332,17 @@ describe('a ticket', () => {
   });
 
   it.each([
-    ['a conversation that is no id', { conversation_id: 'x' }],
-    ['a client that is no name', { client_id: 'a b' }],
-    ['a client that is too long', { client_id: 'a'.repeat(65) }],
-    ['a purpose that is none', { purpose: 'admin' }],
+    ['a conversation id that is not a UUID', { conversation_id: 'x' }],
+    ['a client id with a space', { client_id: 'a b' }],
+    ['a client id that is too long', { client_id: 'a'.repeat(65) }],
+    ['an unknown purpose', { purpose: 'admin' }],
     ['a list', []],
   ])('is not given out for %s', async (_what, body) => {
     const answer = await as<{ code: string }>(user, 'POST', `${node.url}/websocket/ticket`, { body });
     expect([answer.status, answer.body.code]).toEqual([400, 'validation_failed']);
   });
 
-  it('is not given out twice', async () => {
+  it('is never given out twice', async () => {
     const minted = await Promise.all(Array.from({ length: 50 }, () => mintTicket(node, user)));
     expect(new Set(minted.map(({ ticket }) => ticket)).size).toBe(50);
     expect(new Set(minted.map(({ ticket_id }) => ticket_id)).size).toBe(50);

@@ -37,7 +37,7 @@ describe('the trace id', () => {
       .split('\n')
       .filter((line) => line.includes(`"trace_id":"${traceId}"`));
 
-  /** The line that tells of an answer, which names its reason. */
+  /** Expects a log line with the trace id of a problem, which names the reason. */
   async function expectLogged({ trace_id: traceId }: Problem, reason: string, on = node): Promise<void> {
     expect(traceId).toMatch(/^[0-9a-f]{32}$/);
     const line = await eventually(() => linesOf(traceId, on)[0], `a line of ${reason}`);
@@ -55,9 +55,9 @@ describe('the trace id', () => {
     ],
     ['a bad refresh token', 401, 'token_invalid', () => post('/auth/refresh', { refresh_token: 'x' })],
     ['a bad body', 400, 'validation_failed', () => post('/auth/login', {})],
-    ['a route that is none', 404, 'not_found', () => request('GET', `${node.url}/nothing`)],
-    ['a file that is none', 404, 'not_found', () => request('GET', `${node.url}/assets/nothing.js`)],
-    ['an address that cannot be read', 400, 'validation_failed', () => request('GET', `${node.url}/%zz`)],
+    ['an unknown route', 404, 'not_found', () => request('GET', `${node.url}/nothing`)],
+    ['a missing file', 404, 'not_found', () => request('GET', `${node.url}/assets/nothing.js`)],
+    ['a malformed address', 400, 'validation_failed', () => request('GET', `${node.url}/%zz`)],
     [
       'somebody else’s conversation',
       404,
@@ -65,16 +65,16 @@ describe('the trace id', () => {
       () => get(`/conversations/${randomUUID()}`),
     ],
     ['an administrator’s route', 403, 'forbidden', () => get('/admin/connections')],
-    ['a ticket that is none', 404, 'not_found', () => get(`/websocket/tickets/tkt_${UNKNOWN_TICKET}`)],
+    ['an unknown ticket', 404, 'not_found', () => get(`/websocket/tickets/tkt_${UNKNOWN_TICKET}`)],
     ['a socket without an upgrade', 426, 'protocol_unsupported', () => request('GET', `${node.url}/ws`)],
     [
-      'an old token while that way is shut',
+      'an old token while its flag is off',
       403,
       'auth_method_disabled',
       () => post('/auth/exchange', { token: 'x' }),
     ],
     ['a body of 300 KB', 413, 'payload_too_large', () => post('/auth/login', { email: 'x'.repeat(300_000) })],
-  ])('of an HTTP answer to %s stands in the log', async (_what, status, code, call) => {
+  ])('of an HTTP response to %s is in the log', async (_what, status, code, call) => {
     const answer = await call();
     expect([answer.status, answer.body.code]).toEqual([status, code]);
     await expectLogged(answer.body, code);
@@ -83,7 +83,7 @@ describe('the trace id', () => {
   const post = (path: string, body: unknown) => request<Problem>('POST', node.url + path, { body });
   const get = (path: string) => as<Problem>(user, 'GET', node.url + path);
 
-  it('of an answer to what is no HTTP stands in the log', async () => {
+  it('of a response to a request that is not HTTP is in the log', async () => {
     const texts: [number, string][] = [
       [400, 'NONSENSE\r\n\r\n'],
       [431, `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'x'.repeat(20_000)}\r\n\r\n`],
@@ -102,10 +102,10 @@ describe('the trace id', () => {
     ['two tickets', 400, 'multiple_credentials', { path: '/ws?ticket=a&ticket=b' }],
     ['another origin', 403, 'origin_not_allowed', { origin: 'https://evil.example' }],
     ['an unknown ticket', 403, 'ticket_unknown', { ticket: UNKNOWN_TICKET }],
-    ['a ticket that is none', 403, 'ticket_malformed', { ticket: 'x' }],
+    ['a malformed ticket', 403, 'ticket_malformed', { ticket: 'x' }],
     ['a token', 403, 'auth_method_disabled', { path: '/ws?token=x' }],
   ])(
-    'of an upgrade that was refused for %s stands in the log, with the exact cause',
+    'of an upgrade that was refused for %s is in the log, with the exact cause',
     async (_what, status, reason, dial) => {
       const answer = await rawUpgrade(node, dial);
       expect(answer.status).toBe(status);
@@ -113,7 +113,7 @@ describe('the trace id', () => {
     },
   );
 
-  it('of an upgrade that was refused for a ticket of somebody else stands in the log', async () => {
+  it('of an upgrade that was refused for a ticket of somebody else is in the log', async () => {
     const { id } = await createConversation(node, await aUser(cluster));
     const { ticket } = await mintTicket(node, user);
     const foreign = await rawUpgrade(node, { ticket, path: `/ws/conversations/${id}` });
@@ -123,7 +123,7 @@ describe('the trace id', () => {
     await expectLogged((await rawUpgrade(node, bound)).problem(), 'ticket_consumed');
   });
 
-  it('of an upgrade that was limited or came to a node that stops stands in the log', async () => {
+  it('of an upgrade that was limited or came to a stopping node is in the log', async () => {
     const busy = await cluster.addNode({ LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE: '1' });
     const headers = { 'X-Forwarded-For': '192.0.2.90' };
     const { ticket } = await mintTicket(busy, user);
@@ -139,7 +139,7 @@ describe('the trace id', () => {
     await busy.exited;
   });
 
-  it('of an error frame stands in the log, whatever the error', async () => {
+  it('of an error frame is in the log, whatever the error', async () => {
     const socket = await TestSocket.open(node, user);
     const conversation_id = randomUUID();
     const frames: [string, object | string][] = [
@@ -157,7 +157,7 @@ describe('the trace id', () => {
     }
   });
 
-  it('of an error before anybody is behind a socket stands in the log', async () => {
+  it('of an error on a socket without a user is in the log', async () => {
     for (const [code, text] of [
       ['token_missing', '{"type":"initial","id":"a"}'],
       ['frame_invalid', '{'],
@@ -170,7 +170,7 @@ describe('the trace id', () => {
     }
   });
 
-  it('is the same for all that one line stands for, so that a flood writes few lines and loses none', async () => {
+  it('is the same for all refusals that one line counts, so that a flood writes few lines and loses none', async () => {
     const headers = { 'X-Forwarded-For': '192.0.2.77' };
     const ids = new Set<string>();
     for (let sent = 0; sent < FLOOD; sent += 20) {
@@ -189,7 +189,7 @@ describe('the trace id', () => {
     expect(ids).not.toContain(other.problem().trace_id);
   });
 
-  describe('of a fault of ours', () => {
+  describe('of a fault of the server', () => {
     const HIDDEN = 'conversations_elsewhere';
 
     afterEach(() => cluster.sql(`ALTER TABLE IF EXISTS ${HIDDEN} RENAME TO conversations`));

@@ -9,7 +9,7 @@ import { request } from './support/http.js';
 import { rememberSecret } from './support/secrets.js';
 import { as, aUser, createConversation, register, remembered, type TestUser } from './support/user.js';
 
-/** Nothing that anybody could see. */
+/** Texts without a visible character. */
 const BLANKS = ['', '   ', ' \n\t ', '\u00a0\u2003', '\u200b', ' \u200b\ufeff\u2060 '];
 
 let cluster: Cluster;
@@ -56,20 +56,17 @@ describe('an e-mail address', () => {
     ]);
   });
 
-  it.each(['', ' \u00a0 ', 'nobody', 'a b@example.test'])(
-    '%j is none that can be registered',
-    async (email) => {
-      const body = { email, password: rememberSecret('a password that nobody has') };
-      await request('POST', `${cluster.node.url}/auth/register`, { body, expect: 400 });
-    },
-  );
+  it.each(['', ' \u00a0 ', 'nobody', 'a b@example.test'])('%j cannot be registered', async (email) => {
+    const body = { email, password: rememberSecret('a password that nobody has') };
+    await request('POST', `${cluster.node.url}/auth/register`, { body, expect: 400 });
+  });
 });
 
 describe('a password', () => {
   const composed = rememberSecret('Z\u00fcrich am See 1');
   const decomposed = rememberSecret('Zu\u0308rich\u00a0am See 1');
 
-  it('is the same whichever form the keyboard gives it, at registration, sign-in and change', async () => {
+  it('is the same in every Unicode form a keyboard may send, at registration, sign-in and change', async () => {
     const { email } = await register(cluster.node, { password: decomposed });
     await signedIn(email, composed);
     const { access_token: token } = await signedIn(email, decomposed);
@@ -87,7 +84,7 @@ describe('a password', () => {
     await signedIn(email, password);
   });
 
-  it('whose hash an earlier build made as it was typed is right as it is typed', async () => {
+  it('that an earlier build hashed as typed is right when it is typed the same way', async () => {
     const { email } = await register(cluster.node);
     await cluster.sql('UPDATE users SET password_hash = $2 WHERE email = $1', [
       email,
@@ -98,8 +95,8 @@ describe('a password', () => {
   });
 });
 
-describe('text that nobody can see', () => {
-  it.each(BLANKS)('%j is no message, over a socket and over HTTP', async (content) => {
+describe('invisible text', () => {
+  it.each(BLANKS)('%j is refused as a message, over a socket and over HTTP', async (content) => {
     const chat = await aChat(cluster.node, alice);
     expect(await say(chat, content)).toMatchObject({ type: 'error', data: { code: 'validation_failed' } });
     const body = { client_message_id: randomUUID(), content };
@@ -110,7 +107,7 @@ describe('text that nobody can see', () => {
     await chat.socket.close();
   });
 
-  it.each(BLANKS)('%j is no title', async (title) => {
+  it.each(BLANKS)('%j is refused as a title', async (title) => {
     const { id } = await createConversation(cluster.node, alice);
     for (const [method, path] of [
       ['POST', ''],
@@ -122,7 +119,7 @@ describe('text that nobody can see', () => {
     }
   });
 
-  it.each(BLANKS)('%j is no name', async (display_name) => {
+  it.each(BLANKS)('%j is refused as a name', async (display_name) => {
     const password = rememberSecret('a password that nobody has');
     const body = { email: `${randomUUID()}@example.test`, password, display_name };
     await request<{ user: User }>('POST', `${cluster.node.url}/auth/register`, { body, expect: 400 });

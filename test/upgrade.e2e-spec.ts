@@ -34,7 +34,7 @@ describe('the upgrade', () => {
 
   afterAll(() => cluster.stop());
 
-  /** A whole HTTP response with a problem in it, that repeats nothing of what was presented. */
+  /** Expects a complete HTTP response with a problem that repeats nothing of the request. */
   function expectRefusal(answer: RawAnswer, status: number, code: string): void {
     expect({ status: answer.status, body: answer.body }).toEqual({
       status,
@@ -75,13 +75,13 @@ describe('the upgrade', () => {
     '/ws/conversations',
     '/ws/conversations/a/b',
     '/api/wsx',
-  ])('answers 404 where there is no socket: %s', async (path) => {
+  ])('answers 404 to a path without sockets: %s', async (path) => {
     const { ticket } = await mintTicket(node, user);
     expectRefusal(await rawUpgrade(node, { path, ticket }), 404, 'not_found');
     expect((await rawUpgrade(node, { ticket })).status).toBe(101);
   });
 
-  it('answers 426 to what asks for another protocol, or for none', async () => {
+  it('answers 426 to a request for another protocol, or for none', async () => {
     const other = await rawUpgrade(node, { handshake: { Upgrade: 'h2c' } });
     expectRefusal(other, 426, 'protocol_unsupported');
     expect(other.headers.upgrade).toBe('websocket');
@@ -94,16 +94,16 @@ describe('the upgrade', () => {
   it.each<[string, RawUpgrade]>([
     ['no key', without('Sec-WebSocket-Key')],
     ['a key that is too short', { handshake: { 'Sec-WebSocket-Key': 'AAAA' } }],
-    ['a key that is no base64', { handshake: { 'Sec-WebSocket-Key': '!'.repeat(22) + '==' } }],
+    ['a key that is not base64', { handshake: { 'Sec-WebSocket-Key': '!'.repeat(22) + '==' } }],
     ['no version', without('Sec-WebSocket-Version')],
     ['an old version', { handshake: { 'Sec-WebSocket-Version': '8' } }],
-    ['a version to come', { handshake: { 'Sec-WebSocket-Version': '14' } }],
-    ['a list of protocols with a hole', withHeader('Sec-WebSocket-Protocol', 'chat.v1, ,chat.v2')],
-    ['a protocol that is no name', withHeader('Sec-WebSocket-Protocol', 'chat v1')],
+    ['a future version', { handshake: { 'Sec-WebSocket-Version': '14' } }],
+    ['a list of protocols with an empty item', withHeader('Sec-WebSocket-Protocol', 'chat.v1, ,chat.v2')],
+    ['a protocol that is not a token', withHeader('Sec-WebSocket-Protocol', 'chat v1')],
     ['the same protocol twice', withHeader('Sec-WebSocket-Protocol', 'chat.v1, chat.v1')],
     ['the method POST', { method: 'POST' }],
     ['the method PUT', { method: 'PUT' }],
-  ])('answers 400 to a handshake with %s, and leaves the ticket whole', async (_fault, dial) => {
+  ])('answers 400 to a handshake with %s, and does not consume the ticket', async (_fault, dial) => {
     const { ticket } = await mintTicket(node, user);
     const answer = await rawUpgrade(node, { ...dial, ticket });
     expectRefusal(answer, 400, 'protocol_unsupported');
@@ -136,8 +136,8 @@ describe('the upgrade', () => {
     ['a token in the query', { path: `/ws?token=${secret}` }],
     ['a session in the query', { path: `/ws?session_token=${secret}` }],
     ['a cookie', withHeader('Cookie', `access_token=${secret}; session_id=${secret}`)],
-    ['a name that tests may have used once', withHeader('x-e2e-test', 'true')],
-    ['a word that might be magic', { ticket: 'test-ticket' }],
+    ['a header that tests may have used once', withHeader('x-e2e-test', 'true')],
+    ['a ticket with a guessed name', { ticket: 'test-ticket' }],
   ])('answers 403 to %s in place of a ticket', async (_what, dial) => {
     expectRefusal(await rawUpgrade(node, dial), 403, 'ticket_rejected');
   });
@@ -169,7 +169,7 @@ describe('the upgrade', () => {
     'https://localhost:5173',
     'http://LOCALHOST:5173',
   ])(
-    'answers 403 to the origin %s and burns the ticket beside it, which its receipt says',
+    'answers 403 to the origin %s and burns the ticket beside it, which its receipt shows',
     async (origin) => {
       const { id } = await createConversation(node, user);
       for (const path of ['/ws', `/ws/conversations/${id}`, '/api/v1/chat/ws']) {
@@ -182,7 +182,7 @@ describe('the upgrade', () => {
     },
   );
 
-  it('says the same of a refused origin, whatever stands beside it', async () => {
+  it('answers the same to a refused origin, whatever ticket comes with it', async () => {
     const used = await mintTicket(node, user);
     await rawUpgrade(node, { ticket: used.ticket });
     for (const ticket of [undefined, '', 'x', randomBytes(32).toString('base64url'), used.ticket]) {
@@ -243,7 +243,7 @@ describe('the upgrade', () => {
     await bound.close();
   });
 
-  it('is followed by ready as the first frame, which knows all that GET /auth/me knows', async () => {
+  it('is followed by ready as the first frame, which contains all that GET /auth/me returns', async () => {
     const socket = await TestSocket.open(node, user, { client_id: 'tab-1' });
     const me = await as<Me>(user, 'GET', `${node.url}/auth/me`, { expect: 200 });
     expect(socket.frames[0]).toEqual({
@@ -270,7 +270,7 @@ describe('the upgrade', () => {
   it.each([1, 2])('lets exactly one of 200 simultaneous presentations in, on %i node(s)', async (count) => {
     const { ticket } = await mintTicket(node, user);
     const targets = cluster.nodes.slice(0, count);
-    // Redis lets all of them wait and then answers one after the other: no node is done before another has asked.
+    // Redis makes all of them wait and then answers one after the other: no node is done before another has asked.
     await withRedis(cluster, (redis) => redis.client('PAUSE', 200, 'ALL'));
     const dials = Array.from({ length: 200 }, (_, index) =>
       rawUpgrade(targets[index % count] ?? node, { ticket }),
@@ -312,17 +312,17 @@ describe('the upgrade', () => {
       (await rawUpgrade(limited, { ...withHeader('X-Forwarded-For', '192.0.2.3'), ticket })).status,
     ).toBe(101);
     expect((await from('192.0.2.2')).status).toBe(403);
-    // What is wrong with the request itself is said before that.
+    // A fault in the request itself is reported before that.
     const twice = { path: '/ws?ticket=a&ticket=b', headers: { 'X-Forwarded-For': '192.0.2.1' } };
     expectRefusal(await rawUpgrade(limited, twice), 400, 'multiple_credentials');
   });
 
-  it('names the origin before it looks at any credential', async () => {
+  it('refuses the origin before it looks at any credential', async () => {
     const dial = { path: `/ws?token=${secret}`, origin: 'https://evil.example' };
     expectRefusal(await rawUpgrade(node, dial), 403, 'origin_not_allowed');
   });
 
-  it('answers 503 with Retry-After while the node goes away, which it does with exit code 0', async () => {
+  it('answers 503 with Retry-After while the node drains, and the node exits with code 0', async () => {
     const leaving = await cluster.addNode();
     // It does not answer the close, so that the node waits for it.
     const { ticket } = await mintTicket(leaving, user);

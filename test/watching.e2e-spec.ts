@@ -37,13 +37,13 @@ describe('a socket that watches a conversation', () => {
   });
   afterAll(() => cluster?.stop());
 
-  /** Redis refuses to be listened to, and does everything else. */
+  /** Allows or forbids SUBSCRIBE in Redis; all other commands work. */
   const mayListen = (isAllowed: boolean) =>
     withRedis(cluster, (redis) =>
       redis.call('ACL', 'SETUSER', 'default', isAllowed ? '+subscribe' : '-subscribe'),
     );
 
-  /** While `work` runs, nobody can read the table; what it stores is there afterwards. */
+  /** Locks the table while `work` runs, so that nobody else can read it, and commits what `work` stores. */
   async function whileLocked(table: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
     const client = new pg.Client({ connectionString: cluster.databaseUrl });
     await client.connect();
@@ -85,7 +85,7 @@ describe('a socket that watches a conversation', () => {
     await path.close();
   });
 
-  it('goes on watching where a resume fails, and is told that it did', async () => {
+  it('keeps watching when a resume fails, and is told about the failure', async () => {
     await whileLocked('conversations', async () => {
       const cursors = [{ conversation_id: chat.id, seq: 0 }];
       expect(await chat.socket.send('resume', { cursors })).toMatchObject(UNAVAILABLE);
@@ -98,7 +98,7 @@ describe('a socket that watches a conversation', () => {
     await sender.close();
   });
 
-  it('gets what it missed also where the log could not be read at first', async () => {
+  it('gets what it missed even when the log could not be read at first', async () => {
     const lost = { run_id: randomUUID(), tool_call_id: randomUUID(), name: 'lost', arguments: {} };
     const failures = cluster.node.logged('fanout.recover_failed').length;
     await whileLocked('events', async (client) => {
@@ -117,7 +117,7 @@ describe('a socket that watches a conversation', () => {
     expect((await chat.socket.next('tool.call')).data).toEqual(lost);
   });
 
-  it('is told, on every node and unasked, that the conversation was deleted', async () => {
+  it('is told on every node, without a request, that the conversation was deleted', async () => {
     const others = [await subscribed(chat, cluster.node), await subscribed(chat, cluster.other)];
     const path = await watch(chat, cluster.other);
     await remove(chat);
@@ -133,7 +133,7 @@ describe('a socket that watches a conversation', () => {
     expect(await say(chat, 'count to 1')).toMatchObject({ type: 'error', data: { code: GONE } });
   });
 
-  it('is told so after a lost connection to Redis, by what it asks for, and to all that watch', async () => {
+  it('is told of a missed deletion after a lost connection to Redis, or at its next message', async () => {
     const silentlyRemoved = () => cluster.sql('DELETE FROM conversations WHERE id = $1', [chat.id]);
     const sibling = await subscribed(chat, cluster.node);
     await silentlyRemoved();
@@ -150,7 +150,7 @@ describe('a socket that watches a conversation', () => {
     expect((await path.closes()).code).toBe(4404);
   });
 
-  it('is closed with 4503 only when the grace is over', async () => {
+  it('is closed with 4503 only after the grace', async () => {
     await mayListen(false);
     const start = Date.now();
     const path = await watch(chat, cluster.other);
@@ -161,8 +161,8 @@ describe('a socket that watches a conversation', () => {
   }, 50_000);
 });
 
-describe('a conversation whose deletion reached nobody', () => {
-  it('is noticed with the next heartbeat', async () => {
+describe('a deletion whose message was lost', () => {
+  it('is noticed at the next heartbeat', async () => {
     const cluster = await startCluster({ nodes: 1, env: { WS_HEARTBEAT_SECONDS: '1' } });
     try {
       const chat = await aChat(cluster.node, await aUser(cluster));

@@ -12,7 +12,7 @@ import { component, type IsSame } from './schema-registry.js';
 export interface ClientFrameRow {
   meaning: string;
   data: z.ZodType;
-  /** What the server replies with the frame's `id` in `re`; `error` may come instead of any of them. */
+  /** Frames with which the server replies, with the request's `id` in `re`; `error` may replace any of them. */
   answers: readonly ServerFrameType[];
 }
 

@@ -195,7 +195,7 @@ export const dependencyReport = component<{
   warnings: ('evicts_keys' | 'clock_skew')[];
 }>()(
   'DependencyReport',
-  'Each dependency. `degraded` is a node whose responder is down: everything but answers goes on.',
+  'Each dependency. `degraded` is a node whose responder is down: everything but answers still works.',
   z.object({
     status: z.enum(['ok', 'degraded', 'error']),
     info: dependencies.describe('Those that are up'),
@@ -203,6 +203,6 @@ export const dependencyReport = component<{
     details: dependencies.describe('All of them'),
     warnings: z
       .array(z.enum(['evicts_keys', 'clock_skew']))
-      .describe('What somebody should look at, although everything serves'),
+      .describe('What an operator should check, although everything works'),
   }),
 );

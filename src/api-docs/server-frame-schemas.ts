@@ -16,7 +16,7 @@ export interface ServerFrameRow {
   data: z.ZodType;
 }
 
-const truncated = z.literal(true).optional().describe('A part of the event: it is whole over HTTP');
+const truncated = z.literal(true).optional().describe('Only a part of the event; HTTP returns all of it');
 
 const runEnd = z.object({
   run_id: id,
@@ -116,7 +116,7 @@ export const LIVE_FRAMES: Record<Exclude<ServerFrameType, DurableEventType>, Ser
   ),
   unsubscribed: frame(
     'unsubscribed',
-    'They no longer do; with a `reason` where nobody has asked for it.',
+    'The events of this conversation no longer arrive; `reason` is set when the client did not ask for that.',
     z.object({ conversation_id: id, reason: z.literal('conversation_not_found').optional() }),
   ),
   resumed: frame(
@@ -142,12 +142,12 @@ export const LIVE_FRAMES: Record<Exclude<ServerFrameType, DurableEventType>, Ser
   ),
   'message.snapshot': frame(
     'message.snapshot',
-    'The message so far, for who comes late; where it does not fit, its beginning, with the rest in deltas.',
+    'The message so far, for a late joiner; when it does not fit, its beginning, with the rest in deltas.',
     z.object({ run_id: id, message_id: id, text: z.string(), status: z.string() }),
   ),
   'run.progress': frame(
     'run.progress',
-    'What happens while no text comes.',
+    'The state of the run while no text arrives.',
     z.object({
       run_id: id,
       state: z.enum(['queued', 'waiting', 'thinking', 'tool']),

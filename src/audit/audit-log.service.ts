@@ -10,7 +10,7 @@ import { RefusalLogService } from '../observability/refusal-log.service.js';
 const FLUSH_INTERVAL_MS = 200;
 const MAX_BUFFERED_ROWS = 20_000;
 const MAX_ROWS_PER_INSERT = 1000;
-/** Between two log lines about a full buffer. */
+/** Shortest time between two log lines about a full buffer. */
 const ALARM_INTERVAL_MS = 60_000;
 
 /**
@@ -63,12 +63,12 @@ export class AuditLogService implements OnModuleInit, BeforeApplicationShutdown 
   }
 
   /**
-   * Records rows that must be there once, whichever node is asked to, and as often as it is asked; they are stored when
-   * this resolves.
-   * @param rows each with a field `key` that names what it is about
-   * @param said events of which one about the same subject is enough for a row to be left out
-   * @returns the subjects whose rows were not there yet
-   * @throws {AppError} `dependency_unavailable`: whether they are stored is not known, ask again.
+   * Records rows that must exist exactly once, however often and on whichever node this is called. The rows are stored
+   * when it resolves.
+   * @param rows each with the field that `said.key` names; it identifies the subject
+   * @param said a row is left out when one of these events about the same subject is already stored
+   * @returns the subjects whose rows were stored by this call
+   * @throws {AppError} `dependency_unavailable`: the rows may or may not be stored; call it again.
    */
   async recordOnce(
     event: string,

@@ -5,13 +5,13 @@ import { AppLogger } from '../observability/logger.js';
 import { RepeatingTask } from '../observability/repeating-task.js';
 
 const INTERVAL_MS = 3_600_000;
-/** After the start, when a node is busy with other work. */
+/** Delay after the start, when a node is busy with other work. */
 const FIRST_DELAY_MS = 5_000;
 const DAY_MS = 86_400_000;
-/** Few enough for the time limit of one statement, and for appends not to wait long. */
+/** Small enough for the time limit of one statement, and so that appends do not wait long. */
 const MAX_ROWS_PER_TURN = 2000;
 
-/** Removes rows older than `AUDIT_RETENTION_DAYS`, every hour. Every node does: a later one finds nothing left. */
+/** Removes rows older than `AUDIT_RETENTION_DAYS`, every hour, on every node: a later node finds nothing left. */
 @Injectable()
 export class AuditRetentionService implements OnModuleInit, OnModuleDestroy {
   private readonly task: RepeatingTask;

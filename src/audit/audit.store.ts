@@ -11,12 +11,12 @@ export interface AuditRow {
   fields: Record<string, unknown>;
 }
 
-/** Rows that make another one needless. */
+/** Which earlier rows make a new row unnecessary. */
 export interface SaidBefore {
-  /** Name of the field by which rows are about the same subject. */
+  /** Name of the field that identifies the subject of a row. */
   key: string;
   unless: readonly string[];
-  /** Those that are older are not looked at. */
+  /** Older rows are ignored. */
   since: Date;
 }
 
@@ -35,10 +35,10 @@ export class AuditStore {
     });
   }
 
-  /** Appends the rows about whose subjects nothing was said before. @returns those */
+  /** Appends the rows whose subjects have no such earlier row. @returns the appended rows */
   appendUnsaid(rows: readonly AuditRow[], said: SaidBefore): Promise<readonly AuditRow[]> {
     return this.database.transaction(async (manager) => {
-      // Under the lock on the head: nobody says the same in between.
+      // Under the lock on the head, so that no other node appends the same rows in between.
       const head = await lockedHead(manager);
       const known = await subjectsSaid(manager, rows, said);
       const unsaid = rows.filter(({ fields }) => !known.has(fields[said.key]));
@@ -129,7 +129,7 @@ async function subjectsSaid(
   return new Set(said.map(({ subject }) => subject));
 }
 
-/** Nodes' clocks differ a little, so the order of numbers is not quite that of times: rows go by number. */
+/** Nodes' clocks differ a little, so ids and times are not in quite the same order: rows are removed by id. */
 async function lastPrunable(
   manager: EntityManager,
   before: Date,

@@ -8,7 +8,7 @@ import { hashPassword } from './password.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
 import { UserStore } from './user.store.js';
 
-/** What users change of their own account, and with it the sessions that were opened before. */
+/** Changes that users make to their own account; each also ends their other sessions. */
 @Injectable()
 export class AccountService {
   constructor(
@@ -20,14 +20,14 @@ export class AccountService {
   ) {}
 
   /**
-   * Gives a user another password. Every other session ends: whoever knew the old password is out.
-   * @param current the password that is to be replaced, and where it came from.
+   * Replaces a user's password and ends the user's other sessions: whoever knew the old password is signed out.
+   * @param current the current password, and the device that sent it.
    * @throws {AppError} `validation_failed` for a common password; `credentials_invalid` for a wrong current one;
-   * `rate_limited` together with sign-ins.
+   * `rate_limited` by the same limits as sign-ins.
    */
   async changePassword(user: UserContext, current: PasswordAttempt, next: string): Promise<void> {
     requireUncommonPassword(next);
-    // Only from the password that was proved: of two changes at once the second has proved nothing.
+    // Replaces only the hash that was checked: of two changes at once, the second finds another hash and fails.
     await this.authentication.confirmPassword(user, current, async ({ passwordHash }) =>
       this.users.replacePassword(user.userId, passwordHash, await hashPassword(next)),
     );

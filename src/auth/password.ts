@@ -22,16 +22,16 @@ export function requirePasswordLength(password: string): void {
   });
 }
 
-/** A hash of no password, so that an unknown account costs as much time as a known one. */
+/** A hash that belongs to no account, so that an unknown account takes as long as a known one. */
 const NOBODYS_HASH = hash('nobody has this password', ARGON2);
 
-/** Of the password in its normal form, however it was typed. */
+/** Hashes the normal form of a password, so that it does not matter how it was typed. */
 export function hashPassword(password: string): Promise<string> {
   return limited(() => hash(normalPassword(password), ARGON2));
 }
 
 /**
- * True when one of the forms of a password is the account's. Takes the same time when there is no account.
+ * True when one of the forms of a password matches the account's hash. Takes the same time when there is no account.
  * @param passwordHash the account's hash, or `undefined` for an unknown account.
  */
 export async function isPasswordRight(passwordHash: string | undefined, forms: string[]): Promise<boolean> {

@@ -21,7 +21,7 @@ export class UserStore {
     );
   }
 
-  /** Stores a new account. False when the address has one already. */
+  /** Stores a new account. Returns false when the address already has one. */
   async create(
     user: Pick<UserEntity, 'id' | 'email' | 'displayName' | 'role' | 'passwordHash'>,
   ): Promise<boolean> {
@@ -34,7 +34,7 @@ export class UserStore {
     }
   }
 
-  /** Stores another password. False when the one that it replaces is no longer the account's. */
+  /** Replaces a password hash. Returns false when `from` is no longer the account's hash. */
   async replacePassword(id: string, from: string, to: string): Promise<boolean> {
     const { affected } = await this.database.run((dataSource) =>
       dataSource.getRepository(UserEntity).update({ id, passwordHash: from }, { passwordHash: to }),
@@ -43,8 +43,8 @@ export class UserStore {
   }
 
   /**
-   * Changes what is given of an account, unless that would leave no enabled administrator.
-   * @returns the account, or `undefined` when there is none
+   * Changes the role of an account, or disables or enables it.
+   * @returns the account, `undefined` when there is none, or `last_admin` when no enabled administrator would be left
    */
   async change(
     id: string,
@@ -57,7 +57,7 @@ export class UserStore {
     return this.database.transaction(async (manager) => {
       const users = manager.getRepository(UserEntity);
       if (disabled === true || role === 'user') {
-        // Locked: of two administrators who demote each other at once, the second one is looked at after the first.
+        // Locked: of two administrators who demote each other at once, the second is checked after the first.
         const admins = await users.find({
           where: { role: 'admin', disabledAt: IsNull() },
           order: { id: 'ASC' },
@@ -70,7 +70,7 @@ export class UserStore {
     });
   }
 
-  /** Accounts by address, those after one. */
+  /** Accounts in the order of their addresses, from the first after `afterEmail`. */
   page(afterEmail: string | undefined, limit: number): Promise<UserEntity[]> {
     return this.database.run((dataSource) =>
       dataSource.getRepository(UserEntity).find({

@@ -5,7 +5,7 @@ import { ChatTab } from './chat-tab.js';
 
 const WIDE: ViewportSize = { width: 1280, height: 800 };
 
-/** Debian's Chromium, without a screen. Every tab has its own context, as if it were another device. */
+/** Debian's Chromium in headless mode. Every tab has its own context, as if it were another device. */
 export class ChatBrowser {
   private constructor(private readonly browser: Browser) {}
 
@@ -27,7 +27,7 @@ export class ChatBrowser {
     return new ChatBrowser(browser);
   }
 
-  /** A tab at the page of a node, or of whatever stands before the nodes. */
+  /** Opens a tab with the page of a node, or of a proxy in front of the nodes. */
   async tab(address: string, viewport = WIDE): Promise<ChatTab> {
     const context = await this.browser.newContext({ viewport, baseURL: address });
     context.setDefaultTimeout(WAIT_MS);
@@ -43,7 +43,7 @@ export class ChatBrowser {
   }
 }
 
-/** The tickets that the page dials with, for the search of the logs at the end of the run. */
+/** Remembers the tickets that the page dials with, for the search of the logs at the end of the run. */
 function rememberTickets(page: Page): void {
   page.on('websocket', (socket) => {
     const ticket = new URL(socket.url()).searchParams.get('ticket');

@@ -3,7 +3,7 @@ import { eventually } from '../support/waiting.js';
 
 /** What a person does and sees on the chat page. */
 export class ChatTab {
-  /** What the page's security policy stopped, and exceptions nobody caught. */
+  /** Requests that the page's security policy blocked, and uncaught exceptions. */
   readonly faults: string[] = [];
   /** Sockets that the page has opened so far. */
   sockets = 0;
@@ -56,7 +56,7 @@ export class ChatTab {
     await this.page.getByRole('navigation').getByRole('button', { name: title, exact: true }).click();
   }
 
-  /** Lengths of the last answer, each longer than the one before. */
+  /** Waits until the last answer has grown `steps` times, and returns its lengths. */
   async growth(steps: number): Promise<number[]> {
     const lengths: number[] = [];
     while (lengths.length < steps) {
@@ -79,7 +79,7 @@ export class ChatTab {
     return texts.at(-1) ?? '';
   }
 
-  /** The text of the nth answer, counted from 1, once it is whole. */
+  /** The text of the nth answer, counted from 1, once it is complete. */
   async wholeAnswer(number = 1): Promise<string> {
     const answer = this.page.locator('article[data-role="assistant"]').nth(number - 1);
     await answer.and(this.page.locator('[data-status="complete"]')).waitFor({ timeout: 60_000 });

@@ -38,7 +38,7 @@ async function aTab(node: TestNode, account: Account, width = 1280): Promise<Cha
   return tab;
 }
 
-test('an answer arrives in steps, and is there again after a reload', async () => {
+test('the page shows an answer as it arrives, and again after a reload', async () => {
   const tab = await aTab(cluster.node, await register(cluster.node));
   await tab.startConversation();
   await tab.ask('What is a ticket?');
@@ -53,7 +53,7 @@ test('an answer arrives in steps, and is there again after a reload', async () =
   expect(await tab.page.getByRole('heading', { level: 1 }).innerText()).toBe('What is a ticket?');
 });
 
-test('a reload in the middle of an answer joins it again', async () => {
+test('the page joins an answer in progress again after a reload', async () => {
   const tab = await aTab(cluster.node, await register(cluster.node));
   await tab.startConversation();
   await tab.ask('count to 80');
@@ -81,7 +81,7 @@ test('two tabs on two nodes see the same answer grow', async () => {
   expect(await first.wholeAnswer(2)).toBe(await second.wholeAnswer(2));
 });
 
-test('stop ends the answer where it is, for good', async () => {
+test('the stop button ends the answer where it is, also after a reload', async () => {
   const tab = await aTab(cluster.node, await register(cluster.node));
   await tab.startConversation();
   await tab.ask('count to 500');
@@ -96,7 +96,7 @@ test('stop ends the answer where it is, for good', async () => {
   expect(await tab.answerText()).toBe(stopped);
 });
 
-test('tools show as lines, also after a reload', async () => {
+test('the page shows tool calls as lines, also after a reload', async () => {
   const tab = await aTab(cluster.node, await register(cluster.node));
   await tab.startConversation();
   await tab.ask('What time is it?');
@@ -109,7 +109,7 @@ test('tools show as lines, also after a reload', async () => {
   expect(await line.innerText()).toBe(text);
 });
 
-test('a conversation can be renamed and deleted', async () => {
+test('the page renames and deletes a conversation', async () => {
   const tab = await aTab(cluster.node, await register(cluster.node));
   await tab.startConversation();
   const list = tab.page.getByRole('navigation');
@@ -122,7 +122,7 @@ test('a conversation can be renamed and deleted', async () => {
   await tab.page.getByRole('heading', { name: 'No conversations yet' }).waitFor();
 });
 
-test('Shift+Enter makes a line, and the line break is kept', async () => {
+test('Shift+Enter adds a line break to the message, which is kept', async () => {
   const tab = await aTab(cluster.node, await register(cluster.node));
   await tab.startConversation();
   await tab.composer.fill('first');
@@ -133,7 +133,7 @@ test('Shift+Enter makes a line, and the line break is kept', async () => {
   expect(await tab.questions.innerText()).toBe('first\nsecond');
 });
 
-test('a message that is too long is not sent, and the page says by how much', async () => {
+test('the page does not send a message that is too long, and says by how much it is', async () => {
   const tab = await aTab(cluster.node, await register(cluster.node));
   await tab.startConversation();
   await tab.ask('x'.repeat(32_010));
@@ -141,7 +141,7 @@ test('a message that is too long is not sent, and the page says by how much', as
   expect(await tab.questions.count()).toBe(0);
 });
 
-test('a node that dies costs the page a moment, and no message', async () => {
+test('the page reconnects when its node dies, and loses no message', async () => {
   const account = await register(cluster.node);
   const node = await cluster.addNode();
   const tab = await aTab(node, account);
@@ -164,7 +164,7 @@ test('a node that dies costs the page a moment, and no message', async () => {
   expect(await tab.answers.count()).toBe(2);
 });
 
-test('nothing scrolls sideways in a narrow window', async () => {
+test('the page never scrolls sideways in a narrow window', async () => {
   const tab = await aTab(cluster.node, await register(cluster.node), 390);
   expect(await tab.overflow()).toBe(0);
   await tab.startConversation();

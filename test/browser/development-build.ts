@@ -7,7 +7,7 @@ import { PROJECT_ROOT } from '../../scripts/project.js';
 
 const BUILD_LIMIT_MS = 60_000;
 
-/** Builds the page as developers run it, where React mounts, unmounts and mounts again whatever is strict, into `folder`. */
+/** Builds the page into `folder` in development mode, where React's strict mode mounts every component twice. */
 export async function buildForDevelopment(folder: string): Promise<void> {
   const vite = join(PROJECT_ROOT, 'node_modules/vite/bin/vite.js');
   const options = ['--mode', 'development', '--outDir', folder, '--emptyOutDir', '--logLevel', 'error'];
@@ -19,8 +19,8 @@ export async function buildForDevelopment(folder: string): Promise<void> {
 }
 
 /**
- * From now on the page runs the scripts in `folder`. The page itself comes from the server as ever, because Chromium lets
- * no page that came from elsewhere dial an address of this machine.
+ * Makes the page run the scripts in `folder` from now on. The page itself still comes from the server, because Chromium
+ * lets no page from another origin dial an address of this machine.
  */
 export async function serveScriptsFrom(page: Page, folder: string): Promise<void> {
   const assets = join(folder, 'assets');

@@ -36,7 +36,7 @@ async function aSignedInTab(): Promise<ChatTab> {
   return tab;
 }
 
-test('says that a password is wrong, and opens no socket', async () => {
+test('the page says that a password is wrong, and opens no socket', async () => {
   const { email } = await register(cluster.node);
   tab = await browser.tab(cluster.node.url);
   await tab.signIn({ email, password: 'not the password' });
@@ -44,14 +44,14 @@ test('says that a password is wrong, and opens no socket', async () => {
   expect(tab.sockets).toBe(0);
 });
 
-test('shows nothing of the chat before somebody has signed in', async () => {
+test('the page shows nothing of the chat before the sign-in', async () => {
   tab = await browser.tab(cluster.node.url);
   await tab.signInForm.waitFor();
   expect(await tab.page.locator('.chat').count()).toBe(0);
   expect(tab.sockets).toBe(0);
 });
 
-test('connects once, and says to which node and who answers', async () => {
+test('the page connects once, and shows its node and its responder', async () => {
   const { page, sockets } = await aSignedInTab();
   expect(await page.locator('.connection').innerText()).toMatch(/^Connected to node \S/);
   expect(await page.locator('.responder').innerText()).toContain(
@@ -60,7 +60,7 @@ test('connects once, and says to which node and who answers', async () => {
   expect(sockets).toBe(1);
 });
 
-test('connects once for each sign-in where React mounts everything twice', async () => {
+test('the page connects once for each sign-in when React mounts everything twice', async () => {
   const folder = join(currentRun().data, 'development-page');
   await buildForDevelopment(folder);
   tab = await browser.tab(cluster.node.url);
@@ -81,7 +81,7 @@ test('connects once for each sign-in where React mounts everything twice', async
   );
 });
 
-test('keeps the sign-in over a reload with one call to the server', async () => {
+test('the page stays signed in after a reload, with one call to the server', async () => {
   const { page } = await aSignedInTab();
   const calls: string[] = [];
   page.on('request', (request) => {
@@ -93,7 +93,7 @@ test('keeps the sign-in over a reload with one call to the server', async () => 
   expect(calls).toEqual(['/auth/refresh']);
 });
 
-test('signing out leaves the chat, the storage empty and the session ended', async () => {
+test('signing out closes the chat, empties the storage and ends the session', async () => {
   const { page, signInForm } = await aSignedInTab();
   const minted = page.waitForRequest('**/websocket/ticket');
   await page.reload();
@@ -109,7 +109,7 @@ test('signing out leaves the chat, the storage empty and the session ended', asy
   expect(answer.status).toBe(401);
 });
 
-test('a session that ends elsewhere leads to the sign-in form, with the reason', async () => {
+test('the page shows the sign-in form with the reason when the session ends elsewhere', async () => {
   const { page, signInForm } = await aSignedInTab();
   const minted = page.waitForRequest('**/websocket/ticket');
   await page.reload();

@@ -21,13 +21,13 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-test('when the node that writes dies, another goes on in the same message before the eyes of the reader', async () => {
+test('the page shows how another node continues the same message when the writing node dies', async () => {
   const user = await aUser(cluster);
   const writer = cluster.node;
   const { id } = await createConversation(writer, user, 'Numbers');
   const body = { client_message_id: randomUUID(), content: `count to ${LAST}` };
   await as(user, 'POST', `${writer.url}/conversations/${id}/messages`, { body, expect: 202 });
-  // As long as it is alone, the first node is the one that takes the question.
+  // While it is the only node, the first node takes the question.
   await eventually(async () => {
     const [run] = await cluster.sql<{ node: string | null }>('SELECT node FROM runs');
     return run?.node === writer.name;
@@ -47,7 +47,7 @@ test('when the node that writes dies, another goes on in the same message before
   expect(counted).toEqual(expect.arrayContaining(Array.from({ length: LAST }, (_, index) => index + 1)));
   expect(await tab.answers.count()).toBe(1);
 
-  // The page has proved the text against the digest of the run; the row must say the same.
+  // The page has checked the text against the digest of the run; the row must hold the same text.
   const rows = await cluster.sql<{ content: string }>(
     "SELECT content FROM messages WHERE role = 'assistant'",
   );

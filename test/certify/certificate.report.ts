@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { currentRun } from '../../scripts/testing/test-run.js';
 import type { Certificate } from './certificate.js';
 
-/** Into the run's folder as well: Jest keeps what is said until a test has ended. */
+/** Writes a line to standard error and to the run's folder: Jest holds other output back until a test has ended. */
 export function tell(line: string): void {
   appendFileSync(join(currentRun().folder, 'certificate.txt'), `${line}\n`);
   writeSync(process.stderr.fd, `${line}\n`);

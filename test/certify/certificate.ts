@@ -12,16 +12,16 @@ export interface CertificateOptions {
   clients: number;
   nodes: number;
   faults: readonly Fault[];
-  /** Milliseconds of load before each fault; the load goes on during it and until everybody is served again. */
+  /** Milliseconds of load before each fault; the load continues during it and until every client is served again. */
   loadMs: number;
   /** Mean milliseconds between two questions of one client. */
   thinkMs: number;
-  /** Share of the questions whose answer takes seconds; the others are written in less than one. */
+  /** Share of the questions whose answer takes seconds; other answers take less than one. */
   longShare: number;
-  /** Ends with the first round in which this promise is broken. */
+  /** Ends after the first round in which this promise is broken. */
   until?: Breach;
   serverEntry?: string;
-  /** Where the nodes find a Redis that is not the fleet's own. */
+  /** URL of a Redis that the fleet does not start itself. */
   redisUrl?: string;
   say(line: string): void;
 }
@@ -31,9 +31,9 @@ export interface Round {
   acknowledged: number;
   /** From the beginning of the fault to its end. */
   faultMs: number;
-  /** Customers who had to sign in again, under a fault that may ask for that. */
+  /** Customers who had to sign in again, for a fault that allows that. */
   signedOut: number;
-  /** From the end of the fault until each client had a message acknowledged that it sent after that end. */
+  /** From the end of the fault until every client had a later message acknowledged. */
   recoveryMs: number;
   findings: Findings;
 }
@@ -46,10 +46,10 @@ export interface Certificate {
 }
 
 const RECOVERY_LIMIT_MS = 30_000;
-/** Long answers of one user wait for each other. */
+/** Long, because the long answers of one user wait for each other. */
 const QUIET_LIMIT_MS = 180_000;
 
-/** Breaks the fleet in one way after the other, under load, and looks after each whether every promise was kept. */
+/** Applies one fault after the other under load, and checks after each whether every promise was kept. */
 export async function certify(options: CertificateOptions): Promise<Certificate> {
   const { nodes, serverEntry, redisUrl, seed } = options;
   const fleet = await Fleet.start({
@@ -80,7 +80,7 @@ export async function certify(options: CertificateOptions): Promise<Certificate>
   }
 }
 
-/** One password for all: what is measured here is not the hashing. */
+/** All accounts share one password, because hashing is not what is measured here. */
 async function moveIn(fleet: Fleet, count: number): Promise<Customer[]> {
   const customers: Customer[] = [];
   for (let index = 0; index < count; index++) customers.push(await newCustomer(fleet, index));
@@ -103,7 +103,7 @@ async function playRound(
   const findings = new Findings();
   const before = acknowledgedBy(customers);
   const stop = new AbortController();
-  // All customers listen to it.
+  // Each customer adds a listener, and more than ten would print a warning.
   setMaxListeners(0, stop.signal);
   const work = customers.map((customer) =>
     keepAsking(customer, new Random(random.between(1, 2 ** 31)), { thinkMs, longShare }, stop.signal),
@@ -145,7 +145,7 @@ async function keepAsking(
     const isLong = random.next() < longShare;
     const question = customer.ask(isLong ? random.between(600, 1000) : random.between(10, 80));
     asked.push(question);
-    // Most wait for the acknowledgement, some send the next one in the same breath.
+    // Most wait for the acknowledgement; some send the next message right away.
     if (random.next() < 0.8) await question;
     await sleep(thinkMs * 2 * random.next(), undefined, { signal: stop }).catch(() => undefined);
   }
@@ -182,7 +182,7 @@ async function recovery(
   return Math.max(...customers.map((customer) => servedAt(customer) ?? Infinity)) - mendedMs;
 }
 
-/** Nothing is written any more, and every client has seen the last event. */
+/** Waits until no answer is in progress and every client has seen the last event. */
 async function quiet(fleet: Fleet, customers: readonly Customer[], findings: Findings): Promise<void> {
   const open =
     "SELECT 1 FROM runs WHERE status IN ('queued', 'running') OR announce_after IS NOT NULL LIMIT 1";

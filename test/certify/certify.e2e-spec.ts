@@ -3,7 +3,7 @@ import { certify } from './certificate.js';
 import { FAULTS } from './faults.js';
 
 const LIMIT_MS = 180_000;
-/** Each breaks something else; `npm run certify` has all of them, and many more clients. */
+/** Each breaks a different part; `npm run certify` applies all of them, with many more clients. */
 const CHOSEN = [
   'kill -9 of a node',
   'network cut between a node and Redis',
@@ -11,7 +11,7 @@ const CHOSEN = [
 ];
 
 it(
-  'keeps every promise while nodes, networks and engines die under load',
+  'the service keeps every promise while nodes, networks and engines fail under load',
   async () => {
     const lines: string[] = [];
     const { seed, rounds } = await certify({
@@ -26,7 +26,7 @@ it(
     });
     expect(rounds).toHaveLength(CHOSEN.length);
     const broken = rounds.filter(({ findings }) => findings.total > 0).map(({ fault }) => fault);
-    // The lines say what was found, should something have been.
+    // When a promise is broken, the lines show the details.
     expect({ seed, broken, lines: broken.length === 0 ? [] : lines }).toEqual({
       seed,
       broken: [],

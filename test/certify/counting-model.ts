@@ -4,8 +4,8 @@ const LETTERS = 'abcdefghijklmnopqrstuvwxyz';
 const MS_PER_TOKEN = 8;
 
 /**
- * A model that counts, `1a 2a 3a …`, up to the number in the question. Asked to go on with an answer that was begun, it
- * goes on with the next letter: so a text tells which of its pieces were written by whom.
+ * A model that counts, `1a 2a 3a …`, up to the number in the question. When it is asked to continue an answer, it uses
+ * the next letter, so a text shows which node wrote which part.
  */
 export function count({ messages }: ChatRequestBody): Behaviour {
   const last = messages.at(-1);
@@ -14,7 +14,7 @@ export function count({ messages }: ChatRequestBody): Behaviour {
   return { kind: 'answer', tokens: tokensAfter(begun, wanted(question)), paceMs: MS_PER_TOKEN };
 }
 
-/** How far a question asks to count. */
+/** The number up to which a question asks to count. */
 export function wanted(question: string): number {
   const digits = /^count to (\d+)/.exec(question)?.[1];
   if (digits === undefined) throw new Error(`this model was asked to "${question}", and it only counts`);
@@ -31,7 +31,7 @@ function tokensAfter(begun: string, last: number): string[] {
   return tokens;
 }
 
-/** The tokens of an answer, each with the place of its letter in the alphabet and where it ends. */
+/** The tokens of an answer, each with the index of its letter in the alphabet and the offset of its end. */
 export function read(text: string): { number: number; letter: number; end: number }[] {
   return [...text.matchAll(/ ?(\d+)([a-z])/g)].map((match) => ({
     number: Number(match[1]),
@@ -40,7 +40,7 @@ export function read(text: string): { number: number; letter: number; end: numbe
   }));
 }
 
-/** What is wrong with an answer that ended as `complete`; undefined when nothing is. */
+/** The fault in an answer that ended as `complete`, or undefined. */
 export function faultOfText(text: string, last: number, takeovers: readonly number[]): string | undefined {
   const tokens = read(text);
   if (

@@ -14,17 +14,17 @@ import { createConversation, register, remembered, signIn, type TestUser } from 
 import { eventually } from '../support/waiting.js';
 import type { Fleet } from './fleet.js';
 
-/** A message that was sent, and what was acknowledged. Times are milliseconds of one clock. */
+/** A message that was sent, and its acknowledgement. Times are milliseconds of the same clock. */
 export interface Sent {
   clientMessageId: string;
   content: string;
   sentAtMs: number;
   acknowledged?: AcceptedMessage & { atMs: number };
-  /** Why it was given up: the client was told. */
+  /** The error with which the client gave up. */
   refused?: string;
 }
 
-/** What a customer saw that nobody may see. */
+/** What a customer saw that should not happen. */
 export interface Sightings {
   strangersFrames: number;
   /** Sockets that ended without a close frame after they had opened, by the name of the node behind them. */
@@ -60,7 +60,7 @@ export class Customer {
     readonly conversationId: string,
     private readonly fleet: Fleet,
     private turn: number,
-    /** A node that is dialled only when there is no other. */
+    /** A node that is dialled only when no other is up. */
     private readonly avoidedNode?: string,
   ) {
     this.accessToken = user.accessToken;
@@ -106,7 +106,7 @@ export class Customer {
     this.feed.open();
   }
 
-  /** Calls `listener` with each frame that the client takes. Answers what ends that. */
+  /** Calls `listener` with each frame that the client accepts. Returns the function that stops this. */
   onFrame(listener: (frame: ServerFrame) => void): () => void {
     return this.client.on('frame', listener);
   }
@@ -123,14 +123,14 @@ export class Customer {
         const accepted = await this.client.sendMessage(message);
         sent.acknowledged = { ...accepted, atMs: performance.now() };
       } catch (error) {
-        // What could not be sent for want of a session is sent again, as the same message, with the next one.
+        // A message that failed for lack of a session is sent again, as the same message, with the next session.
         if (!(await this.isSignedInAgain(error))) sent.refused = String(error);
       }
     }
     return sent;
   }
 
-  /** With a session of its own for all that follows, as after a page was closed and opened again. */
+  /** Opens a new session for everything that follows, as when a page is closed and opened again. */
   signIn(): Promise<void> {
     this.signingIn ??= this.openSession().finally(() => {
       this.signingIn = undefined;
@@ -157,14 +157,14 @@ export class Customer {
     await this.feed.load();
   }
 
-  /** Whether there is another session after what a missing one has led to. */
+  /** Whether `error` came from a missing session and the customer has signed in again. */
   private async isSignedInAgain(error: unknown): Promise<boolean> {
     if (!(error instanceof ApiError)) return false;
     if (this.signingIn === undefined) {
       if (error.kind !== 'auth') return false;
       this.sightings.authErrors.push(error.code);
     }
-    // Who cannot come in is not served, which is a finding of its own.
+    // A customer who cannot sign in is not served, which is a finding of its own.
     return this.signIn().then(
       () => true,
       () => false,
@@ -187,7 +187,7 @@ export class Customer {
     let hasOpened = false;
     socket.on('open', () => (hasOpened = true));
     socket.on('error', () => {
-      // What became of it is told by "close".
+      // "close" follows and reports the end.
     });
     socket.on('close', (code) => {
       if (hasOpened && code === 1006) this.sightings.abnormalEnds.push({ node, atMs: performance.now() });

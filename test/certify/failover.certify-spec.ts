@@ -8,7 +8,7 @@ import { failovers } from './failover.js';
 /** Settable: `SEED=7 CLIENTS=50 FAILOVERS=4 npm run certify -- failover`. */
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const CLIENTS = Number(process.env.CLIENTS ?? 200);
-/** Deaths of a master in each form. Every third takes what was written last with it. */
+/** Deaths of a master in each form. In every third the last writes are lost with the master. */
 const FAILOVERS = Number(process.env.FAILOVERS ?? 6);
 const LIMIT_MS = 30 * 60_000;
 
@@ -22,7 +22,7 @@ const describeWithBinary = currentRun().redis.kind === 'binary' ? describe : des
 
 describeWithBinary.each(forms)('the certificate of %s', (name, form) => {
   it(
-    'is given: every promise is kept when masters die under load, one after the other',
+    'is granted: every promise is kept when masters die under load, one after the other',
     async () => {
       const redis = await ReplicatedRedis.start(form, { durable: true });
       try {

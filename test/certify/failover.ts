@@ -4,7 +4,7 @@ import type { Customer } from './customer.js';
 import type { Fault } from './faults.js';
 import type { Random } from './random.js';
 
-/** Of the customers, those who sign in while what they do is written to a master alone. */
+/** Share of the customers who sign in while writes reach the master but not its replica. */
 const NEWCOMERS = 0.1;
 
 /** Deaths of a Redis master. The dead one is back as a replica before the next may strike. */
@@ -18,7 +18,7 @@ export function failovers(redis: ReplicatedRedis): Record<'plain' | 'forgetful',
   const die = async (master: EngineProcess): Promise<void> => {
     await redis.failOver(master);
     returning = redis.revive(master);
-    // Told by "prepare", should it fail.
+    // A failure is reported by "prepare".
     returning.catch(() => undefined);
   };
   return {

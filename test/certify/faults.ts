@@ -4,14 +4,14 @@ import type { Customer } from './customer.js';
 import type { Berth, Fleet } from './fleet.js';
 import type { Random } from './random.js';
 
-/** Something that goes wrong and is mended again. Resolves when it is mended. */
+/** A fault that is repaired again. */
 export interface Fault {
   readonly name: string;
-  /** Redis may forget what it was told last: who has signed in then has to sign in again. */
+  /** Redis may lose its last writes, so a customer who signed in just before has to sign in again. */
   readonly forgets?: boolean;
-  /** What has to be true before it can strike; the load is on already. */
+  /** Waits until the fault can strike; the load is already running. */
   prepare?(): Promise<void>;
-  /** Answers the names of the nodes whose sockets may end without a close frame; `every` for a cut network. */
+  /** Resolves after the repair. Returns the nodes whose sockets may end without a close frame; `every` for all. */
   strike(fleet: Fleet, random: Random, customers: readonly Customer[]): Promise<readonly string[] | 'every'>;
 }
 
@@ -39,7 +39,7 @@ async function killNode(fleet: Fleet, random: Random): Promise<string[]> {
   return [name];
 }
 
-/** SIGTERM to each node in turn; the next one goes when the place of the last is taken. */
+/** SIGTERM to each node in turn; each is replaced before the next one is stopped. */
 async function rollNodes(fleet: Fleet): Promise<string[]> {
   for (const berth of fleet.berths) {
     berth.isUp = false;
@@ -50,7 +50,7 @@ async function rollNodes(fleet: Fleet): Promise<string[]> {
   return [];
 }
 
-/** A node that stops for longer than its leases last, and then goes on as if nothing had been. */
+/** A node that stops for longer than its leases last, and then continues as if nothing had happened. */
 async function freezeNode(fleet: Fleet, random: Random): Promise<string[]> {
   const berth = pickUp(fleet, random);
   berth.isUp = false;
@@ -95,7 +95,7 @@ async function cutNodeFromRedis(fleet: Fleet, random: Random): Promise<string[]>
   return [];
 }
 
-/** Packets are lost and nobody says so. */
+/** Packets are lost without an error on either side. */
 async function isolateNodeFromRedis(fleet: Fleet, random: Random): Promise<string[]> {
   const redis = pickPathToRedis(fleet, random);
   redis.hold();

@@ -4,25 +4,25 @@ import { addressOf, type TestNode } from '../support/node.js';
 import { OllamaServer } from '../support/ollama-server.js';
 import { count } from './counting-model.js';
 
-/** One place for a node, behind a proxy: the node in it may die, and another one take it. */
+/** One place for a node, behind a proxy: when its node dies, another one takes the place. */
 export interface Berth {
   node: TestNode;
-  /** Between clients and node. */
+  /** Proxy between the clients and the node. */
   front: TcpProxy;
-  /** Between node and Redis. None in a fleet whose Redis leads its clients itself. */
+  /** Proxy between the node and Redis; none when Redis directs its clients to other servers. */
   redis: TcpProxy | undefined;
-  /** False from its death until another node has taken the place. */
+  /** False from the death of its node until another node has taken the place. */
   isUp: boolean;
 }
 
-/** Who answers: a model that counts and marks what each node wrote, or the built-in responder, a word every 30 ms. */
+/** Responder: a model that counts and marks what each node wrote, or the built-in one with a word every 30 ms. */
 export type Writer = 'counting' | 'builtin';
 
 export interface FleetOptions {
   nodes: number;
   /** `counting` unless said otherwise. */
   writer?: Writer;
-  /** Where the nodes find a Redis that is not the fleet's own. */
+  /** URL of a Redis that the fleet does not start itself. */
   redisUrl?: string;
   /** True unless said otherwise: a Postgres that the fleet may break. */
   privatePostgres?: boolean;
@@ -61,7 +61,7 @@ export class Fleet {
       nodes: 0,
       privatePostgres,
       durableRedis: true,
-      // One server, so that one proxy for each node stands before all of it.
+      // One server, so that one proxy for each node is in front of all of Redis.
       redisForm: 'single',
       env: { ...SETTINGS, ...WRITERS[writer](model.url) },
       ...(serverEntry !== undefined && { serverEntry }),
@@ -71,7 +71,7 @@ export class Fleet {
     return fleet;
   }
 
-  /** Where a client may dial next: a node that is up, in turn, and not `avoided` while there are others. */
+  /** The address that a client dials next: a node that is up, in turn, and not `avoided` while others are up. */
   addressFor(turn: number, avoided?: string): { url: string; wsUrl: string } {
     const living = this.berths.filter(({ isUp }) => isUp);
     const others = living.filter(({ node }) => node.name !== avoided);
@@ -86,7 +86,7 @@ export class Fleet {
     return this.berths.find(({ front }) => front.port === port)?.node.name ?? 'none';
   }
 
-  /** Puts a node into a place whose node has died. */
+  /** Starts a node in a place whose node has died. */
   async fill(berth: Berth): Promise<void> {
     const { front } = berth;
     const next = await this.newBerth(berth.redis);

@@ -8,7 +8,7 @@ import type { Fleet, Writer } from './fleet.js';
 const MAX_CASES = 12;
 const MAX_CASE_LENGTH = 300;
 
-/** How often each promise was broken, and the first cases in words. */
+/** How often each promise was broken, and the first cases as text. */
 export class Findings {
   readonly counts: Record<Breach, number> = {
     lost: 0,
@@ -63,15 +63,15 @@ export interface Rows {
   runs: { id: string; question_id: string; message_id: string | null; status: string }[];
 }
 
-/** What is wrong with a complete answer, by who wrote it. */
+/** The fault in a complete answer, by its responder. */
 const FAULT_OF_TEXT: Record<Writer, typeof faultOfText> = {
   counting: faultOfText,
   builtin: (text, last) => (text === countTo(last) ? undefined : `is not the count to ${last}`),
 };
 
 /**
- * Compares what one customer was promised, and what they and others with the same conversation are shown, with what is
- * stored. Answers the latter.
+ * Compares the acknowledgements of one customer, and what the customer and the watchers of the conversation are shown,
+ * with what is stored. Returns the stored rows.
  */
 export async function judge(
   customer: Customer,
@@ -184,7 +184,7 @@ function judgeLog({ events, runs }: Rows, findings: Findings): void {
   }
 }
 
-/** What stands on the customer's page must be what the server would tell anew. */
+/** The messages on the customer's page must be those that the server would send to a new page. */
 function judgeView(
   { messages: shown, user }: Customer,
   { messages: stored }: Rows,
@@ -192,7 +192,7 @@ function judgeView(
 ): void {
   const text = (list: readonly Pick<Message, 'id' | 'role' | 'content' | 'status' | 'seq'>[]) =>
     list.map(({ id, role, content, status, seq }) => `${seq} ${id} ${role} ${status} ${content}`);
-  // A page may begin later than the conversation.
+  // A page may show only the end of the conversation.
   const tail = text(stored).slice(-shown.length);
   const differs = text(shown).findIndex((line, index) => line !== tail[index]);
   if (shown.length === 0 && stored.length > 0) findings.add('otherView', `${user.email} sees nothing`);

@@ -15,13 +15,13 @@ import {
 import { type Rows, readRows } from './judge.js';
 import type { TextWatch } from './text-watch.js';
 
-/** Decides after how many words each answer loses its node; printed with the test's name. */
+/** Determines after how many words the node of each answer is killed; printed in the test's name. */
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const SEEDS = Array.from({ length: 5 }, (_, index) => SEED + index);
 const WORDS = 60;
-/** So long that it does not end before its third node has died, however slowly others start. */
+/** Long enough not to end before its third node has died, however slowly others start. */
 const MANY_WORDS = 1000;
-/** A run that so many nodes did not finish is given up. */
+/** A run that this many nodes did not finish is given up. */
 const ATTEMPTS = 3;
 const LIMIT_MS = 120_000;
 
@@ -48,7 +48,7 @@ describe('an answer whose node is killed', () => {
     givenUp = others.gone;
   }, LIMIT_MS);
 
-  it(`five times at a word of its own, is read on within 3 s and ends as if nobody had died (SEED=${SEED})`, () => {
+  it(`at a random word continues within 3 s and ends as if no node had died, five times (SEED=${SEED})`, () => {
     expect(new Set(deaths.map(({ node }) => node)).size).toBe(SEEDS.length);
     expect(deaths.flatMap(({ seed, findings }) => findings.cases.map((what) => `${seed}: ${what}`))).toEqual(
       [],
@@ -56,7 +56,7 @@ describe('an answer whose node is killed', () => {
     for (const { token } of deaths) expect(token).toBeLessThan(WORDS);
   });
 
-  it('three times, is given up with what was written', () => {
+  it('three times is given up, and keeps what was written', () => {
     const { nodes, watch, rows } = givenUp;
     expect(new Set(nodes).size).toBe(ATTEMPTS);
     expect(watch.takeovers).toMatchObject(
@@ -75,7 +75,7 @@ describe('an answer whose node is killed', () => {
   });
 });
 
-/** Whoever writes the answer dies when it has written a word of it. */
+/** Kills each node that writes the answer after it has written a word. */
 async function killEachWriter(fleet: Fleet): Promise<GivenUp> {
   const pair = await newPair(fleet, 0);
   const nodes: string[] = [];

@@ -9,22 +9,22 @@ import { Findings, judge, type Rows } from './judge.js';
 import { Random } from './random.js';
 import { TextWatch } from './text-watch.js';
 
-/** What became of one answer whose node was killed. */
+/** The result of one answer whose node was killed. */
 export interface Death {
   seed: number;
   node: string;
   /** Words of the answer that its client held when the node was killed. */
   token: number;
-  /** Whether what the node had said last to Redis arrived there only when its successor wrote. */
+  /** Whether the node's last writes reached Redis only when its successor was already writing. */
   wasLate: boolean;
-  /** From the kill to the first piece of the successor, at the slower of the two clients. */
+  /** From the kill to the first delta of the successor, at the slower of the two clients. */
   resumedMs: number;
   /** Clients whose own socket died with the node. */
   cutOff: number;
   findings: Findings;
 }
 
-/** A client that asks, and another one of the same user that reads along on the other node. */
+/** A client that asks, and another one of the same user that watches on the other node. */
 export interface Pair {
   asker: Customer;
   reader: Customer;
@@ -32,18 +32,18 @@ export interface Pair {
 
 const RESUME_LIMIT_MS = 3000;
 const END_LIMIT_MS = 60_000;
-/** What is left of an answer at least when its node dies, so that there is something to resume. */
+/** Least number of words that are left when the node dies, so that there is something to resume. */
 const MIN_LEFT_WORDS = 20;
-/** How long a node talks to itself before it dies: what it says then arrives late. At least the words of that time. */
+/** How long the writes of a node are held back before it dies, so that they arrive late; and the words of that time. */
 const HELD_MS = 90;
 const HELD_WORDS = 8;
 const NODES = 2;
-/** What stands in the log of a conversation with one question, whose answer had two writers. */
+/** The log of a conversation with one question whose answer had two writers. */
 const STORY = ['message.created', 'message.created', 'run.started', 'run.takeover', 'run.completed'];
 
 /**
- * For each seed one answer of `words` words whose node is killed at a word that the seed chooses. The seeds are shared out
- * to `fleets` fleets of two nodes, so that as many nodes may die at a time.
+ * For each seed one answer of `words` words whose node is killed at a word that the seed chooses. The seeds are divided
+ * among `fleets` fleets of two nodes, so that this many nodes may die at a time.
  */
 export async function killWriters(
   seeds: readonly number[],
@@ -56,13 +56,13 @@ export async function killWriters(
   return (await sideBySide(shares.map(kill))).flat();
 }
 
-/** As `Promise.all`, but leaves nothing running behind a failure. */
+/** Like `Promise.all`, but waits for all works even when one fails. */
 export async function sideBySide<T extends readonly unknown[]>(works: T) {
   await Promise.allSettled(works);
   return Promise.all(works);
 }
 
-/** A fleet with the deterministic responder, for as long as `use` takes. */
+/** Starts a fleet with the deterministic responder for `use`, and stops it afterwards. */
 export async function withFleet<T>(use: (fleet: Fleet) => Promise<T>): Promise<T> {
   const fleet = await Fleet.start({ nodes: NODES, writer: 'builtin', privatePostgres: false });
   try {
@@ -72,7 +72,7 @@ export async function withFleet<T>(use: (fleet: Fleet) => Promise<T>): Promise<T
   }
 }
 
-/** Two nodes, of which the one that writes is killed, seed after seed. In the end everybody asks again, and nobody dies. */
+/** Kills the writing one of two nodes for each seed. At the end each client asks again, and no node dies. */
 export async function killInTurn(
   fleet: Fleet,
   seeds: readonly number[],
@@ -85,7 +85,7 @@ export async function killInTurn(
     for (const [index, seed] of seeds.entries()) {
       const pair = await newPair(fleet, index);
       pairs.push(pair);
-      // Behind the last one nobody has to take the place.
+      // The last killed node needs no replacement.
       const isFollowed = index < seeds.length - 1;
       deaths.push(await killOnce(fleet, pair, { seed, words, isFollowed }));
     }
@@ -131,7 +131,7 @@ async function killOnce(
   const held = Math.max(...watches.map((watch) => watch.words));
   const node = berth.node.name;
   const killedMs = await kill(berth);
-  // The successor is ahead then of all that the dead one has to say.
+  // Then the successor is ahead of all late writes of the dead node.
   await within(
     Promise.race(watches.map((watch) => watch.holding(held + HELD_WORDS))),
     'the successor to write',
@@ -149,7 +149,7 @@ async function killOnce(
   return death;
 }
 
-/** Answers when. */
+/** Returns the time of the kill. */
 export async function kill(berth: Berth): Promise<number> {
   berth.isUp = false;
   const killedMs = performance.now();
@@ -157,7 +157,7 @@ export async function kill(berth: Berth): Promise<number> {
   return killedMs;
 }
 
-/** The same question again. */
+/** Asks the same question again while no node dies. */
 async function askInPeace(asker: Customer, words: number): Promise<void> {
   const { refused } = await asker.ask(words);
   if (refused !== undefined) throw new Error(`the question was refused: ${refused}`);
@@ -165,7 +165,7 @@ async function askInPeace(asker: Customer, words: number): Promise<void> {
   await eventually(isAnswered, 'the answer of a node that lives', END_LIMIT_MS);
 }
 
-/** What one client saw of the death. */
+/** Checks what one client saw of the death. */
 function judgeWatch({ text, jumps, takeovers, end }: TextWatch, { node, findings, resumedMs }: Death): void {
   for (const jump of jumps) findings.add('jumps', jump);
   if (resumedMs > RESUME_LIMIT_MS) findings.add('slow', `resumed ${Math.round(resumedMs)} ms after the kill`);
@@ -177,7 +177,7 @@ function judgeWatch({ text, jumps, takeovers, end }: TextWatch, { node, findings
     findings.add('wrongText', `"${text}" is not what ended`);
 }
 
-/** Answers how many sockets the death has cost this client. */
+/** Returns how many sockets this client lost through the death. */
 function judgeSocket({ sightings }: Customer, { node, findings }: Death): number {
   const ends = sightings.abnormalEnds.splice(0);
   for (const end of ends) if (end.node !== node) findings.add('abnormalEnds', `a socket of ${end.node}`);
@@ -185,7 +185,7 @@ function judgeSocket({ sightings }: Customer, { node, findings }: Death): number
   return ends.length;
 }
 
-/** What is stored of the death, and of the same answer in peace. */
+/** Checks what is stored of the death, and of the same answer without one. */
 function judgeLog({ messages, events, runs }: Rows, { node, findings }: Death): void {
   const [, disturbed, , peaceful] = messages;
   if (!Buffer.from(disturbed?.content ?? '').equals(Buffer.from(peaceful?.content ?? 'none')))
@@ -198,7 +198,7 @@ function judgeLog({ messages, events, runs }: Rows, { node, findings }: Death): 
     findings.add('takeovers', `the log holds ${JSON.stringify(takeover)} of ${runs.length} runs`);
 }
 
-/** Asks, and has both clients watch the answer. */
+/** Asks, and lets both clients watch the answer. */
 export async function askAndWatch({ asker, reader }: Pair, words: number) {
   const watches = [asker, reader].map((client) => {
     const watch = new TextWatch();

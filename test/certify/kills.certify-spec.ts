@@ -6,7 +6,7 @@ import { type Death, killWriters } from './killed-writers.js';
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const KILLS = Number(process.env.KILLS ?? 50);
 const WORDS = 300;
-/** As many nodes may die at a time. */
+/** This many nodes may die at a time. */
 const FLEETS = 2;
 const LIMIT_MS = 60 * 60_000;
 

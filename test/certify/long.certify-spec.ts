@@ -9,10 +9,10 @@ import { Random } from './random.js';
 /** Settable: `SEED=7 CLIENTS=50 ROUNDS=20 npm run certify`. */
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const CLIENTS = Number(process.env.CLIENTS ?? 200);
-/** Rounds after the first ones, which are each fault once. */
+/** Random rounds after the first ones, in which each fault occurs once. */
 const MORE_ROUNDS = Number(process.env.ROUNDS ?? 50);
 const LIMIT_MS = 100 * 60_000;
-/** For planted faults: enough of what shows them. */
+/** Enough rounds for a planted fault to show. */
 const PLANTED_ROUNDS = 6;
 const PLANTED_CLIENTS = 16;
 
@@ -20,7 +20,7 @@ const shared = { nodes: 3, loadMs: 2000, say: tell } satisfies Partial<Certifica
 
 describe('the certificate', () => {
   it(
-    'is given: every promise is kept under each fault, and under a random schedule of them',
+    'is granted: every promise is kept under each fault, and under a random schedule of them',
     async () => {
       const random = new Random(SEED);
       const schedule = Array.from({ length: MORE_ROUNDS }, () => random.pick(FAULTS));
@@ -66,7 +66,7 @@ describe('the certificate', () => {
   );
 });
 
-/** What goes wrong in the world so that the planted fault can show. */
+/** The fault in the environment that makes the planted fault show. */
 function showing(planted: PlantedFault): Fault {
   const wanted = planted === 'skip-fence' ? 'a node frozen for 5 s' : 'network cut between clients and nodes';
   const fault = FAULTS.find(({ name }) => name === wanted);

@@ -3,7 +3,7 @@ import type { Mutant } from '../../scripts/testing/mutant.js';
 import { MutantCopy } from '../../scripts/testing/mutant-copy.js';
 import type { Breach } from './judge.js';
 
-/** What the certificate must not be given for: each breaks one promise, once in a while or only in a bad moment. */
+/** Faults that must prevent the certificate: each breaks one promise, now and then or only at a bad moment. */
 export type PlantedFault = 'drop-event' | 'acknowledge-early' | 'skip-fence';
 
 type Change = Pick<Mutant, 'file' | 'find' | 'replace'>;
@@ -59,7 +59,7 @@ export const PLANTED_FAULTS: Record<PlantedFault, { breaks: Breach; changes: rea
   },
 };
 
-/** A build of the server with a fault in it. Answers what to start, and what to call when it is no longer needed. */
+/** Builds the server with a fault. Returns the entry to start, and a function that removes the build. */
 export function plantedServer(fault: PlantedFault, folder: string): { entry: string; remove(): void } {
   const copy = new MutantCopy(join(folder, fault));
   for (const change of PLANTED_FAULTS[fault].changes) {

@@ -1,4 +1,4 @@
-/** Numbers that are the same again for the same seed, so that a schedule of faults can be repeated. */
+/** Random numbers that are the same for the same seed, so that a schedule of faults can be repeated. */
 export class Random {
   private state: number;
 

@@ -1,17 +1,17 @@
 import type { RunEnd, ServerFrame, ServerFrameData } from '../../protocol/messages.js';
 import { isRunEnd } from '../chat.support.js';
 
-/** The answer of one run as the frames bring it to one client, and every place where a frame does not fit. */
+/** The answer of one run as one client receives it, and every place where a frame does not fit. */
 export class TextWatch {
   text = '';
   readonly jumps: string[] = [];
   readonly takeovers: ServerFrameData['run.takeover'][] = [];
-  /** When the first piece came after the last takeover. */
+  /** Time of the first delta after the last takeover. */
   resumedMs: number | undefined;
   end: RunEnd | undefined;
   private runId: string | undefined;
   private messageId: string | undefined;
-  /** What came before it was known which run this is about. */
+  /** Frames that arrived before the id of the run was known. */
   private readonly early: ServerFrame[] = [];
   private readonly waiting: { words: number; reached: () => void }[] = [];
 
@@ -24,7 +24,7 @@ export class TextWatch {
     for (const frame of this.early.splice(0)) this.see(frame);
   }
 
-  /** Resolves in the moment in which the client holds so many words. */
+  /** Resolves as soon as the client holds this many words. */
   holding(words: number): Promise<void> {
     return new Promise((resolve) => {
       this.waiting.push({ words, reached: resolve });

@@ -1,7 +1,8 @@
 """A client that shares no line with ours: Python's own HTTP and Debian's python3-websockets.
 
 Reads {"url", "ws_url", "email", "password", "question"} as JSON from standard input, signs in, mints a ticket, asks the
-question and writes what happened as one JSON object. Ends with status 1 and a reason where the server breaks its word.
+question and writes what happened as one JSON object. Exits with status 1 and a reason when the server breaks the
+protocol.
 """
 
 import asyncio

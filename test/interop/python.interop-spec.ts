@@ -25,7 +25,7 @@ interface Story {
   refresh_token: string;
 }
 
-/** Runs the Python client to its end. The password goes through its input, where no process list shows it. */
+/** Runs the Python client to its end. The password goes through standard input, so that no process list shows it. */
 async function runPython(order: Record<string, string>): Promise<Story> {
   // Debian's interpreter: another python3 on PATH does not see Debian's modules.
   const child = spawn('/usr/bin/python3', [join(import.meta.dirname, 'chat_client.py')]);
@@ -40,7 +40,7 @@ async function runPython(order: Record<string, string>): Promise<Story> {
   }
 }
 
-describe('a client in another language', () => {
+describe('a client in Python', () => {
   let cluster: Cluster;
   let story: Story;
   let email: string;
@@ -57,7 +57,7 @@ describe('a client in another language', () => {
 
   afterAll(() => cluster?.stop());
 
-  it('gets in with a ticket and is told who it is', () => {
+  it('connects with a ticket and is told who it is', () => {
     expect(story.ready.type).toBe('ready');
     expect(story.ready.data).toMatchObject({ protocol: 'chat.v1', user: { email } });
     expect(story.subprotocol).toBe('chat.v1');
@@ -70,11 +70,11 @@ describe('a client in another language', () => {
     expect(story.length).toBeGreaterThan(0);
   });
 
-  it('sees durable events numbered without a hole', () => {
+  it('gets durable events that are numbered without a gap', () => {
     expect(story.seqs).toEqual(story.seqs.map((_, index) => index + 1));
   });
 
-  it('closes in order, and finds its ticket used up', () => {
+  it('closes cleanly, and cannot use its ticket again', () => {
     expect(story.close_code).toBe(1000);
     expect(story.second_use).toBe(403);
   });

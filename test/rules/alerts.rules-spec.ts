@@ -7,7 +7,7 @@ import { StateFolder } from '../../scripts/state-folder.js';
 
 const LIMIT_MS = 50_000;
 
-/** What promtool says of a file in ops/, and whether it is content. */
+/** Runs promtool in ops/. Returns its exit status and its output. */
 function promtool(...args: string[]): { status: number | null; said: string } {
   const command = findPromtool(new StateFolder(PROJECT_ROOT));
   if (command === undefined) throw new Error('expected promtool on the path or among the fetched programs');
@@ -17,7 +17,7 @@ function promtool(...args: string[]): { status: number | null; said: string } {
 }
 
 test.each([
-  ['takes ops/prometheus.yml with its rules', ['check', 'config', 'prometheus.yml']],
+  ['accepts ops/prometheus.yml with its rules', ['check', 'config', 'prometheus.yml']],
   ['raises each alert when it should, and not before', ['test', 'rules', 'alerts.test.yml']],
 ])(
   'Prometheus %s',

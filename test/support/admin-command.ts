@@ -19,9 +19,9 @@ export interface CommandOptions {
   input?: string;
   /** When the input is sent; at once unless said otherwise. */
   inputAfter?: Promise<unknown>;
-  /** Everything that it finds in its environment, but for PATH and HOME. */
+  /** Its whole environment, except for PATH and HOME. */
   env: Record<string, string>;
-  /** Where it is started: a folder of the test run without a demo unless said otherwise. */
+  /** Working directory. Default: a folder of the test run, without a demo. */
   folder?: string;
 }
 
@@ -34,7 +34,7 @@ export async function runAdmin(args: string[], options: CommandOptions): Promise
     env: { PATH, HOME, ...env },
     timeout: TIME_LIMIT_MS,
   });
-  // It may end without having read its input.
+  // The program may end without reading its input.
   program.stdin.on('error', () => program.stdin.destroy());
   const sending = inputAfter.then(() => program.stdin.end(input));
   const [output, errors] = await Promise.all([

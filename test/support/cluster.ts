@@ -6,7 +6,7 @@ import { startNode, TEST_ORIGIN } from './node.js';
 import type { NodeOptions, TestNode } from './node.js';
 
 export interface ClusterOptions extends EngineOptions {
-  /** 2 unless said otherwise. */
+  /** Default: 2. */
   nodes?: number;
   /** Settings of every node. */
   env?: Record<string, string>;
@@ -21,7 +21,7 @@ export interface Cluster extends Engines {
   readonly node: TestNode;
   /** The second node. */
   readonly other: TestNode;
-  /** One more node, which `stop` ends too. */
+  /** Starts one more node, which `stop` also ends. */
   addNode(env?: Record<string, string>, options?: Pick<NodeOptions, 'clockShiftMs'>): Promise<TestNode>;
 }
 

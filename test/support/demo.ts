@@ -27,7 +27,7 @@ export interface RunningDemo {
 
 const READY_LIMIT_MS = 50_000;
 
-/** A folder in which demos can be started as if it were the checkout: it gets the `.admit-one/`. */
+/** A folder in which demos can be started as in the checkout: it gets the `.admit-one/`. */
 export class DemoFolder {
   readonly path = join(currentRun().data, `demo-${randomBytes(3).toString('hex')}`);
   readonly ledger = new ProcessLedger(join(this.path, '.admit-one', 'processes.jsonl'));
@@ -66,7 +66,7 @@ export class DemoFolder {
     };
   }
 
-  /** Ends what a demo that was killed left, and keeps the logs where the search for credentials sees them. */
+  /** Ends the processes of a killed demo, and keeps the logs where the search for credentials finds them. */
   async clear(): Promise<void> {
     await this.ledger.endAll(2_000);
     const logs = join(this.path, '.admit-one', 'logs');
@@ -79,7 +79,7 @@ function announced(child: Child): boolean {
   return child.logs().includes('Admit One is ready');
 }
 
-/** The run's private copy of Redis, if it has one, is not fetched a second time. */
+/** Puts the run's private copy of Redis, if it has one, on the PATH, so that it is not fetched again. */
 function redisOnPath(): Record<string, string> {
   const { redis } = currentRun();
   const path = process.env.PATH ?? '';

@@ -20,7 +20,7 @@ export interface AsyncApi {
   components: { messages: Record<string, { name: string }> };
 }
 
-/** Beyond the structure that the format's own specification demands. */
+/** Rules in addition to the structure that the format's specification requires. */
 const RULES = {
   struct: 'error',
   'no-unresolved-refs': 'error',
@@ -30,7 +30,7 @@ const RULES = {
   'security-defined': 'error',
 } as const;
 
-/** What a validator of OpenAPI 3.1 and AsyncAPI 3.0 finds wrong with a document. */
+/** The faults that a validator of OpenAPI 3.1 and AsyncAPI 3.0 finds in a document. */
 export async function faultsOf(document: object): Promise<string[]> {
   const config = await createConfig({ rules: RULES });
   const found = await lintFromString({
@@ -49,7 +49,7 @@ export class DocumentCheck {
     this.ajv.addSchema(document, 'document');
   }
 
-  /** What is wrong with `value`, by the schema at this place of the document. Throws when there is none. */
+  /** The faults in `value` according to the schema at this place in the document. Throws when there is none. */
   faults(place: readonly string[], value: unknown): string[] {
     let schema: unknown = this.document;
     for (const step of place) schema = (schema as Record<string, unknown> | undefined)?.[step];

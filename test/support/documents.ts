@@ -23,7 +23,7 @@ export function sourcePaths(): string[] {
   return SOURCES.flatMap(filesIn);
 }
 
-/** The source of the server and of what it shares with clients and operators, in one text. */
+/** The shipped source as one text: the server, and what clients and operators use. */
 export function shippedSource(): string {
   const shipped = ['src', 'protocol', 'client', 'ops', 'scripts', 'bench'].flatMap(filesIn);
   return shipped
@@ -32,7 +32,7 @@ export function shippedSource(): string {
     .join('\n');
 }
 
-/** What stands in code marks, without what stands in fenced blocks. */
+/** The texts in code marks, without fenced blocks. */
 export function marked({ text }: Document): string[] {
   const prose = text.replace(/^```[\s\S]*?^```/gm, '');
   return [...prose.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? '');

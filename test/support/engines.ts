@@ -10,7 +10,7 @@ import { currentRun, runLedger } from '../../scripts/testing/test-run.js';
 import type { RedisForm } from '../../scripts/testing/test-run.js';
 import { signalTree } from './process-tree.js';
 
-/** A real Postgres or Redis that belongs to one test file alone, to be broken at will. */
+/** A real Postgres or Redis that only one test file uses and may break. */
 export interface PrivateEngine {
   readonly url: string;
   /** All its processes: SIGKILL for a crash, SIGSTOP and SIGCONT to freeze and thaw. */
@@ -23,9 +23,9 @@ export interface PrivateEngine {
 export interface EngineOptions {
   /** A Postgres process of its own instead of a database in the run's shared one: for files that break it. */
   privatePostgres?: boolean;
-  /** Redis keeps its data over a restart. */
+  /** Redis keeps its data when it restarts. */
   durableRedis?: boolean;
-  /** Unless said otherwise what the run was started with: one server, or a cluster of three masters. */
+  /** Default: the form that the run was started with, which is one server or a cluster of three masters. */
   redisForm?: RedisForm;
 }
 
@@ -35,7 +35,7 @@ export interface Engines {
   readonly redis: PrivateEngine;
   /** Present with `privatePostgres`. */
   readonly postgres: PrivateEngine | undefined;
-  /** Rows of a statement on the file's own database. */
+  /** Runs a statement on the file's own database and returns its rows. */
   sql<Row extends pg.QueryResultRow>(statement: string, values?: unknown[]): Promise<Row[]>;
   stop(): Promise<void>;
 }
@@ -71,7 +71,7 @@ async function privateRedis(options: EngineOptions): Promise<PrivateEngine> {
   return restartable((port) => startRedis({ ...settings, port }));
 }
 
-/** Where the Redis of a test file lives, however many servers it has. */
+/** Settings of the servers of a test file's Redis. */
 export function redisSettings() {
   const { data, folder, redis: program } = currentRun();
   const own = join(data, `redis-${randomBytes(4).toString('hex')}`);

@@ -13,13 +13,13 @@ export interface RequestOptions {
   /** Sent as JSON. */
   body?: unknown;
   headers?: Record<string, string>;
-  /** Answers this status or the call fails, naming the problem that came instead. */
+  /** Expected status; with any other the call fails and names the problem. */
   expect?: number;
 }
 
 const LIMIT_MS = 15_000;
 
-/** One HTTP request. The body is parsed where it is JSON, the text otherwise, undefined where there is none. */
+/** One HTTP request. The body is parsed when it is JSON, otherwise it is the text, or undefined when empty. */
 export async function request<Body = Problem>(
   method: string,
   url: string,

@@ -11,7 +11,7 @@ export interface Way {
   dial: (user: TestUser) => RawUpgrade;
 }
 
-/** Every one that comes with the upgrade itself. */
+/** All ways whose credential is part of the upgrade. */
 export const WAYS: Way[] = [
   {
     name: '?token=',

@@ -8,7 +8,7 @@ import { COVERAGE_VARIABLE, currentRun, runLedger } from '../../scripts/testing/
 import { WITNESS_FOLDER } from '../../scripts/testing/test-witness.js';
 import { logFile } from './engines.js';
 
-/** Where a node, or a front before nodes, is dialled. */
+/** The address of a node, or of a proxy in front of nodes. */
 export interface NodeAddress {
   readonly port: number;
   /** `http://127.0.0.1:<port>`, also its origin. */
@@ -26,19 +26,19 @@ export interface TestNode extends NodeAddress {
   /** Log lines of one event, parsed. */
   logged(event: string): Record<string, unknown>[];
   readonly exited: Promise<Exit>;
-  /** SIGTERM: drains, then answers how it ended. */
+  /** SIGTERM: the node drains; returns how it ended. */
   stop(): Promise<Exit>;
   /** SIGKILL. */
   kill(): Promise<Exit>;
   signal(signal: NodeJS.Signals): void;
 }
 
-/** An origin that every test node lets in; browsers send it, other clients need not. */
+/** An origin that every test node allows; browsers send it, other clients need not. */
 export const TEST_ORIGIN = 'http://localhost:5173';
 
 const STOP_LIMIT_MS = 30_000;
 
-/** Limits out of the way: a test that means one sets it. */
+/** High limits: a test that is about a limit sets it. */
 const TEST_SETTINGS = {
   HOST: '127.0.0.1',
   REGISTRATION: 'open',
@@ -62,8 +62,8 @@ export interface NodeOptions {
 }
 
 /**
- * Starts a node. Nothing but PATH and HOME of our own environment reaches it, and the folder in which a node that ends in
- * order leaves its coverage, where somebody asks for it.
+ * Starts a node. Of our own environment it gets only PATH, HOME and, when coverage is measured, the folder in which it
+ * writes its coverage when it exits.
  */
 export async function startNode({
   name = 'node',
@@ -98,7 +98,7 @@ export async function startNode({
   };
 }
 
-/** Where Node finds the witness, and with it where the witness writes. */
+/** URL from which Node loads the witness; its query names the file in which the witness writes. */
 function witness(name: string): string {
   const folder = join(currentRun().folder, WITNESS_FOLDER);
   mkdirSync(folder, { recursive: true });

@@ -6,7 +6,7 @@ export interface OllamaToolCall {
   arguments: Record<string, unknown>;
 }
 
-/** What the next `POST /api/chat` meets. Real models do the first; servers in trouble do the others. */
+/** The reaction to the next `POST /api/chat`: first that of a real model, then those of faulty servers. */
 export type Behaviour =
   | {
       kind: 'answer';
@@ -22,17 +22,17 @@ export type Behaviour =
   /** Closes the connection before any header. */
   | { kind: 'refuse' }
   | { kind: 'hang-before-headers' }
-  /** After these tokens the connection stays open and nothing more comes. */
+  /** After these tokens the connection stays open and nothing more is sent. */
   | { kind: 'hang-between-tokens'; tokens: readonly string[] }
   /** After these tokens the connection is reset. */
   | { kind: 'cut'; tokens: readonly string[] }
-  /** After these tokens the response ends in good order, but without the line that says `done`. */
+  /** After these tokens the response ends cleanly, but without the line that says `done`. */
   | { kind: 'end-without-done'; tokens: readonly string[] }
   | { kind: 'error-mid-stream'; tokens: readonly string[]; error: string }
   | { kind: 'junk'; tokens: readonly string[]; junk: string }
-  /** Another status than 200, with Ollama's error document. */
+  /** A status other than 200, with Ollama's error document. */
   | { kind: 'status'; status: number; error: string; headers?: Record<string, string> }
-  /** These very bytes, each in its own chunk. */
+  /** Exactly these bytes, each item in its own chunk. */
   | { kind: 'bytes'; chunks: readonly (string | Uint8Array)[]; contentType?: string; paceMs?: number };
 
 export interface ChatRequestBody {
@@ -42,7 +42,7 @@ export interface ChatRequestBody {
   tools?: unknown[];
 }
 
-/** Answers one chat as told. */
+/** Answers one chat as `behaviour` says. */
 export async function perform(
   behaviour: Behaviour,
   body: ChatRequestBody,
@@ -95,7 +95,7 @@ const NDJSON = 'application/x-ndjson';
 const DEFAULT_TOKENS = ['Hello', ' from', ' the', ' test', ' model.'];
 type Answer = Extract<Behaviour, { kind: 'answer' }>;
 
-/** The lines of one chat, as Ollama words them. */
+/** The lines of one chat, in the format of Ollama. */
 class ChatResponse {
   constructor(
     private readonly response: ServerResponse,
@@ -163,12 +163,12 @@ export function breakOff(response: ServerResponse): void {
   response.socket?.destroy();
 }
 
-/** Does not keep a finished test run waiting. */
+/** Waits, but does not keep a finished test run from ending. */
 async function sleep(ms: number): Promise<void> {
   await wait(ms, undefined, { ref: false });
 }
 
-/** Resolves once the bytes are handed to the socket, so that a reset after it does not overtake them. */
+/** Resolves once the bytes are handed to the socket, so that a later reset does not overtake them. */
 async function write(response: ServerResponse, bytes: string | Uint8Array): Promise<void> {
   if (response.destroyed) return;
   await new Promise<void>((resolve) => {

@@ -12,17 +12,17 @@ import {
 
 export interface RecordedRequest {
   body: ChatRequestBody;
-  /** How it ended: `aborted` when the client went away before the whole response was sent. */
+  /** How it ended: `aborted` when the client left before the whole response was sent. */
   ended: Promise<'answered' | 'aborted' | 'broken'>;
-  /** Milliseconds since the epoch at which the client went away. */
+  /** Milliseconds since the epoch at which the client left. */
   abortedAt?: number;
-  /** Which TCP connection carried it, from 1. */
+  /** Number of the TCP connection that carried it, from 1. */
   connection: number;
 }
 
 /**
- * A model server that speaks Ollama's protocol (docs.ollama.com/api), and misbehaves when told to. That it speaks the
- * real one is proven with the official client in ollama-server.e2e-spec.ts.
+ * A model server that speaks Ollama's protocol (docs.ollama.com/api), and misbehaves when told to. The test in
+ * ollama-server.e2e-spec.ts checks the protocol with the official client.
  */
 export class OllamaServer {
   readonly requests: RecordedRequest[] = [];
@@ -55,17 +55,17 @@ export class OllamaServer {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** What the next chats meet, one each; the last one stays. */
+  /** Sets the reactions to the next chats, one each; the last one stays. */
   behave(...behaviours: Behaviour[]): void {
     this.script.splice(0, Infinity, ...behaviours);
   }
 
-  /** From now on each chat meets what `choose` makes of its request. */
+  /** From now on `choose` determines the reaction to each chat from its request. */
   behaveBy(choose: (body: ChatRequestBody) => Behaviour): void {
     this.choose = choose;
   }
 
-  /** Cuts every answer that is being sent. Answers how many. */
+  /** Cuts every answer in progress. Returns how many. */
   breakStreams(): number {
     for (const response of this.streaming) breakOff(response);
     return this.streaming.size;

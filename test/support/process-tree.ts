@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * Signals a process and its children, while the process cannot make more of them: a Postgres whose first process is
- * gone or frozen goes on serving the connections that it has.
+ * Signals a process and its children, while the process cannot start more of them: a Postgres whose first process is
+ * gone or frozen would still serve its open connections.
  */
 export function signalTree(pid: number, signal: NodeJS.Signals): void {
   process.kill(pid, 'SIGSTOP');

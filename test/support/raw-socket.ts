@@ -10,13 +10,13 @@ import type { ConnectOptions } from './socket.js';
 import { eventually, within } from './waiting.js';
 
 export interface FrameShape {
-  /** 1 (text) unless said otherwise. */
+  /** Default: 1 (text). */
   opcode?: number;
   fin?: boolean;
   /** The three reserved bits, 0-7. */
   reserved?: number;
   masked?: boolean;
-  /** What the header says, when it lies. */
+  /** The length in the header, when it differs from the real one. */
   length?: bigint;
 }
 
@@ -45,13 +45,13 @@ export function closeFrame(code: number, reason = ''): Buffer {
 }
 
 /**
- * A WebSocket without a library: it writes what it is told, answers no ping and no close, and reads what the server
- * sends frame by frame.
+ * A WebSocket without a library: it writes the given bytes, answers no ping and no close, and reads the server's frames
+ * one by one.
  */
 export class RawSocket {
   readonly frames: ServerFrame[] = [];
   pings = 0;
-  /** The server's close frame, when it came. */
+  /** The server's close frame, once it has arrived. */
   close: Closed | undefined;
   isEnded = false;
   private pending = Buffer.alloc(0);
@@ -104,7 +104,7 @@ export class RawSocket {
     while (this.take());
   }
 
-  /** Takes one frame out of what came; false while bytes are missing. */
+  /** Takes one frame out of the received bytes; false while bytes are missing. */
   private take(): boolean {
     const [first, second] = this.pending;
     if (first === undefined || second === undefined) return false;

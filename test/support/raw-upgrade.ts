@@ -11,7 +11,7 @@ export interface RawAnswer {
   /** `HTTP/1.1 403 Forbidden`. */
   statusLine: string;
   status: number;
-  /** Names in lower case; a header that came twice is joined by a comma. */
+  /** Names in lower case; the values of a repeated header are joined by a comma. */
   headers: Record<string, string>;
   body: string;
   problem(): Problem;
@@ -23,7 +23,7 @@ export interface RawUpgrade extends Omit<ConnectOptions, 'protocols'> {
   handshake?: Record<string, string | undefined>;
 }
 
-/** A handshake over a bare TCP socket, which shows the whole answer, byte for byte, whatever it is. */
+/** A handshake over a bare TCP socket, which shows any response byte for byte. */
 export async function rawUpgrade(node: { port: number }, options: RawUpgrade = {}): Promise<RawAnswer> {
   return rawRequest(node, handshakeText(node.port, options));
 }
@@ -73,7 +73,7 @@ function handshakeText(port: number, options: RawUpgrade): string {
   return [`${method} ${dialPath(options)} HTTP/1.1`, ...fields, '', ''].join('\r\n');
 }
 
-/** Undefined while bytes are missing; a stream that has ended is complete as it is. */
+/** Undefined while bytes are missing; after the end of the stream the response is complete as it is. */
 function parseAnswer(bytes: Buffer, ended: boolean): RawAnswer | undefined {
   const headEnd = bytes.indexOf('\r\n\r\n');
   if (headEnd === -1) return undefined;

@@ -14,7 +14,7 @@ const SETTINGS = {
   LOG_LEVEL: 'silent',
 };
 
-/** `GET /conversations/{id}` for every route that Fastify is given, by the whole application in Nest's preview: no engine is asked. */
+/** Every route of the application, such as `GET /conversations/{id}`. Nest's preview mode needs no engine for this. */
 export async function realRoutes(): Promise<string[]> {
   const config = loadConfig(SETTINGS);
   const logger = new AppLogger(config);

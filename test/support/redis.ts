@@ -4,7 +4,7 @@ import type { RedisClient } from '../../src/redis/redis-client.js';
 
 const RETRIES = 3;
 
-/** A look into the Redis of a test file, beside the server. */
+/** Runs `work` with a client of a test file's Redis, independent of the server. */
 export async function withRedis<T>(
   engines: { redisUrl: string },
   look: (redis: RedisClient) => Promise<T>,
@@ -32,20 +32,20 @@ function connect(url: string): RedisClient {
   }
 }
 
-/** Names of keys, of a cluster those of all its masters. */
+/** Names of keys; in a cluster those of all its masters. */
 export async function keysOf(redis: RedisClient, pattern = '*'): Promise<string[]> {
   const servers = redis instanceof Cluster ? await mastersOf(redis) : [redis];
   return (await Promise.all(servers.map((server) => server.keys(pattern)))).flat().sort();
 }
 
-/** Channels that somebody listens to, of a cluster at any of its masters. */
+/** Channels with subscribers; in a cluster those at any of its masters. */
 export async function channelsOf(redis: RedisClient, pattern: string): Promise<string[]> {
   const servers = redis instanceof Cluster ? await mastersOf(redis) : [redis];
   const found = await Promise.all(servers.map((server) => server.pubsub('CHANNELS', pattern)));
   return (found.flat() as string[]).sort();
 }
 
-/** Ends every connection that listens, at each server of a cluster. */
+/** Ends every subscribed connection, at each server of a cluster. */
 export async function cutSubscribers(redis: RedisClient): Promise<void> {
   const servers = redis instanceof Cluster ? await mastersOf(redis) : [redis];
   await Promise.all(servers.map((server) => server.call('CLIENT', 'KILL', 'TYPE', 'pubsub')));

@@ -9,7 +9,7 @@ import { eventually } from './waiting.js';
 export type ReplicatedForm = 'cluster' | 'sentinel';
 
 export interface ReplicatedOptions {
-  /** Each server keeps its data over a restart. */
+  /** Each server keeps its data when it restarts. */
   durable?: boolean;
 }
 
@@ -17,12 +17,12 @@ interface Seen extends Replication {
   server: EngineProcess;
 }
 
-/** After how long the others take a server for gone. */
+/** Time after which the others consider a server down. */
 const GONE_AFTER_MS: Record<ReplicatedForm, number> = { cluster: 1500, sentinel: 1000 };
 const PROMOTION_LIMIT_MS = 30_000;
-/** Sentinels let a master that comes back be one for eight seconds before they make it a replica. */
+/** Sentinels leave a master that comes back a master for eight seconds before they make it a replica. */
 const RETURN_LIMIT_MS = 60_000;
-/** A password for a master that has none: it refuses whoever brings one. */
+/** A password for a master without one, which refuses every client that sends a password. */
 const REFUSED = 'a password that nobody asked for';
 
 /** A Redis in which replicas take the place of masters that die. Not for Docker, which publishes one port. */
@@ -42,12 +42,12 @@ export class ReplicatedRedis {
     return this.members.url;
   }
 
-  /** Where a master was when it all began. */
+  /** The server that was the first master at the start. */
   get first(): EngineProcess {
     return this.members.servers[0]!;
   }
 
-  /** Servers that are masters now; of those that live. */
+  /** The live servers that are masters now. */
   async masters(): Promise<EngineProcess[]> {
     return (await this.look()).filter(({ isMaster }) => isMaster).map(({ server }) => server);
   }
@@ -59,7 +59,7 @@ export class ReplicatedRedis {
     await eventually(isWhole, 'a replica behind every master', RETURN_LIMIT_MS);
   }
 
-  /** Cuts a replica off its master, so that what is written from now on is lost with the master. Answers what ends it. */
+  /** Cuts a replica off, so that later writes are lost with its master. Returns the function that ends this. */
   async cutOff(master: EngineProcess): Promise<() => Promise<void>> {
     const { url } = await this.replicaOf(master);
     const setPassword = (password: string) =>
@@ -69,7 +69,7 @@ export class ReplicatedRedis {
     return async () => void (await setPassword(''));
   }
 
-  /** SIGKILL to a master. Resolves when its replica has taken its place and clients are led to it. */
+  /** SIGKILL to a master. Resolves when its replica has taken its place and clients are directed to it. */
   async failOver(master: EngineProcess): Promise<void> {
     const heir = await this.replicaOf(master);
     master.kill('SIGKILL');

@@ -13,26 +13,26 @@ import { redisSettings } from './engines.js';
 import { rememberSecret } from './secrets.js';
 import { eventually } from './waiting.js';
 
-/** What a node is told about a Redis: its address, and what else its environment needs. */
+/** The settings with which a node reaches a Redis: its address, and other variables that it needs. */
 export interface Way {
   REDIS_URL: string;
   NODE_EXTRA_CA_CERTS?: string;
 }
 
-/** A Redis that does not answer everybody. */
+/** A Redis that accepts only some clients. */
 export interface SecuredRedis {
-  /** As an operator writes it. */
+  /** The right settings, as an operator writes them. */
   way: Way;
-  /** Another one, and what the node then says of it. */
+  /** Wrong settings; `complaint` matches what the node logs about them. */
   wrong: Way;
   complaint: RegExp;
   stop(): Promise<void>;
 }
 
-/** What a user of our own may do: all but what takes a server apart, and INFO, by which a client knows that it is ready. */
+/** Rights of a separate user: all but dangerous commands, and INFO, which a client needs for its ready check. */
 const RIGHTS = ['~*', '&*', '+@all', '-@dangerous', '+info'];
 
-/** With what a URL must encode. */
+/** A password with characters that a URL must encode. */
 function aPassword(): { password: string; encoded: string } {
   const password = rememberSecret(`p@ss:w/rd%-${randomBytes(6).toString('hex')}`);
   return { password, encoded: encodeURIComponent(password) };
@@ -71,7 +71,7 @@ export async function withUser(): Promise<SecuredRedis> {
   });
 }
 
-/** With a certificate that no authority of this machine has signed. */
+/** One server with a certificate that no authority of this machine has signed. */
 export async function withTls(): Promise<SecuredRedis> {
   const own = settings();
   const redis = await startRedis(own);
@@ -169,7 +169,7 @@ export function hasTls(): boolean {
     PATH,
     LD_LIBRARY_PATH: (redis.kind === 'binary' ? redis.libraryPath : undefined) ?? LD_LIBRARY_PATH,
   };
-  // It ends at once: nothing to listen on, or a word that it does not know.
+  // The server ends at once: it has nothing to listen on, or does not know the option.
   const { stdout } = spawnSync(redis.command, ['--port', '0', '--tls-port', '0'], {
     env,
     encoding: 'utf8',
@@ -191,7 +191,7 @@ async function listenWithTls(client: Client, { key, file }: Certificate, port: n
   await client.config('SET', 'tls-port', port);
 }
 
-/** Ends what was started when it cannot be secured, or the run would wait for it. */
+/** Stops the engine when it cannot be secured, because otherwise the run would wait for it. */
 async function secured(
   engine: { stop(): Promise<void> },
   work: () => Promise<Omit<SecuredRedis, 'stop'>>,
@@ -204,7 +204,7 @@ async function secured(
   }
 }
 
-/** Over a connection of before: it stays signed in. */
+/** Uses one connection for all of `work`: it stays authenticated when a password is set. */
 async function administer(server: EngineProcess, work: (client: Client) => Promise<unknown>): Promise<void> {
   const client = new Client(server.url, { enableReadyCheck: false });
   try {
@@ -214,7 +214,7 @@ async function administer(server: EngineProcess, work: (client: Client) => Promi
   }
 }
 
-/** Whether a node of a cluster sends those who come over TLS to these ports. */
+/** Whether a cluster node directs clients that connect over TLS to these ports. */
 async function announces(port: number, password: string, ports: number[]): Promise<boolean> {
   const client = new Client({ host: '127.0.0.1', port, password, tls: { rejectUnauthorized: false } });
   try {

@@ -7,14 +7,14 @@ import { CODES_FILE } from '../../scripts/testing/test-codes.js';
 import { currentRun, hasRun } from '../../scripts/testing/test-run.js';
 
 /**
- * No client is ever told these: who dials without a ticket is told `ticket_rejected`, and there is no receipt of no
- * ticket. The metric says that they were reached.
+ * Codes that no client ever gets: a client without a ticket gets `ticket_rejected`, and without a ticket there is no
+ * receipt. Only the metric shows that they were reached.
  */
 const COUNTED_ONLY = new Set(['ticket_missing']);
 
 const seen = new Set<ErrorCode>();
 
-/** Writes down the code of a problem or a receipt, so that the end of the run can name those that no test reached. */
+/** Records the code of a problem or a receipt, so that the end of the run can name those that no test reached. */
 export function rememberCode(answer: unknown): void {
   if (typeof answer !== 'object' || answer === null || !('code' in answer)) return;
   const { code } = answer;
@@ -23,12 +23,12 @@ export function rememberCode(answer: unknown): void {
   appendFileSync(join(currentRun().folder, CODES_FILE), `${code}\n`);
 }
 
-/** As `rememberCode`, for the reason by which a metric counted. */
+/** Like `rememberCode`, for the reason label of a metric. */
 export function rememberReason(reason: string | undefined): void {
   if (reason !== undefined && COUNTED_ONLY.has(reason)) rememberCode({ code: reason });
 }
 
-/** As `rememberCode`, for a frame; only `error` frames carry a problem that answers somebody. */
+/** Like `rememberCode`, for a frame; only `error` frames carry a problem that is a reply. */
 export function rememberFrame(frame: ServerFrame): void {
   if (frame.type === 'error') rememberCode(frame.data);
 }

@@ -1,6 +1,6 @@
 /**
- * Loaded into a node with `node --import`: its clock is off by `?by=` milliseconds, as that of a machine that nobody
- * keeps in time. SIGUSR2 sets it right.
+ * Loaded into a node with `node --import`: its clock is off by `?by=` milliseconds, like that of a machine without time
+ * synchronization. SIGUSR2 sets it right.
  */
 import { URLSearchParams } from 'node:url';
 

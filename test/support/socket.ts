@@ -17,11 +17,11 @@ import { WAIT_MS, within } from './waiting.js';
 
 export interface ConnectOptions {
   ticket?: string;
-  /** `/ws` unless said otherwise; the ticket is appended. */
+  /** Default: `/ws`; the ticket is appended. */
   path?: string;
   origin?: string;
   headers?: Record<string, string>;
-  /** `chat.v1` unless said otherwise; an empty list offers none. */
+  /** Default: `chat.v1`; an empty list offers none. */
   protocols?: string[];
 }
 
@@ -46,7 +46,7 @@ type Matcher = (frame: ServerFrame) => boolean;
 /** One real socket; keeps every frame in the order of arrival. */
 export class TestSocket {
   readonly frames: ServerFrame[] = [];
-  /** Resolves when the socket is closed, from whichever side. */
+  /** Resolves when the socket is closed, by either side. */
   readonly closed: Promise<Closed>;
   private readonly waiting = new Set<() => void>();
   private end: Closed | undefined;
@@ -69,7 +69,7 @@ export class TestSocket {
     });
   }
 
-  /** @throws {UpgradeRefused} with the whole answer when the server says no. */
+  /** @throws {UpgradeRefused} with the complete response when the server refuses the upgrade. */
   static async connect(node: NodeAddress, options: ConnectOptions = {}): Promise<TestSocket> {
     const { origin, headers, protocols = [SUBPROTOCOL] } = options;
     const ws = new WebSocket(node.wsUrl + dialPath(options), protocols, { origin, headers });
@@ -83,7 +83,7 @@ export class TestSocket {
       });
     });
     ws.on('error', () => {
-      // A later error always ends in "close", which carries what a test looks at.
+      // A later error is always followed by "close", which has the code that tests check.
     });
     await within(Promise.race([once(ws, 'open'), refused]), `the upgrade of ${dialPath(options)}`);
     return socket;
@@ -103,8 +103,8 @@ export class TestSocket {
   }
 
   /**
-   * The next frame of this type after the one that was read last; frames between are passed over.
-   * `where` narrows it down.
+   * The next frame of this type after the one that was read last; frames in between are skipped.
+   * With `where` only frames for which it is true are returned.
    */
   async next<T extends ServerFrameType>(
     type: T,
@@ -124,7 +124,7 @@ export class TestSocket {
     return this.frames[index] as ServerFrame;
   }
 
-  /** Sends a frame and answers the one that carries its id in `re`; `next` still sees the answer. */
+  /** Sends a frame and returns the reply with its id in `re`; `next` still sees the reply. */
   async send<T extends ClientFrameType>(
     type: T,
     data: ClientFrameData[T],
@@ -152,7 +152,7 @@ export class TestSocket {
     return this.frames.filter((frame) => frame.type === type) as unknown as ServerFrameOf<T>[];
   }
 
-  /** How the server closed this socket. */
+  /** Waits until this socket is closed, and returns how. */
   async closes(limitMs = WAIT_MS): Promise<Closed> {
     return within(this.closed, `the close of a socket; ${this.story()}`, limitMs);
   }
@@ -205,7 +205,7 @@ export class TestSocket {
     for (const wake of [...this.waiting]) wake();
   }
 
-  /** What a failed wait has to tell. */
+  /** The text of the error for a failed wait. */
   private story(): string {
     const types = this.frames
       .map((frame) => frame.type)

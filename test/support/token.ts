@@ -4,11 +4,11 @@ import { rememberSecret } from './secrets.js';
 export type Claims = Record<string, unknown>;
 
 export interface Forgery {
-  /** Members of the header; `{alg: 'HS256', typ: 'JWT'}` unless said otherwise. */
+  /** Members of the header. Default: `{alg: 'HS256', typ: 'JWT'}`. */
   header?: Claims;
   /** The payload: claims, or any text for what is not JSON. */
   payload: Claims | string;
-  /** Key of the HMAC; a Buffer for bytes that are no text. */
+  /** Key of the HMAC; a Buffer for bytes that are not text. */
   secret: string | Buffer;
   /** Hash of the HMAC, whatever the header says. */
   hash?: 'sha256' | 'sha384' | 'sha512';
@@ -19,7 +19,7 @@ export function newSigningSecret(): string {
   return randomBytes(32).toString('hex');
 }
 
-/** Signs what no honest issuer would: every part can be chosen. */
+/** Signs any token: every part can be chosen, also parts that no honest issuer would sign. */
 export function forge({ header, payload, secret, hash = 'sha256' }: Forgery): string {
   const head = encode(header ?? { alg: 'HS256', typ: 'JWT' });
   const body = typeof payload === 'string' ? Buffer.from(payload).toString('base64url') : encode(payload);

@@ -32,20 +32,20 @@ export async function register(node: NodeAddress, details: { email?: string; pas
   return { user: answer.body.user, email, password };
 }
 
-/** A session of its own for an account that exists. */
+/** Opens a new session of an existing account. */
 export async function signIn(node: NodeAddress, email: string, password: string): Promise<TestUser> {
   const body = { email, password };
   const answer = await request<SignIn>('POST', `${node.url}/auth/login`, { body, expect: 200 });
   return { user: answer.body.user, email, password, ...remembered(answer.body) };
 }
 
-/** A fresh account with one session. */
+/** A new account with one session. */
 export async function aUser(cluster: Cluster, node: NodeAddress = cluster.node): Promise<TestUser> {
   const { email, password } = await register(node);
   return signIn(node, email, password);
 }
 
-/** A fresh account with the role `admin`, which nobody can get over HTTP. */
+/** A new account with the role `admin`, which nobody can register with over HTTP. */
 export async function anAdmin(cluster: Cluster): Promise<TestUser> {
   const { email, password } = await register(cluster.node);
   await promoteToAdmin(cluster, email);
@@ -56,7 +56,7 @@ export async function promoteToAdmin(cluster: Cluster, email: string): Promise<v
   await cluster.sql("UPDATE users SET role = 'admin' WHERE email = $1", [email]);
 }
 
-/** Credentials of an answer from login, refresh or exchange, written down for the search of the logs. */
+/** The credentials in a response of login, refresh or exchange, recorded for the search of the logs. */
 export function remembered(signedIn: SignIn) {
   return {
     accessToken: rememberSecret(signedIn.access_token),
@@ -87,7 +87,7 @@ export async function createConversation(
   return (await request<Conversation>('POST', `${node.url}/conversations`, options)).body;
 }
 
-/** Any route as this user. */
+/** Calls any route as this user. */
 export function as<Body>(
   user: Pick<TestUser, 'accessToken'>,
   method: string,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** How long a test waits for one thing unless it says otherwise. */
 export const WAIT_MS = 10_000;
 
-/** Rejects with what was waited for when `promise` takes longer than `limitMs`. */
+/** Waits for `promise`; after `limitMs` rejects with an error that names `what`. */
 export async function within<T>(promise: Promise<T>, what: string, limitMs = WAIT_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
@@ -17,8 +17,8 @@ export async function within<T>(promise: Promise<T>, what: string, limitMs = WAI
 }
 
 /**
- * Asks until there is an answer, for facts that announce themselves to nobody: a metric, a row, a process that is gone.
- * `probe` answers undefined or false for "not yet".
+ * Calls `probe` until it returns something, for facts without an event: a metric, a row, a process that has ended.
+ * `probe` returns undefined or false for "not yet".
  */
 export async function eventually<T>(
   probe: () => Promise<T | undefined | false> | T | undefined | false,

@@ -1,6 +1,6 @@
 /**
- * Loaded into the nodes of the tests alone, with `node --import`: notes who calls what can decide about a credential.
- * It changes neither arguments nor answers, and no file that ships knows of it. `?into=` of its URL names the record.
+ * Loaded only into the nodes of tests, with `node --import`: records who calls each function that can decide about a
+ * credential. It changes no arguments or results, and no shipped file refers to it. `?into=` names its output file.
  */
 import { appendFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,13 +8,13 @@ import { URL, URLSearchParams } from 'node:url';
 
 const RECORD = new URLSearchParams(import.meta.url.split('?')[1]).get('into');
 const DIST = new URL('../../dist/', import.meta.url).href;
-/** Frames between a password's check and whoever asked for it. */
+/** Enough stack frames to reach the caller of a password check. */
 const STACK_DEPTH = 30;
 
-/** Counts of what was not written yet, by the line that names it. */
+/** Number of sightings that are not written yet, by their line. */
 const counts = new Map();
 
-/** One line the first time, so that a node that is killed has said it; the rest of the count at the end. */
+/** Writes a line at the first sighting, so that a killed node has written it; the rest of the count at the end. */
 function note(sighting) {
   const key = JSON.stringify(sighting);
   const count = counts.get(key);
@@ -41,7 +41,7 @@ function stack() {
   return frames;
 }
 
-/** The nearest class or function of ours outside the file that is called; that file when there is none. */
+/** The nearest class or function of ours in the stack outside the called file, or that file when there is none. */
 function callerOf(home) {
   const frames = stack().flatMap((frame) => {
     const file = frame.getFileName() ?? '';
@@ -50,13 +50,13 @@ function callerOf(home) {
   });
   const nearest = frames.find(({ file }) => file !== DIST + home);
   const file = (nearest?.file ?? DIST + home).slice(DIST.length).replace(/\.js$/, '.ts');
-  // An arrow function has no receiver: its class is further out.
+  // An arrow function has no receiver: its class is further up the stack.
   const own = frames.filter((frame) => frame.file === nearest?.file);
   const caller = own.find(({ type }) => /^[A-Z]/.test(type ?? '') && !(type in globalThis))?.type;
   return { caller: caller ?? nearest?.name ?? file, file };
 }
 
-/** Puts a witness before a function of `owner`, which must have it; `home` is the file that defines it. */
+/** Wraps a function of `owner` to record its calls; `home` is the file that defines it. Throws when it is missing. */
 function watch(owner, method, home, describe) {
   const original = owner[method];
   if (typeof original !== 'function') throw new Error(`the witness finds no ${method} in ${home}`);
@@ -66,7 +66,7 @@ function watch(owner, method, home, describe) {
   };
 }
 
-// Before anything of ours is loaded: a module that imports a name of a CommonJS package gets what it finds there.
+// Before any module of ours is loaded: an import from a CommonJS package binds the value that the package has then.
 const argon2 = createRequire(import.meta.url)('@node-rs/argon2');
 for (const method of ['verify', 'verifySync'])
   watch(argon2, method, 'src/auth/password.js', () => ({ primitive: `argon2.${method}` }));
