@@ -30,7 +30,7 @@ describe('VerifiedTokens', () => {
     expect(tokens.get('over')).toBeUndefined();
   });
 
-  it('forgets those that are over and never come back', () => {
+  it('forgets expired tokens that are not used again', () => {
     const tokens = new VerifiedTokens();
     const over = { ...claims, exp: Date.now() / 1000 - 61 };
     for (let count = 0; count < 50; count++) {
