@@ -22,8 +22,8 @@ const NOBODY = 'user_id required';
 /** Sockets that opened without a credential and must send it within the limit. Until then they may do nothing. */
 @Injectable()
 export class PendingSocketService {
-  /** Frames that arrived while the first frame is being decided. */
-  private readonly waiting = new Map<AuthenticatedSocket, { stop: () => void; later: string[] }>();
+  /** What stops each of them from waiting. */
+  private readonly waiting = new Map<AuthenticatedSocket, () => void>();
 
   constructor(
     private readonly dispatcher: FrameDispatcherService,
@@ -52,6 +52,7 @@ export class PendingSocketService {
       refused: (_socket, { code, detail }) =>
         this.refusals.write('warn', 'frame.refused', code, undefined, { reason: code, detail }),
     });
+    /** Frames that arrive while the first one is being decided. */
     const later: string[] = [];
     let isDecided = false;
     const limit = setTimeout(() => {
@@ -59,14 +60,15 @@ export class PendingSocketService {
         this.refuse(socket, new AppError('token_missing', { detail: 'no first message in 5 s' }));
     }, FIRST_MESSAGE_LIMIT_MS);
     const onMessage = (data: RawData, isBinary: boolean) => {
-      if (socket.readyState !== socket.OPEN) return;
+      if (!socket.takesFrames) return;
       if (isBinary) socket.endWith('unsupported_data');
       else if (isDecided) later.push((data as Buffer).toString());
       else {
         isDecided = true;
         // Further frames are not read until the socket has a user.
         socket.pause();
-        background(this.decide(socket, settle, (data as Buffer).toString()), this.logger, 'upgrade.failed');
+        const text = (data as Buffer).toString();
+        background(this.decide(socket, settle, text, later), this.logger, 'upgrade.failed');
       }
     };
     const onPing = (data: Buffer) => socket.pong(data);
@@ -77,12 +79,17 @@ export class PendingSocketService {
       clearTimeout(limit);
       socket.off('message', onMessage).off('ping', onPing).off('error', onError).off('close', onClose);
     };
-    this.waiting.set(socket, { stop, later });
+    this.waiting.set(socket, stop);
   }
 
-  private async decide(socket: AuthenticatedSocket, settle: Settle, text: string): Promise<void> {
+  private async decide(
+    socket: AuthenticatedSocket,
+    settle: Settle,
+    text: string,
+    later: readonly string[],
+  ): Promise<void> {
     try {
-      this.release(socket, await settle(text));
+      this.release(socket, await settle(text), later);
     } catch (error) {
       // Reading resumes; otherwise the peer's close frame would never be read.
       socket.resume();
@@ -91,12 +98,11 @@ export class PendingSocketService {
   }
 
   /** Hands a socket over with `start`, then dispatches the frames that it sent in the meantime. */
-  private release(socket: AuthenticatedSocket, start: () => void): void {
-    const pending = this.waiting.get(socket);
+  private release(socket: AuthenticatedSocket, start: () => void, later: readonly string[]): void {
+    this.waiting.get(socket)?.();
     this.waiting.delete(socket);
-    pending?.stop();
     start();
-    for (const text of pending?.later ?? []) this.dispatcher.receive(socket, text);
+    for (const text of later) this.dispatcher.receive(socket, text);
     socket.resume();
   }
 
@@ -108,7 +114,7 @@ export class PendingSocketService {
   }
 
   private ended(socket: AuthenticatedSocket, code: number): void {
-    this.waiting.get(socket)?.stop();
+    this.waiting.get(socket)?.();
     this.waiting.delete(socket);
     const label = socket.sentClose === undefined ? 'other' : String(socket.sentClose.code);
     this.logger.info('upgrade.pending_closed', { code });

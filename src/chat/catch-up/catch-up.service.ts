@@ -79,13 +79,20 @@ export class CatchUpService implements OnModuleInit {
     });
   }
 
-  /** Subscribes the socket before it runs `work`, so that the socket misses none of the frames that `work` causes. */
+  /**
+   * Subscribes the socket before it runs `work`, so that the socket misses none of the frames that `work` causes. For a
+   * socket that has closed there is nothing to watch.
+   */
   async whileWatching(
     socket: AuthenticatedSocket,
     conversationId: string,
     work: () => Promise<unknown>,
   ): Promise<void> {
-    await this.openings.opened(socket);
+    if (socket.readyState === socket.OPEN) await this.openings.opened(socket);
+    if (socket.readyState !== socket.OPEN) {
+      await work();
+      return;
+    }
     if (this.fanOut.isWatching(socket, conversationId)) {
       await this.orTellDeleted(conversationId, work());
       return;

@@ -26,7 +26,7 @@ export class SocketLifecycleService implements SocketHolder {
     private readonly heartbeat: HeartbeatService,
     private readonly ready: ReadyFrameService,
     private readonly report: ConnectionReportService,
-    dispatcher: FrameDispatcherService,
+    private readonly dispatcher: FrameDispatcherService,
   ) {
     this.listeners = socketListeners(this, dispatcher, heartbeat);
   }
@@ -67,6 +67,11 @@ export class SocketLifecycleService implements SocketHolder {
     });
   }
 
+  /** Resolves when the frames that arrived before the sockets closed are handled, or after the timeout. */
+  allHandled(timeoutMs: number): Promise<void> {
+    return this.dispatcher.allHandled(timeoutMs);
+  }
+
   /** Called by an open socket. Closes it. */
   endSlow(socket: AuthenticatedSocket): void {
     this.report.slow(socket);
@@ -102,7 +107,7 @@ function socketListeners(
 ): SocketListeners {
   return {
     message(data, isBinary) {
-      if (this.readyState !== this.OPEN) return;
+      if (!(this as AuthenticatedSocket).takesFrames) return;
       if (isBinary) (this as AuthenticatedSocket).endWith('unsupported_data');
       // A text message is one Buffer unless the socket's `binaryType` says otherwise.
       else dispatcher.receive(this as AuthenticatedSocket, (data as Buffer).toString());

@@ -9,6 +9,8 @@ import { SocketHandoffService } from './socket-handoff.service.js';
 
 /** A terminated connection closes within one or two turns of the event loop. */
 const CUT_LIMIT_MS = 200;
+/** For the frames that arrived before their sockets closed: usually they are handled by then. */
+const HANDLING_LIMIT_MS = 3000;
 
 /** Moves the sockets of a stopping node to other nodes, and closes the rest at the deadline. */
 @Injectable()
@@ -29,6 +31,7 @@ export class SocketDrainService {
     background(this.handoff.offer(sockets, plan, startMs), this.logger, 'drain.offer_failed');
     await this.lifecycle.allClosed(startMs + plan.deadlineMs - performance.now());
     await this.closeRest(plan);
+    await this.lifecycle.allHandled(HANDLING_LIMIT_MS);
   }
 
   private async closeRest({ handshakeMs }: DrainPlan): Promise<void> {

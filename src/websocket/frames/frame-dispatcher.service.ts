@@ -32,6 +32,8 @@ const MINUTE_MS = 60_000;
 const LIMIT_WARNINGS = 5;
 /** Frame limit per message that a user may send: a message needs a few frames, besides pings and subscriptions. */
 const FRAMES_PER_MESSAGE = 60;
+/** Frames whose whole effect is on their own socket: once it has closed they are passed over. */
+const FOR_THE_SOCKET: ReadonlySet<ClientFrameType> = new Set(['ping', 'subscribe', 'unsubscribe', 'resume']);
 
 interface Inbox {
   queue: Inbound[];
@@ -44,8 +46,9 @@ interface Inbox {
 }
 
 /**
- * Passes each frame to its handler. The frames of one socket are handled one at a time, in the order of arrival. All
- * sockets share one table of handlers, which Nest fills at startup.
+ * Passes each frame to its handler. The frames of one socket are handled one at a time, in the order of arrival. What
+ * arrived before a close is handled after it, without an answer, unless the client was shut out. All sockets share one
+ * table of handlers, which Nest fills at startup.
  */
 @Injectable()
 export class FrameDispatcherService {
@@ -54,6 +57,8 @@ export class FrameDispatcherService {
   private readonly inboxes = new WeakMap<AuthenticatedSocket, Inbox>();
   private readonly received = new Map<string, { inc(): void }>();
   private readUnusable: UnusableReader = () => false;
+  private busySockets = 0;
+  private whenIdle: (() => void) | undefined;
 
   constructor(
     config: Config,
@@ -76,6 +81,7 @@ export class FrameDispatcherService {
 
   /** Takes a text frame as received. */
   receive(socket: AuthenticatedSocket, text: string): void {
+    if (socket.isShutOut) return;
     const inbox = this.inboxOf(socket);
     if (this.isOverLimit(socket, inbox, text)) return;
     const parsed = parseClientFrame(text);
@@ -94,6 +100,18 @@ export class FrameDispatcherService {
     background(this.work(socket, inbox, inbound), this.logger, 'frame.failed');
   }
 
+  /** Resolves when every frame that has arrived is handled, or after the timeout. */
+  async allHandled(timeoutMs: number): Promise<void> {
+    if (this.busySockets === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.whenIdle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
   /** Counts a control frame towards the limit. Returns false if the limit is exceeded. */
   countControlFrame(socket: AuthenticatedSocket): boolean {
     return !this.isOverLimit(socket, this.inboxOf(socket));
@@ -107,10 +125,12 @@ export class FrameDispatcherService {
   }
 
   private async work(socket: AuthenticatedSocket, inbox: Inbox, first: Inbound): Promise<void> {
+    this.busySockets += 1;
     let next: Inbound | undefined = first;
-    while (next !== undefined && socket.readyState === socket.OPEN) {
+    while (next !== undefined) {
       if ('fault' in next) this.answerFault(socket, inbox, next.fault, next.id);
       else await this.handle(socket, next.frame, next.receivedMs);
+      if (socket.isShutOut) inbox.queue = [];
       next = inbox.queue.shift();
       if (inbox.isPaused && inbox.queue.length <= QUEUE_LOW) {
         inbox.isPaused = false;
@@ -118,10 +138,13 @@ export class FrameDispatcherService {
       }
     }
     inbox.isBusy = false;
+    this.busySockets -= 1;
+    if (this.busySockets === 0) this.whenIdle?.();
   }
 
   private async handle(socket: AuthenticatedSocket, frame: ClientFrame, receivedMs: number): Promise<void> {
     this.received.get(frame.type)?.inc();
+    if (socket.readyState !== socket.OPEN && FOR_THE_SOCKET.has(frame.type)) return;
     const handler = this.handlers.get(frame.type);
     if (handler === undefined) {
       socket.sendError(

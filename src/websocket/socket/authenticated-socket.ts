@@ -27,6 +27,9 @@ const LIBRARY_REASONS = new Map<number, CloseName>(
   ]),
 );
 
+/** Closes that take the right to act from the client: what it sent before is not handled either. */
+const CLOSES_THAT_SHUT_OUT: ReadonlySet<CloseName> = new Set(['session_revoked', 'forbidden', 'bad_frame']);
+
 /** Callbacks from a socket to the node that holds it. */
 export interface SocketHolder {
   /** The socket is a slow consumer. */
@@ -69,6 +72,8 @@ export class AuthenticatedSocket extends WebSocket {
   declare subscriptions: Set<string> | undefined;
   /** The close frame that we sent, if any. It is the recorded reason even if the client never answers it. */
   declare sentClose: { code: number; reason: string } | undefined;
+  /** Its client has lost the right to act: frames that are still waiting are not handled. */
+  declare isShutOut: boolean;
   declare private raw: Socket;
   declare private gathered: Buffer[];
   declare private gatheredBytes: number;
@@ -83,6 +88,7 @@ export class AuthenticatedSocket extends WebSocket {
   /** Enables sending. The socket has no user yet. */
   attach(raw: Socket, holder: SocketHolder): void {
     this.sentClose = undefined;
+    this.isShutOut = false;
     this.raw = raw;
     this.gathered = [];
     this.gatheredBytes = 0;
@@ -112,6 +118,11 @@ export class AuthenticatedSocket extends WebSocket {
 
   get conversationId(): string | undefined {
     return this.identity.conversationId;
+  }
+
+  /** Also true after the client's own close, for what it had sent before; not after a close that the server began. */
+  get takesFrames(): boolean {
+    return this.sentClose === undefined;
   }
 
   /** @param re `id` of the client's frame that this answers. */
@@ -196,6 +207,7 @@ export class AuthenticatedSocket extends WebSocket {
 
   /** Writes the gathered frames, then closes with one of our codes. */
   endWith(name: CloseName, detail?: Readonly<Record<string, string | number>>): void {
+    if (CLOSES_THAT_SHUT_OUT.has(name)) this.isShutOut = true;
     if (this.readyState !== WebSocket.OPEN) return;
     this.flush();
     this.sendClose(name, detail);

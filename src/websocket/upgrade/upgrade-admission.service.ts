@@ -117,6 +117,8 @@ export class UpgradeAdmissionService {
 
   private start({ identity, replaced }: AdmittedConnection, socket: AuthenticatedSocket, raw: Socket): void {
     if (socket.readyState !== socket.OPEN) {
+      // It closed while its first message was being decided: what it sent after that is handled as this user's.
+      socket.open(identity, raw, this.lifecycle);
       this.registry.release(identity);
       return;
     }
