@@ -103,8 +103,10 @@ async function signTokens(
       config.sessionTtlSeconds,
     ),
   );
+  const iat = Math.floor(Date.now() / 1000);
+  const life = { iat, exp: iat + config.accessTokenTtlSeconds };
   return sessions.map(({ user_id: id, email, role, display_name, session_id }) =>
-    service.issueAccessToken({ id, email, role, display_name }, session_id),
+    service.issueAccessToken({ id, email, role, display_name }, session_id, life),
   );
 }
 

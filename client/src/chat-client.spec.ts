@@ -254,6 +254,54 @@ test('renews the connection with a fresh token when the sign-in is about to expi
   expect(server.socket.sentOf('auth.refresh').map((frame) => frame.data)).toEqual([{ ticket: 'secret2' }]);
 });
 
+test('dials with a fresh token when the connection ended with its token, until it has one', async () => {
+  const asked: boolean[] = [];
+  let isOffline = false;
+  client = aClient({
+    getAccessToken: async ({ fresh }) => {
+      asked.push(fresh);
+      if (isOffline) throw new Error('no network');
+      return 'jwt';
+    },
+  });
+  await open();
+  isOffline = true;
+  server.socket.end(CLOSE_CODES.auth_expired, 'auth_expired');
+  await settle();
+  isOffline = false;
+  await jest.advanceTimersByTimeAsync(1_000);
+  await settle();
+  server.socket.ready();
+  server.socket.end();
+  await settle();
+  await jest.advanceTimersByTimeAsync(1_000);
+  expect(asked).toEqual([false, true, true, false]);
+});
+
+test('asks for a fresh token once when the server says that the one it was given has expired', async () => {
+  const asked: boolean[] = [];
+  client = aClient({
+    getAccessToken: async ({ fresh }) => {
+      asked.push(fresh);
+      return fresh ? 'new' : 'old';
+    },
+  });
+  const expired = { status: 401, body: problem('token_expired', 401) };
+  const issue = server.answers.get('POST /websocket/ticket')!;
+  server.answers.set('POST /websocket/ticket', () =>
+    server.calls.at(-1)?.authorization === 'Bearer old' ? expired : issue(),
+  );
+  await open();
+  expect([client.state.name, asked]).toEqual(['open', [false, true]]);
+  server.answers.set('POST /websocket/ticket', () => expired);
+  server.socket.end();
+  await settle();
+  await jest.advanceTimersByTimeAsync(1_000);
+  await settle();
+  expect([client.state.name, asked]).toEqual(['stopped', [false, true, false, true]]);
+  expect(authErrors.map((error) => error.code)).toEqual(['token_expired']);
+});
+
 test('notices a network that went down silently', async () => {
   await open();
   await jest.advanceTimersByTimeAsync(30_000);

@@ -1,5 +1,5 @@
 import { SUBPROTOCOL, type ServerFrame, type ServerFrameData } from '../../protocol/messages.js';
-import type { AcceptedMessage, IssuedTicket } from '../../protocol/resources.js';
+import type { AcceptedMessage, IssuedTicket, TicketPurpose } from '../../protocol/resources.js';
 import { Backoff } from './backoff.js';
 import { closedError, closeError, exhaustedError, hasSuccessor } from './connection-error.js';
 import type { ChatClientEvents, ChatClientOptions } from './chat-client-options.js';
@@ -28,6 +28,8 @@ export class ChatClient extends Emitter<ChatClientEvents> {
   private frameCount = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private mayDialAtOnce = true;
+  /** The last connection ended with its access token. */
+  private needsFreshToken = false;
   private readonly http: HttpClient;
   private readonly backoff: Backoff;
   private readonly exchange: Exchange;
@@ -99,11 +101,16 @@ export class ChatClient extends Emitter<ChatClientEvents> {
 
   private async mintAndOpen(signal: AbortSignal): Promise<void> {
     try {
-      const issued = await mintTicket(this.http, { clientId: this.clientId, purpose: 'connect', signal });
+      const issued = await this.mint('connect', this.needsFreshToken, signal);
+      this.needsFreshToken = false;
       if (!signal.aborted) this.open(issued, signal);
     } catch (thrown) {
       if (!signal.aborted) this.fail(toApiError(thrown));
     }
+  }
+
+  private mint(purpose: TicketPurpose, fresh: boolean, signal: AbortSignal): Promise<IssuedTicket> {
+    return mintTicket(this.http, { clientId: this.clientId, purpose, fresh, signal });
   }
 
   private open(issued: IssuedTicket, signal: AbortSignal): void {
@@ -185,7 +192,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
   /** Extends the open connection with a fresh access token. */
   private async renew(signal: AbortSignal): Promise<void> {
     try {
-      const issued = await mintTicket(this.http, { clientId: this.clientId, purpose: 'refresh', signal });
+      const issued = await this.mint('refresh', true, signal);
       if (!signal.aborted) await this.exchange.request('auth.refresh', { ticket: issued.ticket });
     } catch (thrown) {
       const error = toApiError(thrown);
@@ -228,6 +235,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
       if (cause.kind === 'auth') this.options.onAuthError?.(cause);
       return;
     }
+    if (cause.code === 'auth_expired') this.needsFreshToken = true;
     // Only once: a server that keeps asking for a new ticket must not be dialled in a tight loop.
     if (cause.retry === 'new_ticket' && this.mayDialAtOnce) {
       this.mayDialAtOnce = false;

@@ -1,5 +1,5 @@
 import { takeAccessToken, type GetAccessToken } from './access-token.js';
-import { isProblem, networkError, problemError, statusError } from './errors.js';
+import { isProblem, networkError, problemError, statusError, toApiError } from './errors.js';
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -31,6 +31,16 @@ export class HttpClient {
   }
 
   async call(call: Call): Promise<unknown> {
+    try {
+      return await this.attempt(call);
+    } catch (thrown) {
+      // Refused before anything was done. The application's token may have run out on the way, or while the page slept.
+      if (call.auth !== undefined || toApiError(thrown).code !== 'token_expired') throw thrown;
+      return this.attempt({ ...call, auth: 'fresh' });
+    }
+  }
+
+  private async attempt(call: Call): Promise<unknown> {
     const headers: Record<string, string> = { accept: 'application/json' };
     if (call.auth !== 'public') headers.authorization = `Bearer ${await this.tokenFor(call)}`;
     if (call.body !== undefined) headers['content-type'] = 'application/json';

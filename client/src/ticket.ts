@@ -6,6 +6,8 @@ import type { HttpClient } from './http.js';
 export interface TicketRequest {
   clientId: string;
   purpose: TicketPurpose;
+  /** Ask for an access token that outlives the one in use. */
+  fresh: boolean;
   signal: AbortSignal;
 }
 
@@ -16,7 +18,7 @@ export async function mintTicket(http: HttpClient, request: TicketRequest): Prom
     path: '/websocket/ticket',
     body: { client_id: request.clientId, purpose: request.purpose },
     signal: request.signal,
-    ...(request.purpose === 'refresh' && { auth: 'fresh' }),
+    ...(request.fresh && { auth: 'fresh' }),
   });
   return answer as IssuedTicket;
 }

@@ -159,7 +159,7 @@ export const LIVE_FRAMES: Record<Exclude<ServerFrameType, DurableEventType>, Ser
   'auth.refreshed': frame('auth.refreshed', 'The socket was renewed.', z.object({ expires_at: time })),
   'auth.expiring': frame(
     'auth.expiring',
-    'The socket expires in a minute: renew it.',
+    'The time of the socket will end: renew it.',
     z.object({ expires_at: time }),
   ),
   pong: frame(

@@ -62,13 +62,13 @@ import { redisNow } from '../redis/redis-clock.js';
 })
 export class AuthModule {}
 
-function jwtOptions({ jwt, accessTokenTtlSeconds }: Config): JwtModuleOptions {
+function jwtOptions({ jwt }: Config): JwtModuleOptions {
   const { algorithm, issuer, audience } = jwt;
   return {
     // A KeyObject: with a string, each verification first tries to parse it as a public key (350 us instead of 9).
     secretOrKeyProvider: (requestType, token) =>
       requestType === JwtSecretRequestType.SIGN ? jwt.signing.key : verifyingKey(token as string, jwt),
-    signOptions: { algorithm, issuer, audience, keyid: jwt.signing.kid, expiresIn: accessTokenTtlSeconds },
+    signOptions: { algorithm, issuer, audience, keyid: jwt.signing.kid },
     verifyOptions: {
       algorithms: [algorithm],
       issuer,

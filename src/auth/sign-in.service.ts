@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type { SignIn, User } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import type { UserContext } from '../identity/user-context.js';
+import { redisNow } from '../redis/redis-clock.js';
+import type { SessionRecord } from '../session/session-record.js';
 import { type OpenedSession, SessionService } from '../session/session.service.js';
 import type { PasswordAttempt } from './password.service.js';
 import { UnifiedAuthenticationService } from './unified-authentication.service.js';
@@ -36,13 +38,24 @@ export class SignInService {
       role: session.role,
       display_name: session.display_name,
     };
+    const life = this.lifeOf(session);
     return {
-      access_token: this.authentication.issueAccessToken(user, session.session_id),
+      access_token: this.authentication.issueAccessToken(user, session.session_id, life),
       token_type: 'Bearer',
-      expires_in: this.config.accessTokenTtlSeconds,
+      expires_in: life.exp - life.iat,
       refresh_token: refreshToken,
       session_id: session.session_id,
       user,
     };
+  }
+
+  /** No token outlives its session: a client that goes by `expires_in` knows when it has to sign in again. */
+  private lifeOf(session: SessionRecord): { iat: number; exp: number } {
+    const iat = Math.floor(redisNow() / 1000);
+    const end = Math.min(
+      iat + this.config.accessTokenTtlSeconds,
+      Math.floor(session.absolute_expires_at / 1000),
+    );
+    return { iat, exp: Math.max(iat + 1, end) };
   }
 }

@@ -23,7 +23,6 @@ import {
 import { UpgradeRulesService } from './upgrade-rules.service.js';
 import { toUser, type UserEntity } from './user.entity.js';
 import { VerifiedTokens } from './verified-tokens.js';
-import { redisNow } from '../redis/redis-clock.js';
 
 /** What is known about an attempt, for the report if it is refused. */
 interface Attempt {
@@ -204,11 +203,13 @@ export class UnifiedAuthenticationService {
     });
   }
 
-  /** A new access token for a session. */
-  issueAccessToken(user: User, sessionId: string): string {
+  /**
+   * A new access token for a session.
+   * @param life in seconds since the epoch
+   */
+  issueAccessToken(user: User, sessionId: string, life: { iat: number; exp: number }): string {
     const { id, email, role } = user;
-    const iat = Math.floor(redisNow() / 1000);
-    return this.jwt.sign({ sub: id, id, email, role, session_id: sessionId, iat });
+    return this.jwt.sign({ sub: id, id, email, role, session_id: sessionId, ...life });
   }
 
   /** Wraps every decision: reports the outcome, and records in the receipt why a ticket was refused. */
@@ -236,7 +237,7 @@ export class UnifiedAuthenticationService {
     const user =
       found === undefined
         ? await this.validateToken(value, method)
-        : toContext(found.session, Math.min(found.expiresAtMs, found.session.absolute_expires_at), method);
+        : toContext(found.session, found.expiresAtMs, method);
     this.legacy?.requireAllowed(user.userId, credential);
     await this.rules.requireOwner(user.userId, conversationId);
     const client_id = request.query.get('client_id') ?? undefined;
@@ -270,6 +271,7 @@ export class UnifiedAuthenticationService {
   }
 }
 
+/** A credential is good no longer than its session. */
 function toContext(session: SessionRecord, expiresAtMs: number, method: AuthMethod): UserContext {
   return {
     userId: session.user_id,
@@ -277,7 +279,7 @@ function toContext(session: SessionRecord, expiresAtMs: number, method: AuthMeth
     role: session.role,
     displayName: session.display_name,
     sessionId: session.session_id,
-    expiresAtMs,
+    expiresAtMs: Math.min(expiresAtMs, session.absolute_expires_at),
     method,
   };
 }

@@ -11,8 +11,6 @@ const TICK_MS = 1000;
 /** After messages were lost, all sessions are checked soon, spread over this time. */
 const CATCH_UP_MS = 1000;
 export const PONG_TIMEOUT_MS = 10_000;
-/** How long before it expires a socket is warned. */
-export const EXPIRY_WARNING_MS = 60_000;
 /** How long after it expires a socket may still renew itself. */
 const EXPIRY_GRACE_MS = 2000;
 
@@ -73,13 +71,13 @@ export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
   }
 
   private look(socket: AuthenticatedSocket, now: number): void {
-    const leftMs = socket.user.expiresAtMs - redisNow();
-    if (leftMs <= -EXPIRY_GRACE_MS) {
+    const redisMs = redisNow();
+    if (redisMs >= socket.user.expiresAtMs + EXPIRY_GRACE_MS) {
       socket.endWith('auth_expired');
       return;
     }
-    if (leftMs <= EXPIRY_WARNING_MS && !socket.hasWarnedOfExpiry) {
-      socket.hasWarnedOfExpiry = true;
+    if (redisMs >= socket.expiryWarningAtMs) {
+      socket.expiryWarningAtMs = Infinity;
       const expiresAt = new Date(socket.user.expiresAtMs).toISOString();
       socket.sendFrame({ type: 'auth.expiring', data: { expires_at: expiresAt } });
     }

@@ -7,7 +7,7 @@ import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { timestamp } from '../socket/clock.js';
 import type { FrameReply } from '../socket/frame-reply.js';
-import { EXPIRY_WARNING_MS, PONG_TIMEOUT_MS } from './heartbeat.service.js';
+import { PONG_TIMEOUT_MS } from './heartbeat.service.js';
 
 const RECONNECT_BASE_MS = 500;
 const RECONNECT_MAX_MS = 15_000;
@@ -21,7 +21,7 @@ export class ReadyFrameService {
     private readonly dispatcher: FrameDispatcherService,
   ) {}
 
-  frameFor({ user, identity }: AuthenticatedSocket): FrameReply {
+  frameFor({ user, identity, expiryWarningAtMs }: AuthenticatedSocket): FrameReply {
     const data: Extract<FrameReply, { type: 'ready' }>['data'] = {
       connection_id: identity.connectionId,
       session_id: user.sessionId,
@@ -32,7 +32,7 @@ export class ReadyFrameService {
       auth: {
         method: user.method,
         expires_at: new Date(user.expiresAtMs).toISOString(),
-        refresh_after: new Date(user.expiresAtMs - EXPIRY_WARNING_MS).toISOString(),
+        refresh_after: new Date(expiryWarningAtMs).toISOString(),
       },
       heartbeat: { interval_ms: this.config.heartbeatSeconds * 1000, timeout_ms: PONG_TIMEOUT_MS },
       limits: { max_frame_bytes: LIMITS.maxFrameBytes, frames_per_minute: this.dispatcher.framesPerMinute },

@@ -24,14 +24,13 @@ export class ConnectionGateway {
   ): Promise<FrameReply | undefined> {
     const { clientId, connectionId } = socket.identity;
     try {
-      socket.user = await this.authentication.renew(socket.user, clientId, connectionId, frame.data.ticket);
+      socket.renew(await this.authentication.renew(socket.user, clientId, connectionId, frame.data.ticket));
     } catch (thrown) {
       const error = toAppError(thrown);
       socket.sendError(error, frame.id);
       if (error.status < 500) socket.endWith('forbidden');
       return undefined;
     }
-    socket.hasWarnedOfExpiry = false;
     return { type: 'auth.refreshed', data: { expires_at: new Date(socket.user.expiresAtMs).toISOString() } };
   }
 }

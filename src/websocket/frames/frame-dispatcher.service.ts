@@ -32,6 +32,8 @@ const MINUTE_MS = 60_000;
 const LIMIT_WARNINGS = 5;
 /** Frame limit per message that a user may send: a message needs a few frames, besides pings and subscriptions. */
 const FRAMES_PER_MESSAGE = 60;
+/** The least of this limit: a client's own pings alone may be one a second, and a reconnect asks for each conversation. */
+const MIN_FRAMES_PER_MINUTE = 600;
 /** Frames whose whole effect is on their own socket: once it has closed they are passed over. */
 const FOR_THE_SOCKET: ReadonlySet<ClientFrameType> = new Set(['ping', 'subscribe', 'unsubscribe', 'resume']);
 
@@ -66,7 +68,10 @@ export class FrameDispatcherService {
     private readonly metrics: MetricsService,
     private readonly report: LimitReportService,
   ) {
-    this.framesPerMinute = config.limits.messagesPerUser * FRAMES_PER_MESSAGE;
+    this.framesPerMinute = Math.max(
+      MIN_FRAMES_PER_MINUTE,
+      config.limits.messagesPerUser * FRAMES_PER_MESSAGE,
+    );
   }
 
   register(type: string, handler: Handler): void {

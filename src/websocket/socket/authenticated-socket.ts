@@ -10,6 +10,7 @@ import { encodeReply } from './frame-fitting.js';
 import type { FrameReply } from './frame-reply.js';
 import { flushSoon } from './flush-queue.js';
 import type { ConnectionIdentity } from './connection-identity.js';
+import { expiryWarningAtMs } from './expiry-warning.js';
 import { redisNow } from '../../redis/redis-clock.js';
 
 /** A socket with more unsent bytes than this is a slow consumer. */
@@ -65,7 +66,8 @@ export class AuthenticatedSocket extends WebSocket {
   declare pingDueAtMs: number;
   declare pingSentAtMs: number;
   declare touchedAtMs: number;
-  declare hasWarnedOfExpiry: boolean;
+  /** When its client is to be warned that its time ends, in milliseconds since the epoch; Infinity once that is done. */
+  declare expiryWarningAtMs: number;
   /** It has been sent a handoff ticket, so its client's next socket completes the handoff. */
   declare isToldToMove: boolean;
   /** Conversations that it watches; created on the first subscription. */
@@ -107,9 +109,16 @@ export class AuthenticatedSocket extends WebSocket {
     this.pingDueAtMs = 0;
     this.pingSentAtMs = 0;
     this.touchedAtMs = Date.now();
-    this.hasWarnedOfExpiry = false;
+    this.expiryWarningAtMs = expiryWarningAtMs(this.openedAtMs, this.user.expiresAtMs);
     this.isToldToMove = false;
     this.subscriptions = undefined;
+  }
+
+  /** Extends its time. A renewal that does not change its end is not followed by another warning. */
+  renew(user: UserContext): void {
+    if (user.expiresAtMs !== this.user.expiresAtMs)
+      this.expiryWarningAtMs = expiryWarningAtMs(redisNow(), user.expiresAtMs);
+    this.user = user;
   }
 
   get connectionId(): string {

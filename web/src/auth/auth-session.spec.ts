@@ -10,10 +10,12 @@ let calls: { path: string; body: unknown; authorization: string | null }[];
 let answer: (path: string) => Promise<Response>;
 let clock: number;
 let tokens: number;
+let lifeSeconds: number;
 
 function signIn(): Response {
   tokens += 1;
-  const body = { access_token: `access${tokens}`, refresh_token: `refresh${tokens}`, expires_in: 900, user };
+  const given = { access_token: `access${tokens}`, refresh_token: `refresh${tokens}` };
+  const body = { ...given, expires_in: lifeSeconds, user };
   return Response.json(body);
 }
 
@@ -49,6 +51,7 @@ beforeEach(async () => {
   calls = [];
   tokens = 0;
   clock = 0;
+  lifeSeconds = 900;
   answer = async (path) => (path === '/auth/logout' ? new Response(null, { status: 204 }) : signIn());
   reload();
   await session.signIn('a@example.test', 'demo-password');
@@ -105,6 +108,17 @@ test('a token is renewed shortly before it expires, and once for all waiting cal
   clock = 880_000;
   const both = [session.getAccessToken({ fresh: false }), session.getAccessToken({ fresh: true })];
   expect(await Promise.all(both)).toEqual(['access2', 'access2']);
+  expect(calls).toHaveLength(1);
+});
+
+test('a token of a short life is used for most of it', async () => {
+  lifeSeconds = 10;
+  await session.signIn('a@example.test', 'demo-password');
+  calls = [];
+  clock = 7_000;
+  expect(await session.getAccessToken({ fresh: false })).toBe('access2');
+  clock = 8_000;
+  expect(await session.getAccessToken({ fresh: false })).toBe('access3');
   expect(calls).toHaveLength(1);
 });
 

@@ -22,13 +22,15 @@ export interface AuthSessionOptions {
 
 interface AccessToken {
   readonly token: string;
-  /** Epoch milliseconds. */
-  readonly expiresAt: number;
+  /** From when on it is renewed before it is used, in epoch milliseconds. */
+  readonly dueAt: number;
 }
 
 const STORAGE_KEY = 'admit-one.refresh-token';
 /** A token that expires sooner than this is renewed first, because a request takes time to arrive. */
 const MARGIN_MS = 30_000;
+/** Of a short life the margin is this share, so that not every request renews the token. */
+const MARGIN_SHARE = 1 / 4;
 
 /**
  * Who is signed in on this page. The access token is kept in memory only. The refresh token is kept in sessionStorage:
@@ -135,13 +137,15 @@ export class AuthSession {
 
   private accept(signIn: SignIn): void {
     this.options.storage.setItem(STORAGE_KEY, signIn.refresh_token);
-    this.access = { token: signIn.access_token, expiresAt: this.now() + signIn.expires_in * 1000 };
+    const lifeMs = signIn.expires_in * 1000;
+    const marginMs = Math.min(MARGIN_MS, lifeMs * MARGIN_SHARE);
+    this.access = { token: signIn.access_token, dueAt: this.now() + lifeMs - marginMs };
     const isSame = this.current.name === 'signed-in' && this.current.user.id === signIn.user.id;
     if (!isSame) this.become({ name: 'signed-in', user: signIn.user });
   }
 
   private isDue(access: AccessToken): boolean {
-    return access.expiresAt - this.now() < MARGIN_MS;
+    return this.now() > access.dueAt;
   }
 
   private clear(): void {
