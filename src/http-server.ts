@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from './config/config.js';
 import { AppError } from './errors/app-error.js';
 import { HttpErrorFilter } from './errors/http-error.filter.js';
+import { LateRequests } from './late-requests.js';
 import { problemHeaders, toProblem } from './errors/problem.js';
 import type { AppLogger } from './observability/logger.js';
 import { RefusalLogService } from './observability/refusal-log.service.js';
@@ -29,6 +30,7 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
   // Nest has not started, so none can be injected. This one logs requests that never reach a route.
   const refusals = new RefusalLogService(logger);
   const errors = new HttpErrorFilter(refusals);
+  const late = new LateRequests();
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     trustProxy: toFastifyTrust(config.trustProxy),
@@ -37,9 +39,15 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
     rewriteUrl: (request: IncomingMessage) => resolveAlias(request.url ?? '/'),
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
       errors.answer(error, request, reply),
-    clientErrorHandler: (error, socket) => refuseMalformedRequest(error, socket, errors),
+    clientErrorHandler: (error, socket) => {
+      const refuse = () => refuseMalformedRequest(error, socket, errors);
+      if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') late.judge(socket, refuse);
+      else refuse();
+    },
   });
   const fastify = adapter.getInstance();
+  fastify.server.on('request', (request: IncomingMessage) => late.note(request));
+  fastify.server.on('upgrade', (_request, socket: Socket) => late.noteUpgrade(socket));
   // JSON only: another site can make a browser send a text body without a CORS preflight.
   fastify.removeContentTypeParser('text/plain');
   acceptEmptyJson(fastify);

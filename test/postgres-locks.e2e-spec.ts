@@ -41,6 +41,31 @@ it('Postgres: a statement whose caller was told 503 does not keep running', asyn
   expect((await as(user, 'POST', url, { body })).status).toBe(202);
 });
 
+it('Postgres: an answer that came while its node stood still is read', async () => {
+  const user = await aUser(cluster);
+  const { id } = await createConversation(cluster.node, user);
+  await elsewhere.query('BEGIN');
+  await elsewhere.query(LOCK, [id]);
+  const renamed = as(user, 'PATCH', `${cluster.node.url}/conversations/${id}`, { body: { title: 'Later' } });
+  const isWaiting = async (): Promise<boolean> => {
+    const waiting = await elsewhere.query(
+      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return waiting.rows.length > 0;
+  };
+  await eventually(isWaiting, 'a statement that waits for the lock');
+  cluster.node.signal('SIGSTOP');
+  const asleepAt = Date.now();
+  try {
+    await elsewhere.query('ROLLBACK');
+    // Longer than any statement may take.
+    await eventually(() => Date.now() - asleepAt > 1800, 'a node that stands still');
+  } finally {
+    cluster.node.signal('SIGCONT');
+  }
+  expect((await renamed).status).toBe(200);
+});
+
 it('Postgres: a transaction that was left open loses its locks', async () => {
   const { id } = await createConversation(cluster.node, await aUser(cluster));
   const frozen = await createDataSource(cluster.databaseUrl).initialize();

@@ -232,7 +232,7 @@ describe('a handshake that fails', () => {
     server.receipt(1, { state: 'pending' });
     client.connect();
     await settle();
-    await jest.advanceTimersByTimeAsync(10_000);
+    await jest.advanceTimersByTimeAsync(10_100);
     await settle();
     expect(client.state.name).toBe('waiting');
   });
@@ -306,9 +306,44 @@ test('notices a network that went down silently', async () => {
   await open();
   await jest.advanceTimersByTimeAsync(30_000);
   expect(server.socket.sentOf('ping')).toHaveLength(1);
-  await jest.advanceTimersByTimeAsync(30_000);
+  await jest.advanceTimersByTimeAsync(10_100);
   await settle();
   expect(client.state.name).toBe('waiting');
+});
+
+test('waits as long for an answer as the server says, also where that is longer than the interval', async () => {
+  client.connect();
+  await settle();
+  server.socket.ready({ heartbeat: { interval_ms: 1_000, timeout_ms: 10_000 } });
+  await jest.advanceTimersByTimeAsync(10_900);
+  expect([client.state.name, server.socket.sentOf('ping').length]).toEqual(['open', 1]);
+  await jest.advanceTimersByTimeAsync(210);
+  await settle();
+  expect(client.state.name).toBe('waiting');
+});
+
+test('takes what came while the page slept before it gives the connection up', async () => {
+  await open();
+  const { socket } = server;
+  await jest.advanceTimersByTimeAsync(30_000);
+  // The page sleeps, and wakes with its timers first.
+  await jest.advanceTimersByTimeAsync(10_000);
+  socket.deliver('pong', { server_time: '' });
+  await jest.advanceTimersByTimeAsync(19_900);
+  expect([client.state.name, server.sockets.length]).toEqual(['open', 1]);
+  expect(socket.sentOf('ping')).toHaveLength(1);
+});
+
+test('waits for weeks where it is told to, though timers count in 32 bits', async () => {
+  const weeks = 60 * 24 * 3_600_000;
+  server.answers.set('POST /websocket/ticket', () => ({
+    status: 429,
+    body: problem('rate_limited', 429, 'after', weeks),
+  }));
+  client.connect();
+  await settle();
+  await jest.advanceTimersByTimeAsync(3_600_000);
+  expect([client.state.name, server.countOf('/websocket/ticket')]).toEqual(['waiting', 1]);
 });
 
 test('opens no socket when it is closed while it waits for the ticket', async () => {

@@ -14,6 +14,7 @@ import type { OutgoingMessage } from './outbox.js';
 import { postMessage } from './post-message.js';
 import { randomId } from './random-id.js';
 import { dialUrl, explainRefusal, mintTicket } from './ticket.js';
+import { startTimer, type Timer } from './time-limit.js';
 
 const DEFAULT_FRAME_TIMEOUT_MS = 10_000;
 
@@ -26,7 +27,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
   private link: Link | undefined;
   private handoff: Handoff | undefined;
   private frameCount = 0;
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  private timer: Timer | undefined;
   private mayDialAtOnce = true;
   /** The last connection ended with its access token. */
   private needsFreshToken = false;
@@ -251,7 +252,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
       this.stop(exhaustedError(cause));
       return;
     }
-    this.timer = setTimeout(() => this.dial(), waitMs);
+    this.timer = startTimer(waitMs, () => this.dial());
     this.become({ name: 'waiting', cause, retryAt: Date.now() + waitMs });
   }
 

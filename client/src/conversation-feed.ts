@@ -6,6 +6,7 @@ import { isWholeText } from './digest.js';
 import { Emitter } from './emitter.js';
 import { goneError, toApiError, type ApiError } from './errors.js';
 import { PendingMessages, type PendingMessage } from './pending-messages.js';
+import { startTimer, type Timer } from './time-limit.js';
 import { Transcript, type TranscriptMessage } from './transcript.js';
 
 export type { PendingMessage } from './pending-messages.js';
@@ -39,7 +40,7 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
   private phase: FeedState['phase'] = 'loading';
   private error: ApiError | undefined;
   private readonly backoff = new Backoff(LOAD_ATTEMPTS);
-  private retryTimer: ReturnType<typeof setTimeout> | undefined;
+  private retryTimer: Timer | undefined;
   private title = '';
   private hasEarlier = false;
   private current: FeedState;
@@ -199,7 +200,7 @@ export class ConversationFeed extends Emitter<{ change: FeedState }> {
     clearTimeout(this.retryTimer);
     if (!this.isOpen || error.retry === 'none') return;
     const waitMs = this.backoff.next(error.retryAfterMs);
-    if (waitMs !== undefined) this.retryTimer = setTimeout(() => void this.load(), waitMs);
+    if (waitMs !== undefined) this.retryTimer = startTimer(waitMs, () => void this.load());
   }
 
   private get isOpen(): boolean {

@@ -11,6 +11,7 @@ import { Outbox, type OutgoingMessage } from './outbox.js';
 import { PartialMessages } from './partial-messages.js';
 import { Requests } from './requests.js';
 import { Subscriptions } from './subscriptions.js';
+import { startTimer, type Timer } from './time-limit.js';
 
 export interface ExchangeHandlers {
   /** Sends a message over HTTP when it is too long for a frame. */
@@ -28,7 +29,7 @@ export class Exchange {
   private readonly subscriptions = new Subscriptions();
   private readonly partials = new PartialMessages();
   private readonly requests: Requests;
-  private readonly timers = new Set<ReturnType<typeof setTimeout>>();
+  private readonly timers = new Set<Timer>();
   private readonly outbox: Outbox;
 
   constructor(
@@ -137,13 +138,10 @@ export class Exchange {
   }
 
   private resumeLater(id: string, waitMs: number): void {
-    const timer = setTimeout(
-      () => {
-        this.timers.delete(timer);
-        this.resume(id);
-      },
-      Math.max(waitMs, RESUME_AGAIN_MS),
-    );
+    const timer = startTimer(Math.max(waitMs, RESUME_AGAIN_MS), () => {
+      this.timers.delete(timer);
+      this.resume(id);
+    });
     this.timers.add(timer);
   }
 

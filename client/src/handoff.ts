@@ -1,5 +1,6 @@
 import type { ServerFrame, ServerFrameData } from '../../protocol/messages.js';
 import type { Link, LinkEnd, LinkHandlers, Ready } from './link.js';
+import { startTimer, type Timer } from './time-limit.js';
 
 export interface HandoffHandlers {
   /** Dials with the handoff ticket. */
@@ -24,7 +25,7 @@ const LET_GO_MS = 10_000;
  * from that frame, then closes the old link. Makes no HTTP request.
  */
 export class Handoff {
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  private timer: Timer | undefined;
   private dialled: Link | undefined;
   private dials = 0;
   private hasMoved = false;
@@ -37,7 +38,7 @@ export class Handoff {
     private readonly random: () => number,
   ) {
     this.endsAtMs = Date.now() + offer.deadline_ms;
-    this.timer = setTimeout(() => this.dial(), offer.connect_after_ms);
+    this.timer = startTimer(offer.connect_after_ms, () => this.dial());
   }
 
   /** True while the next link is connecting: the server may close the old link before the next one is ready. */

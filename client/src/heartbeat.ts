@@ -1,31 +1,35 @@
+import { startLimit, startTimer, type Timer } from './time-limit.js';
+
 /**
  * Notices a dead network. The server's pings are invisible to page code, so silence proves nothing by itself: a `ping`
- * frame is sent once per interval, and no frame within the next interval means that the connection is dead.
+ * frame is sent once per interval, and no frame within the time limit after it means that the connection is dead.
  */
 export class Heartbeat {
-  private timer: ReturnType<typeof setInterval> | undefined;
-  private hasHeard = true;
+  private timer: Timer | undefined;
+  /** Set from a ping until something is heard. */
+  private stopWaiting: (() => void) | undefined;
 
-  start(intervalMs: number, ping: () => void, lost: () => void): void {
+  start(times: { interval_ms: number; timeout_ms: number }, ping: () => void, lost: () => void): void {
     this.stop();
-    this.hasHeard = true;
-    this.timer = setInterval(() => {
-      if (!this.hasHeard) {
+    const beat = () => {
+      this.timer = startTimer(times.interval_ms, beat);
+      if (this.stopWaiting !== undefined) return;
+      ping();
+      this.stopWaiting = startLimit(times.timeout_ms, () => {
         this.stop();
         lost();
-        return;
-      }
-      this.hasHeard = false;
-      ping();
-    }, intervalMs);
+      });
+    };
+    this.timer = startTimer(times.interval_ms, beat);
   }
 
   heard(): void {
-    this.hasHeard = true;
+    this.stopWaiting?.();
+    this.stopWaiting = undefined;
   }
 
   stop(): void {
-    clearInterval(this.timer);
-    this.timer = undefined;
+    clearTimeout(this.timer);
+    this.heard();
   }
 }

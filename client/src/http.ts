@@ -1,4 +1,5 @@
 import { takeAccessToken, type GetAccessToken } from './access-token.js';
+import { startLimit } from './time-limit.js';
 import { isProblem, networkError, problemError, statusError, toApiError } from './errors.js';
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -44,8 +45,13 @@ export class HttpClient {
     const headers: Record<string, string> = { accept: 'application/json' };
     if (call.auth !== 'public') headers.authorization = `Bearer ${await this.tokenFor(call)}`;
     if (call.body !== undefined) headers['content-type'] = 'application/json';
-    const response = await this.send(call, headers);
-    return readBody(response);
+    const limit = new AbortController();
+    const stopLimit = startLimit(this.options.timeoutMs ?? 20_000, () => limit.abort());
+    try {
+      return await readBody(await this.send(call, headers, limit.signal));
+    } finally {
+      stopLimit();
+    }
   }
 
   private tokenFor(call: Call): Promise<string> {
@@ -60,8 +66,7 @@ export class HttpClient {
     });
   }
 
-  private async send(call: Call, headers: Record<string, string>): Promise<Response> {
-    const limit = AbortSignal.timeout(this.options.timeoutMs ?? 20_000);
+  private async send(call: Call, headers: Record<string, string>, limit: AbortSignal): Promise<Response> {
     const init = {
       method: call.method,
       headers,

@@ -1,6 +1,7 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { ServerFrame, ServerFrameData } from '../../protocol/messages.js';
 import { Heartbeat } from './heartbeat.js';
+import { startLimit } from './time-limit.js';
 
 export type Ready = ServerFrameData['ready'];
 
@@ -26,7 +27,7 @@ export interface LinkHandlers {
 export class Link {
   private readonly listening = new AbortController();
   private readonly heartbeat = new Heartbeat();
-  private readonly readyTimer: ReturnType<typeof setTimeout>;
+  private readonly stopReadyLimit: () => void;
   private wasReady = false;
 
   constructor(
@@ -51,9 +52,7 @@ export class Link {
       },
       { signal },
     );
-    this.readyTimer = setTimeout(() => {
-      this.lose();
-    }, readyTimeoutMs);
+    this.stopReadyLimit = startLimit(readyTimeoutMs, () => this.lose());
   }
 
   /** @returns the id that the answer will carry. */
@@ -77,10 +76,10 @@ export class Link {
   }
 
   private becomeReady(ready: Ready): void {
-    clearTimeout(this.readyTimer);
+    this.stopReadyLimit();
     this.wasReady = true;
     this.heartbeat.start(
-      ready.heartbeat.interval_ms,
+      ready.heartbeat,
       () => this.send('ping', { t: Date.now() }),
       () => {
         this.lose();
@@ -103,7 +102,7 @@ export class Link {
   private stop(): void {
     this.listening.abort();
     this.heartbeat.stop();
-    clearTimeout(this.readyTimer);
+    this.stopReadyLimit();
   }
 }
 

@@ -1,12 +1,13 @@
 import type { ServerFrame } from '../../protocol/messages.js';
 import { ApiError, networkError, problemError } from './errors.js';
+import { startLimit } from './time-limit.js';
 
 interface Request {
   /** The link on which it was sent. */
   via: object;
   resolve(frame: ServerFrame): void;
   reject(error: ApiError): void;
-  timer: ReturnType<typeof setTimeout>;
+  stopLimit(): void;
 }
 
 /** Frames that wait for the frame that answers them (`re`). */
@@ -17,11 +18,11 @@ export class Requests {
 
   open(id: string, via: object): Promise<ServerFrame> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const stopLimit = startLimit(this.timeoutMs, () => {
         this.waiting.delete(id);
         reject(networkError('The server did not answer in time'));
-      }, this.timeoutMs);
-      this.waiting.set(id, { via, resolve, reject, timer });
+      });
+      this.waiting.set(id, { via, resolve, reject, stopLimit });
     });
   }
 
@@ -30,7 +31,7 @@ export class Requests {
     const request = frame.re === undefined ? undefined : this.waiting.get(frame.re);
     if (frame.re === undefined || request === undefined) return false;
     this.waiting.delete(frame.re);
-    clearTimeout(request.timer);
+    request.stopLimit();
     if (frame.type === 'error') request.reject(problemError(frame.data));
     else request.resolve(frame);
     return true;
@@ -41,7 +42,7 @@ export class Requests {
     for (const [id, request] of this.waiting) {
       if (request.via !== via) continue;
       this.waiting.delete(id);
-      clearTimeout(request.timer);
+      request.stopLimit();
       request.reject(error);
     }
   }

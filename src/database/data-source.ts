@@ -4,12 +4,11 @@ import { CreateConversations1763800100000 } from '../../migrations/1763800100000
 import { ChainAuditLog1763800300000 } from '../../migrations/1763800300000-chain-audit-log.js';
 import { LimitRunsPerUser1763800500000 } from '../../migrations/1763800500000-limit-runs-per-user.js';
 import { LightenRunIndexes1763800600000 } from '../../migrations/1763800600000-lighten-run-indexes.js';
+import { TimedClient } from './timed-client.js';
 
 /** All nodes may start at once: the first to take this lock migrates; the others wait and find nothing to do. */
 const MIGRATION_LOCK = 4_720_115;
 
-/** Longest time for one statement before the caller gets 503. */
-const QUERY_TIMEOUT_MS = 1200;
 /** Postgres cancels a statement before its caller gives up; otherwise abandoned statements would pile up. */
 const STATEMENT_TIMEOUT_MS = 1100;
 /** A node that freezes or is cut off within a transaction holds its locks no longer than this. */
@@ -37,7 +36,7 @@ export function createDataSource(databaseUrl: string, entities: readonly EntityC
     poolSize: 12,
     connectTimeoutMS: 1000,
     extra: {
-      query_timeout: QUERY_TIMEOUT_MS,
+      Client: TimedClient,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
       keepAlive: true,

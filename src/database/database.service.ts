@@ -1,18 +1,18 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { timeout, TimeoutStrategy } from 'cockatiel';
 import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
 import { MetricsService } from '../observability/metrics.service.js';
 import { Dependency } from '../resilience/dependency.js';
+import { withinLimit } from '../resilience/time-limit.js';
 import { createDataSource, type EntityClass } from './data-source.js';
 
 /** SQLSTATE classes that say "the server cannot serve now": connection, resources, operator intervention, system. */
 const UNAVAILABLE = /^(08|53|57|58)/;
 
 /** How long an upgrade waits for Postgres to answer: together with the other checks well under 1.5 s. */
-const confirmation = timeout(900, TimeoutStrategy.Aggressive);
+const CONFIRMATION_LIMIT_MS = 900;
 
 /** How long an answer of Postgres counts as proof that it is up. */
 const CONFIRMATION_MS = 20;
@@ -70,7 +70,9 @@ export class DatabaseService implements OnApplicationShutdown {
    */
   confirmUp(): Promise<void> {
     if (performance.now() - this.confirmedAtMs < CONFIRMATION_MS) return Promise.resolve();
-    this.confirming ??= this.run((dataSource) => confirmation.execute(() => dataSource.query('SELECT 1')))
+    this.confirming ??= this.run((dataSource) =>
+      withinLimit(dataSource.query('SELECT 1'), CONFIRMATION_LIMIT_MS),
+    )
       .then(() => {
         this.confirmedAtMs = performance.now();
       })

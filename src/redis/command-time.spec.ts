@@ -28,21 +28,21 @@ describe('watchTime', () => {
   it('gives up a command that is not answered, soon after its time', async () => {
     const { command, outcome } = aCommand();
     const startMs = performance.now();
-    watchTime(command, 40, false);
+    watchTime(command, 40);
     expect(await outcome).toBe('timed out');
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(39);
   });
 
   it('leaves an answered command alone', async () => {
     const { command, outcome } = aCommand();
-    watchTime(command, 20, true);
+    watchTime(command, 20);
     command.resolve();
     expect(await outcome).toBe('answered');
   });
 
   it('waits for an answer that our own busy event loop has delayed', async () => {
     const { command, outcome } = aCommand();
-    watchTime(command, 20, true);
+    watchTime(command, 20);
     holdLoop(120);
     setTimeout(() => command.resolve(), 30);
     expect(await outcome).toBe('answered');
@@ -50,7 +50,7 @@ describe('watchTime', () => {
 
   it('gives a command that a busy loop delayed more time only once', async () => {
     const { command, outcome } = aCommand();
-    watchTime(command, 20, true);
+    watchTime(command, 20);
     holdLoop(120);
     expect(await outcome).toBe('timed out');
   });

@@ -1,9 +1,7 @@
 import type { Command } from 'ioredis';
+import { TimeLimit } from '../resilience/time-limit.js';
 
-/** A timer that fires later than this shows that our own event loop was busy. */
-const LATE_MS = 20;
-/** What a command gets beyond its time when the event loop was busy, at least and at most. */
-const MIN_EXTRA_MS = 50;
+/** What a command gets at most beyond its time when our own event loop was busy: an upgrade has to be decided in time. */
 const MAX_EXTRA_MS = 400;
 
 /** What ioredis keeps of a command; it clears the timer when the command settles. */
@@ -14,26 +12,18 @@ export interface TimedCommand {
 }
 
 /**
- * Limits the time of a command, which judges Redis and not our own event loop: replies that arrived while the loop was busy are
- * read before the command is given up, and a command that a busy loop sent late gets more time, once.
+ * Limits the time of a command.
  * @param limitMs from now; a silent Redis costs this much
  */
 export function limitTime(command: Command, limitMs: number): void {
-  const timed = command as unknown as TimedCommand;
-  // Redirected or sent again, it keeps the limit that it has. ioredis' own timer would not wait for the replies.
-  if (timed._commandTimeoutTimer === undefined) watchTime(timed, limitMs, true);
+  watchTime(command as unknown as TimedCommand, limitMs);
 }
 
-export function watchTime(command: TimedCommand, limitMs: number, mayExtend: boolean): void {
-  const dueMs = performance.now() + limitMs;
-  command._commandTimeoutTimer = setTimeout(() => {
-    const lateMs = performance.now() - dueMs;
-    // After the timers the loop reads from its sockets, and only then calls this.
-    setImmediate(() => {
-      if (command.isSettled) return;
-      if (mayExtend && lateMs > LATE_MS)
-        watchTime(command, Math.min(MAX_EXTRA_MS, Math.max(MIN_EXTRA_MS, lateMs)), false);
-      else command.reject(new Error('Command timed out'));
-    });
-  }, limitMs);
+export function watchTime(command: TimedCommand, limitMs: number): void {
+  // Redirected or sent again, it keeps the limit that it has. ioredis' own timer would not wait for the replies.
+  if (command._commandTimeoutTimer !== undefined) return;
+  const over = (): void => {
+    if (!command.isSettled) command.reject(new Error('Command timed out'));
+  };
+  command._commandTimeoutTimer = new TimeLimit(limitMs, over, MAX_EXTRA_MS).timer;
 }

@@ -51,6 +51,8 @@ export function closeFrame(code: number, reason = ''): Buffer {
 export class RawSocket {
   readonly frames: ServerFrame[] = [];
   pings = 0;
+  /** Answers pings, as libraries do by themselves. */
+  doesPong = false;
   /** The server's close frame, once it has arrived. */
   close: Closed | undefined;
   isEnded = false;
@@ -68,12 +70,13 @@ export class RawSocket {
     node: { port: number },
     options: ConnectOptions,
     first: Buffer = Buffer.alloc(0),
+    limitMs?: number,
   ): Promise<RawSocket> {
     const socket = connect(node.port, '127.0.0.1');
     const raw = new RawSocket(socket);
     await within(once(socket, 'connect'), `a connection to port ${node.port}`);
     socket.write(Buffer.concat([Buffer.from(handshake(node.port, options)), first]));
-    await eventually(() => raw.isOpen || raw.isEnded, 'the answer to the handshake');
+    await eventually(() => raw.isOpen || raw.isEnded, 'the answer to the handshake', limitMs);
     if (!raw.isOpen) throw new Error(`no 101: ${raw.pending.toString('latin1').slice(0, 200)}`);
     return raw;
   }
@@ -87,6 +90,10 @@ export class RawSocket {
     await eventually(() => this.close !== undefined || this.isEnded, 'a close frame', limitMs);
     if (this.close === undefined) throw new Error('the stream ended without a close frame');
     return this.close;
+  }
+
+  pong(): void {
+    this.write(clientFrame('', { opcode: 10 }));
   }
 
   destroy(): void {
@@ -129,7 +136,10 @@ export class RawSocket {
       rememberFrame(frame);
       this.frames.push(frame);
     }
-    if (opcode === 9) this.pings += 1;
+    if (opcode === 9) {
+      this.pings += 1;
+      if (this.doesPong) this.pong();
+    }
     if (opcode === 8) this.close = { code: payload.readUInt16BE(0), reason: payload.toString('utf8', 2) };
   }
 }

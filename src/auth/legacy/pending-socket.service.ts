@@ -8,6 +8,7 @@ import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
 import { MetricsService } from '../../observability/metrics.service.js';
 import { RefusalLogService } from '../../observability/refusal-log.service.js';
+import { TimeLimit } from '../../resilience/time-limit.js';
 import { returnAfterMs } from '../../websocket/drain/drain-plan.js';
 import { FrameDispatcherService } from '../../websocket/frames/frame-dispatcher.service.js';
 import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
@@ -55,10 +56,10 @@ export class PendingSocketService {
     /** Frames that arrive while the first one is being decided. */
     const later: string[] = [];
     let isDecided = false;
-    const limit = setTimeout(() => {
+    const limit = new TimeLimit(FIRST_MESSAGE_LIMIT_MS, () => {
       if (!isDecided)
         this.refuse(socket, new AppError('token_missing', { detail: 'no first message in 5 s' }));
-    }, FIRST_MESSAGE_LIMIT_MS);
+    });
     const onMessage = (data: RawData, isBinary: boolean) => {
       if (!socket.takesFrames) return;
       if (isBinary) socket.endWith('unsupported_data');
@@ -76,7 +77,7 @@ export class PendingSocketService {
     const onClose = (code: number) => this.ended(socket, code);
     socket.on('message', onMessage).on('ping', onPing).on('error', onError).on('close', onClose);
     const stop = () => {
-      clearTimeout(limit);
+      limit.stop();
       socket.off('message', onMessage).off('ping', onPing).off('error', onError).off('close', onClose);
     };
     this.waiting.set(socket, stop);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { AppError } from '../../errors/app-error.js';
 import { AppLogger } from '../../observability/logger.js';
+import { AwakeClock } from '../../resilience/awake-clock.js';
 import { ConnectionRegistry } from '../../websocket/connections/connection.registry.js';
 import { FanOutService, SUBSCRIBE_GRACE_MS } from '../../websocket/fan-out/fan-out.service.js';
 import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
@@ -54,7 +55,8 @@ export class OpeningService implements OnModuleInit {
   private async open(socket: AuthenticatedSocket, conversationId: string): Promise<void> {
     const opening: Opening = { conversationId, hasFailed: false, isDone: false, attempt: undefined };
     this.openings.set(socket, opening);
-    const deadline = performance.now() + SUBSCRIBE_GRACE_MS;
+    const clock = new AwakeClock();
+    const deadline = clock.read() + SUBSCRIBE_GRACE_MS;
     while (socket.readyState === socket.OPEN && this.openings.get(socket) === opening) {
       try {
         return await this.attempt(socket, opening);
@@ -64,7 +66,7 @@ export class OpeningService implements OnModuleInit {
           throw error;
         }
         this.logger.warn('fanout.open_failed', { connection_id: socket.connectionId, code: error.code });
-        if (performance.now() > deadline) socket.endWith('dependency_unavailable');
+        if (clock.read() > deadline) socket.endWith('dependency_unavailable');
       }
       await sleep(RETRY_MS);
     }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AwakeClock } from '../../resilience/awake-clock.js';
 import { fittingReplies } from '../../websocket/socket/frame-fitting.js';
 import type { FrameReply } from '../../websocket/socket/frame-reply.js';
 import type { AuthenticatedSocket } from '../../websocket/socket/authenticated-socket.js';
@@ -10,9 +11,10 @@ const TIME_LIMIT_MS = 10_000;
 
 /** Waits until most of a socket's send buffer has drained. A socket that takes longer than 10 s is closed. */
 export async function roomToSend(socket: AuthenticatedSocket): Promise<void> {
-  const deadline = performance.now() + TIME_LIMIT_MS;
+  const clock = new AwakeClock();
+  const deadline = clock.read() + TIME_LIMIT_MS;
   while (socket.readyState === socket.OPEN && socket.unsentBytes > HIGH_BYTES) {
-    if (performance.now() > deadline) socket.endWith('slow_consumer');
+    if (clock.read() > deadline) socket.endWith('slow_consumer');
     await sleep(POLL_MS);
   }
 }

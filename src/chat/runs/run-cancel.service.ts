@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { RunEnd } from '../../../protocol/messages.js';
 import { AppError } from '../../errors/app-error.js';
+import { AwakeClock } from '../../resilience/awake-clock.js';
 import { RunLeaseService } from './run-lease.service.js';
 import { RunReportService } from './run-report.service.js';
 import { RunSignalService } from './run-signal.service.js';
@@ -32,14 +33,15 @@ export class RunCancelService {
    * for the user's own in another conversation than `onlyIn`; `dependency_unavailable` if it does not end within 5 s
    */
   async cancel(userId: string, name: RunName, onlyIn?: string): Promise<{ run: KnownRun; end: RunEnd }> {
-    const deadline = performance.now() + TIME_LIMIT_MS;
+    const clock = new AwakeClock();
+    const deadline = clock.read() + TIME_LIMIT_MS;
     const found = await this.find(userId, name);
     if (onlyIn !== undefined && found.conversationId !== onlyIn) {
       throw new AppError('cancel_forbidden', { detail: 'this socket was opened for another conversation' });
     }
     let run = await this.stop(found);
     while (run.outcome === undefined) {
-      if (performance.now() > deadline) {
+      if (clock.read() > deadline) {
         throw new AppError('dependency_unavailable', {
           detail: 'the run was asked to stop and has not stopped yet',
         });

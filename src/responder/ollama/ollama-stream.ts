@@ -1,6 +1,7 @@
 import http, { type ClientRequest, type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { AppError } from '../../errors/app-error.js';
+import { TimeLimit } from '../../resilience/time-limit.js';
 import { NdjsonLines } from './ndjson.js';
 import { modelUnavailable, parseChatLine, type ChatLine } from './ollama-line.js';
 import { asAppError, codeOf, modelNames, refusal, requireStream, responseTo } from './ollama-reply.js';
@@ -127,7 +128,7 @@ class Exchange {
   /** Set when the timeout stopped it. */
   failure: AppError | undefined;
   private request: ClientRequest | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private limit: TimeLimit | undefined;
   private readonly stop = (): void => {
     this.request?.destroy();
   };
@@ -146,20 +147,20 @@ class Exchange {
 
   /** Starts the timeout for what is expected next. */
   expect(ms: number, expected: string): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
+    this.limit?.stop();
+    this.limit = new TimeLimit(ms, () => {
       this.failure = modelUnavailable(`expected ${expected} from the model, none came`);
       this.stop();
-    }, ms);
+    });
   }
 
   /** Pauses the timeout while the caller handles a line. */
   rest(): void {
-    clearTimeout(this.timer);
+    this.limit?.stop();
   }
 
   close(): void {
-    clearTimeout(this.timer);
+    this.limit?.stop();
     this.signal.removeEventListener('abort', this.stop);
     this.request?.destroy();
   }

@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { Config } from '../../config/config.js';
+import { AwakeClock } from '../../resilience/awake-clock.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { ConnectionReportService } from './connection-report.service.js';
 import { ConnectionRegistry } from './connection.registry.js';
@@ -16,11 +17,14 @@ const EXPIRY_GRACE_MS = 2000;
 
 /**
  * One timer for all sockets of the node. It pings them, ends those that do not answer, checks that their sessions are
- * still active (a lost message about a revocation costs at most one interval), and ends those that have expired.
+ * still active (a lost message about a revocation costs at most one interval), and ends those that have expired. A node
+ * that stood still reads what its clients sent meanwhile before it ends any of them.
  */
 @Injectable()
 export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
   private readonly intervalMs: number;
+  /** Only the end of a session or of an access token is a matter of real time. */
+  private readonly clock = new AwakeClock();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -34,9 +38,10 @@ export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
   }
 
   onModuleInit(): void {
-    this.timer = setInterval(() => this.tick(Date.now()), TICK_MS);
+    // The loop reads from its sockets between a timer and what the timer schedules with setImmediate.
+    this.timer = setInterval(() => setImmediate(() => this.tick()), TICK_MS);
     this.timer.unref();
-    this.grace.onListeningAgain(() => this.hasten(Date.now()));
+    this.grace.onListeningAgain(() => this.hasten());
   }
 
   onModuleDestroy(): void {
@@ -45,24 +50,26 @@ export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
 
   /** Sets a random time for a new socket's first ping, so that sockets opened together are not pinged together. */
   join(socket: AuthenticatedSocket): void {
-    socket.pingDueAtMs = Date.now() + this.intervalMs * (0.5 + Math.random() / 2);
+    socket.pingDueAtMs = this.clock.read() + this.intervalMs * (0.5 + Math.random() / 2);
   }
 
   /** A pong arrived. */
   beat(socket: AuthenticatedSocket): void {
     if (socket.pingSentAtMs === 0) return;
-    this.report.answered(Date.now() - socket.pingSentAtMs);
+    this.report.answered(this.clock.read() - socket.pingSentAtMs);
     socket.pingSentAtMs = 0;
   }
 
   /** Checks all sockets soon: the lost messages may include a revocation. */
-  private hasten(now: number): void {
+  private hasten(): void {
+    const now = this.clock.read();
     for (const socket of this.registry.all()) {
       socket.pingDueAtMs = Math.min(socket.pingDueAtMs, now + Math.random() * CATCH_UP_MS);
     }
   }
 
-  private tick(now: number): void {
+  private tick(): void {
+    const now = this.clock.read();
     const isLost = this.grace.isOver(now);
     for (const socket of this.registry.all()) {
       if (isLost) socket.endWith('dependency_unavailable');
@@ -81,6 +88,8 @@ export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
       const expiresAt = new Date(socket.user.expiresAtMs).toISOString();
       socket.sendFrame({ type: 'auth.expiring', data: { expires_at: expiresAt } });
     }
+    // Nothing is read from a paused socket: its pong may wait behind other frames.
+    if (socket.pingSentAtMs !== 0 && socket.isPaused) socket.pingSentAtMs = now;
     if (socket.pingSentAtMs !== 0 && now - socket.pingSentAtMs >= PONG_TIMEOUT_MS) {
       socket.endWith('heartbeat_timeout');
       return;
@@ -95,6 +104,6 @@ export class HeartbeatService implements OnModuleInit, OnModuleDestroy {
       socket.pingSentAtMs = now;
       socket.ping();
     }
-    this.sessions.look(socket, isPingDue, now);
+    this.sessions.look(socket, isPingDue, Date.now());
   }
 }

@@ -19,6 +19,7 @@ export class NodeRosterService implements OnModuleInit, BeforeApplicationShutdow
   private living: readonly string[] = [];
   /** Start of the current period in which every beat succeeded. */
   private steadySinceMs: number | undefined;
+  private beatAtMs = -Infinity;
   private hasBegun = false;
   private readonly returnedListeners: (() => void)[] = [];
 
@@ -40,12 +41,12 @@ export class NodeRosterService implements OnModuleInit, BeforeApplicationShutdow
 
   /**
    * The ids of the living nodes, or `undefined` while that is unknown: after Redis was unreachable, other nodes look
-   * dead until they have had time to report.
+   * dead until they have had time to report, and after this node stood still it has not seen who has started since.
    */
   get livingNodes(): readonly string[] | undefined {
-    const isSteady =
-      this.steadySinceMs !== undefined && performance.now() - this.steadySinceMs >= DEAD_AFTER_MS;
-    return isSteady ? this.living : undefined;
+    const now = performance.now();
+    const isSteady = this.steadySinceMs !== undefined && now - this.steadySinceMs >= DEAD_AFTER_MS;
+    return isSteady && now - this.beatAtMs < DEAD_AFTER_MS ? this.living : undefined;
   }
 
   /** The ids of the nodes that have reported lately, read now. @throws {AppError} `dependency_unavailable` */
@@ -63,7 +64,8 @@ export class NodeRosterService implements OnModuleInit, BeforeApplicationShutdow
     if (reported === undefined) this.steadySinceMs = undefined;
     else {
       this.living = reported.living;
-      this.steadySinceMs ??= performance.now();
+      this.beatAtMs = performance.now();
+      this.steadySinceMs ??= this.beatAtMs;
       if (reported.wasUnlisted && this.hasBegun) for (const tell of this.returnedListeners) tell();
       this.hasBegun = true;
     }

@@ -5,6 +5,8 @@ import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
 import { redisChannels } from '../../redis/redis-keys.js';
 import { RedisService } from '../../redis/redis.service.js';
+import { AwakeClock } from '../../resilience/awake-clock.js';
+import { withinLimit } from '../../resilience/time-limit.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { encodeTextFrame } from '../socket/frame-encoding.js';
 import { frameJson } from '../socket/frame-json.js';
@@ -77,7 +79,7 @@ export class FanOutService implements OnModuleInit {
     const subscription = channel.hold(socket);
     (socket.subscriptions ??= new Set()).add(conversationId);
     try {
-      await withTimeout(channel.isListening);
+      await withinLimit(channel.isListening, SUBSCRIBE_TIMEOUT_MS);
     } catch (error) {
       if (wasWatching) subscription.release(undefined);
       else this.unsubscribe(socket, conversationId);
@@ -211,30 +213,16 @@ export class FanOutService implements OnModuleInit {
   }
 }
 
-async function withTimeout(promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`no answer within ${SUBSCRIBE_TIMEOUT_MS} ms`)),
-      SUBSCRIBE_TIMEOUT_MS,
-    );
-  });
-  try {
-    await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Retries `work` until it succeeds or the grace period has ended. */
 async function untilDone(work: () => Promise<unknown>): Promise<void> {
-  const deadline = performance.now() + SUBSCRIBE_GRACE_MS;
+  const clock = new AwakeClock();
+  const deadline = clock.read() + SUBSCRIBE_GRACE_MS;
   for (;;) {
     try {
       await work();
       return;
     } catch (error) {
-      if (performance.now() > deadline) throw error;
+      if (clock.read() > deadline) throw error;
     }
     await sleep(RETRY_MS, undefined, { ref: false });
   }

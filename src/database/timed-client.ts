@@ -1,0 +1,27 @@
+import pg from 'pg';
+import { TimeLimit } from '../resilience/time-limit.js';
+
+/** Longest time for one statement before the caller gets 503. */
+const QUERY_TIMEOUT_MS = 1200;
+
+/**
+ * A connection whose statements have a time limit that judges Postgres and not our own event loop. The limit of pg itself
+ * (`query_timeout`) gives a statement up before an answer that has arrived is read.
+ */
+export class TimedClient extends pg.Client {
+  // These types fit all the forms in which pg's own method may be called.
+  override query(...statement: unknown[]): never {
+    const outcome = (super.query as (...statement: unknown[]) => unknown).apply(this, statement);
+    if (outcome instanceof Promise) this.limit(outcome);
+    return outcome as never;
+  }
+
+  /** Postgres cancels a statement earlier than this: it hangs, or the network is cut. No other statement may wait behind. */
+  private limit(outcome: Promise<unknown>): void {
+    const limit = new TimeLimit(QUERY_TIMEOUT_MS, () => {
+      this.connection.stream.destroy(new Error('Query read timeout'));
+    });
+    const stop = (): void => limit.stop();
+    outcome.then(stop, stop);
+  }
+}
