@@ -57,7 +57,7 @@ function embeddedFolder(): string | undefined {
 }
 
 /** npm archives contain no symbolic links; the package makes them in a postinstall script, which npm may block. */
-function restoreSymlinks(root: string): void {
+export function restoreSymlinks(root: string): void {
   const list = join(root, 'native', 'pg-symlinks.json');
   if (!existsSync(list)) return;
   const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
