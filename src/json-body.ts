@@ -1,5 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import { UnsupportedMediaTypeException } from '@nestjs/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { textFault } from '../protocol/text.js';
 import { AppError } from './errors/app-error.js';
 
 /** RFC 8259 section 8.1: JSON between systems is UTF-8. ASCII is a part of it. */
@@ -15,9 +17,9 @@ export function readBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (body.length === 0) return done(null, undefined);
-    const fault = encodingFault(request);
+    const fault = encodingFault(request, body);
     if (fault !== undefined) return done(fault);
-    return parse(request, body.toString(), done);
+    return parse(request, body.toString(), (error, value) => done(error ?? valueFault(value), value));
   });
   fastify.addContentTypeParser<Buffer>('*', { parseAs: 'buffer' }, (request, body, done) => {
     // Nothing at an address is said before anything about the body.
@@ -26,7 +28,7 @@ export function readBodies(fastify: FastifyInstance): void {
   });
 }
 
-function encodingFault({ headers }: FastifyRequest): AppError | undefined {
+function encodingFault({ headers }: FastifyRequest, body: Buffer): AppError | undefined {
   const coding = headers['content-encoding'] ?? 'identity';
   if (coding.toLowerCase() !== 'identity') {
     return new AppError('validation_failed', {
@@ -43,5 +45,12 @@ function encodingFault({ headers }: FastifyRequest): AppError | undefined {
       detail: 'expected JSON in UTF-8, got another charset',
     });
   }
+  // Replacement characters would make one password of many.
+  if (!isUtf8(body)) return new AppError('validation_failed', { detail: 'the body must be JSON in UTF-8' });
   return undefined;
+}
+
+function valueFault(value: unknown): AppError | null {
+  const detail = textFault(value);
+  return detail === undefined ? null : new AppError('validation_failed', { detail });
 }
