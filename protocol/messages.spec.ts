@@ -4,11 +4,11 @@ import {
   LIMITS,
   contentFault,
   parseClientFrame,
-  unstorable,
   type ClientFrame,
   type ClientFrameData,
   type ClientFrameType,
 } from './messages.js';
+import { unstorable } from './text.js';
 
 const id = fc.uuid();
 const clientMessageId = fc

@@ -4,7 +4,7 @@
 
 import type { Problem } from './errors.js';
 import type { AcceptedMessage, Message, TicketPurpose, User } from './resources.js';
-import { isBlank } from './text.js';
+import { isBlank, textFault, unstorable } from './text.js';
 
 export const SUBPROTOCOL = 'chat.v1';
 
@@ -217,7 +217,9 @@ export function parseClientFrame(text: string): ParsedFrame {
   }
   if (!isObject(value))
     return fault('frame_invalid', `a frame must be one JSON object, not ${kindOf(value)}`);
+  const textProblem = textFault(value);
   const { id, type } = value;
+  if (textProblem !== undefined) return fault('validation_failed', textProblem, id);
   if (id !== undefined && !isFrameId(id)) {
     return fault('frame_invalid', `"id" must be a string of 1 to ${LIMITS.maxFrameIdLength} characters`);
   }
@@ -270,7 +272,8 @@ const DATA_PARSERS: { [T in ClientFrameType]: (data: Fields) => ClientFrameData[
   ping: (data) => {
     const { t } = data;
     if (t === undefined) return {};
-    if (typeof t === 'number') return { t };
+    // JSON has no largest number, but no infinity to answer with.
+    if (typeof t === 'number' && Number.isFinite(t)) return { t };
     if (typeof t === 'string' && t.length <= LIMITS.maxFrameIdLength) return { t };
     throw new FieldError(`"t" must be a number or a string of at most ${LIMITS.maxFrameIdLength} characters`);
   },
@@ -306,12 +309,6 @@ export function contentFault(value: unknown): string | undefined {
   }
   if (isBlank(value)) return '"content" must have more than white space';
   return unstorable(value) ? '"content" must be well-formed Unicode without NUL' : undefined;
-}
-
-/** True for text that UTF-8 or PostgreSQL cannot store: with a lone surrogate or NUL. */
-export function unstorable(value: string): boolean {
-  // eslint-disable-next-line no-control-regex -- it searches for NUL
-  return /\u0000|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(value);
 }
 
 /** Why a text cannot be a `client_message_id`, or `undefined` when it can. */
@@ -376,7 +373,12 @@ function optional<K extends string, V>(name: K, value: V | undefined): { [P in K
 }
 
 function isFrameId(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= LIMITS.maxFrameIdLength;
+  return (
+    typeof value === 'string' &&
+    value.length > 0 &&
+    value.length <= LIMITS.maxFrameIdLength &&
+    !unstorable(value)
+  );
 }
 
 function isObject(value: unknown): value is Fields {

@@ -18,3 +18,37 @@ export function trimmed(text: string): string {
 export function isBlank(text: string): boolean {
   return BLANK.test(text);
 }
+
+/** True for text that UTF-8 or PostgreSQL cannot store: with a lone surrogate or NUL. */
+export function unstorable(text: string): boolean {
+  // eslint-disable-next-line no-control-regex -- it searches for NUL
+  return /\u0000|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text);
+}
+
+/** Far deeper than anything that the protocol has. */
+const MAX_DEPTH = 64;
+
+/**
+ * Why a parsed JSON value cannot be taken, or `undefined`. JSON may name any code unit (RFC 8259 section 8.2), and what is
+ * not Unicode is stored and compared as something else: two passwords would be one.
+ */
+export function textFault(value: unknown): string | undefined {
+  return faultIn(value, '', MAX_DEPTH);
+}
+
+function faultIn(value: unknown, name: string, depth: number): string | undefined {
+  if (typeof value === 'string')
+    return unstorable(value) ? `${nameOf(name)} must be well-formed Unicode without NUL` : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth === 0) return `the text must not be nested more than ${MAX_DEPTH} deep`;
+  for (const [key, member] of Object.entries(value)) {
+    if (unstorable(key)) return 'the name of each member must be well-formed Unicode without NUL';
+    const fault = faultIn(member, Array.isArray(value) ? name : key, depth - 1);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function nameOf(name: string): string {
+  return name === '' ? 'the text' : `"${name}"`;
+}

@@ -1,15 +1,19 @@
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, type Server, type ServerOptions, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from './config/config.js';
 import { AppError } from './errors/app-error.js';
 import { HttpErrorFilter } from './errors/http-error.filter.js';
 import { LateRequests } from './late-requests.js';
 import { problemHeaders, toProblem } from './errors/problem.js';
+import { readBodies } from './json-body.js';
 import type { AppLogger } from './observability/logger.js';
 import { RefusalLogService } from './observability/refusal-log.service.js';
+import { headFault } from './request-head.js';
+import { offersWebSocket } from './websocket/upgrade/declined-upgrades.js';
 import { resolveAlias } from './websocket/upgrade/path-alias.js';
 
 /** A message of 32,000 characters, all of them escaped, with room to spare. */
@@ -32,6 +36,8 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
   const errors = new HttpErrorFilter(refusals);
   const late = new LateRequests();
   const adapter = new FastifyAdapter({
+    // `headFault` looks for Host. Node that does not know the other option leaves its question to `DeclinedUpgrades`.
+    http: { requireHostHeader: false, shouldUpgradeCallback: offersWebSocket } as ServerOptions,
     bodyLimit: BODY_LIMIT_BYTES,
     trustProxy: toFastifyTrust(config.trustProxy),
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -48,13 +54,12 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
   const fastify = adapter.getInstance();
   fastify.server.on('request', (request: IncomingMessage) => late.note(request));
   fastify.server.on('upgrade', (_request, socket: Socket) => late.noteUpgrade(socket));
-  // JSON only: another site can make a browser send a text body without a CORS preflight.
-  fastify.removeContentTypeParser('text/plain');
-  acceptEmptyJson(fastify);
+  readBodies(fastify);
+  answerRareRequests(fastify.server, errors);
   const headers = config.publicUrl.startsWith('https:') ? { ...SECURITY_HEADERS, ...HSTS } : SECURITY_HEADERS;
-  fastify.addHook('onRequest', (_request, reply, done) => {
+  fastify.addHook('onRequest', (request, reply, done) => {
     reply.headers(headers);
-    done();
+    done(headFault(request.raw));
   });
   fastify.addHook('onClose', (_fastify, done) => {
     refusals.onModuleDestroy();
@@ -80,16 +85,19 @@ export function configureHttp(app: NestFastifyApplication, config: Config): void
     allowedHeaders: ['authorization', 'content-type', 'x-client-name'],
     exposedHeaders: ['retry-after', 'ratelimit', 'ratelimit-policy', 'deprecation', 'sunset'],
     maxAge: 600,
+    // Otherwise an OPTIONS that asks nothing of CORS is refused, and not with a problem.
+    strictPreflight: false,
   });
 }
 
-/** Many clients send `content-type` even without a body, so an empty JSON body counts as none. */
-function acceptEmptyJson(fastify: FastifyInstance): void {
-  const parse = fastify.getDefaultJsonParser('error', 'error');
-  fastify.removeContentTypeParser('application/json');
-  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) =>
-    body === '' ? done(null, undefined) : parse(request, body as string, done),
-  );
+/** Node would answer these two by itself: other expectations with an empty 417, CONNECT with a closed connection. */
+function answerRareRequests(server: Server, errors: HttpErrorFilter): void {
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+  server.on('connect', (request, socket) => {
+    socket.on('error', () => socket.destroy());
+    const refusal = new AppError('not_found', { detail: 'This server is no proxy: there is no CONNECT' });
+    answerRaw(refusal, socket, errors.logMalformed(refusal, request.socket.remoteAddress));
+  });
 }
 
 /** Answers a request that Node's parser refused, and that never reaches Fastify, with a full problem response. */
@@ -105,8 +113,12 @@ function refuseMalformedRequest(
     detail: 'The request is not HTTP that can be read',
     status,
   });
-  const body = JSON.stringify(toProblem(refusal, '/', errors.logMalformed(refusal, socket.remoteAddress)));
-  let head = `HTTP/1.1 ${status} Bad Request\r\n`;
+  answerRaw(refusal, socket, errors.logMalformed(refusal, socket.remoteAddress));
+}
+
+function answerRaw(refusal: AppError, socket: Duplex, traceId: string): void {
+  const body = JSON.stringify(toProblem(refusal, '/', traceId));
+  let head = `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\n`;
   for (const [name, value] of Object.entries(problemHeaders(refusal))) head += `${name}: ${value}\r\n`;
   socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
 }

@@ -7,6 +7,7 @@ import { type Config, ConfigError, loadConfig } from './config/config.js';
 import { migrate } from './database/data-source.js';
 import { configureHttp, createHttpAdapter } from './http-server.js';
 import { AppLogger } from './observability/logger.js';
+import { reasonOf } from './operations/engine-check.service.js';
 import { serveWebPage } from './web-page.js';
 import { DrainService } from './websocket/drain/drain.service.js';
 import { UpgradeAdapter } from './websocket/upgrade/upgrade.adapter.js';
@@ -18,7 +19,8 @@ async function main(): Promise<void> {
   const config = readConfig();
   const logger = new AppLogger(config);
   try {
-    await migrate(config.databaseUrl);
+    for (const detail of config.warnings) logger.warn('settings.contradict', { detail });
+    await naming('DATABASE_URL', migrate(config.databaseUrl));
     const app = await start(config, logger);
     stopOnSignal(app, config, logger);
   } catch (error) {
@@ -41,7 +43,7 @@ async function start(config: Config, logger: AppLogger): Promise<NestFastifyAppl
   app.useWebSocketAdapter(app.get(UpgradeAdapter));
   await serveWebPage(app, config, logger);
   serveApiDocs(app);
-  await app.listen(config.port, config.host);
+  await naming('HOST and PORT', app.listen(config.port, config.host));
   const { port } = app.getHttpServer().address() as { port: number };
   logger.info('server.listening', { port, host: config.host });
   logger.flush();
@@ -79,6 +81,15 @@ function stopOnSignal(app: NestFastifyApplication, config: Config, logger: AppLo
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+/** Says of a failure which setting led there: the message of the system names an address at most. */
+async function naming<T>(settings: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw new Error(`${settings}: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 /** Closes the Nest application only after the drain, which needs all of its services. */

@@ -99,6 +99,17 @@ describe('old credentials', () => {
     expect(answer.headers).not.toHaveProperty('deprecation');
   });
 
+  it('a ticket beside the password of a site behind Basic opens its socket all the same', async () => {
+    for (const Authorization of ['Basic dXNlcjpwYXNzd29yZA==', 'Negotiate YIIGeA==', user.accessToken]) {
+      const headers = { Authorization };
+      const { ticket } = await mintTicket(open, user);
+      const answer = await rawUpgrade(open, { ticket, headers });
+      expect([answer.status, answer.headers.deprecation]).toEqual([101, undefined]);
+      const token = await rawUpgrade(open, { path: `/ws?token=${user.accessToken}`, headers });
+      expect(token.status).toBe(101);
+    }
+  });
+
   it('answers 400 to two credentials, and consumes neither', async () => {
     const { ticket } = await mintTicket(open, user);
     const explicit = WAYS.filter(({ dial }) => dial(user).headers?.Cookie === undefined);

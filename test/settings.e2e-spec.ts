@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Me } from '../protocol/resources.js';
+import type { IssuedTicket, Me, SignIn } from '../protocol/resources.js';
 import { SERVER_ENTRY } from '../scripts/project.js';
 import { ConfigError, loadConfig } from '../src/config/config.js';
 import { type Engines, startEngines } from './support/engines.js';
@@ -11,7 +15,10 @@ import { readExample } from './support/env-example.js';
 import { request } from './support/http.js';
 import { keyPair, type KeyPair } from './support/key-pair.js';
 import { startNode, type TestNode } from './support/node.js';
-import { register, signIn } from './support/user.js';
+import { rawUpgrade } from './support/raw-upgrade.js';
+import { rememberSecret } from './support/secrets.js';
+import { TestSocket } from './support/socket.js';
+import { register, remembered, signIn } from './support/user.js';
 
 const REQUIRED = {
   DATABASE_URL: 'postgres://somebody:a-password-of-postgres@127.0.0.1:1/nothing',
@@ -71,6 +78,11 @@ describe('a setting that cannot be used', () => {
       { WS_TICKET_TTL_SECONDS: '121' },
       /^WS_TICKET_TTL_SECONDS: expected .*<=120, got "121"$/m,
     ],
+    [
+      'a wildcard within an origin',
+      { ALLOWED_ORIGINS: 'https://a.example,https://*.example.com' },
+      /^ALLOWED_ORIGINS: expected origins .*"https:\/\/\*\.example\.com" has a wildcard.*, got/m,
+    ],
     ['a port that is not a number', { PORT: 'abc' }, /^PORT: expected a whole number, got "abc"$/m],
     [
       'an unknown responder',
@@ -78,6 +90,32 @@ describe('a setting that cannot be used', () => {
       /^RESPONDER: expected .*"builtin".*"ollama".*, got "oracle"$/m,
     ],
     ['an invalid key', { JWT_PRIVATE_KEY: 'not-a-key' }, /^JWT_PRIVATE_KEY: expected a PEM key, got/m],
+    [
+      'invalid public keys',
+      { JWT_PUBLIC_KEYS: '{"a":"not-a-key"}' },
+      /^JWT_PUBLIC_KEYS: expected a PEM key, got/m,
+    ],
+    [
+      'a short key',
+      { JWT_PRIVATE_KEY: shortRsaKey() },
+      /^JWT_PRIVATE_KEY: expected an RSA key of 2048 bits or more, .*, got rsa 1024 bits$/m,
+    ],
+    ['an unknown proxy', { TRUST_PROXY: 'banana' }, /^TRUST_PROXY: expected true, false, .*, got "banana"$/m],
+    [
+      'a secret in Latin-1',
+      { JWT_SECRET: `a-secret-of \ufffd${'x'.repeat(40)}` },
+      /^JWT_SECRET: expected text in UTF-8, got \d+ bytes/m,
+    ],
+    [
+      'a secret with a line break',
+      { JWT_SECRET: `a-secret-of ${'x'.repeat(40)}\n` },
+      /^JWT_SECRET: expected text without white space around it.*, got \d+ bytes/m,
+    ],
+    [
+      'a token that no header carries',
+      { METRICS_TOKEN: 'hidden-word with blanks' },
+      /^METRICS_TOKEN: expected 16 to 1024 .*, got \d+ bytes/m,
+    ],
   ])('has a line of its own, without secrets: %s', (_case, wrong, line) => {
     const complaint = complaintAbout({ ...REQUIRED, ...wrong });
     expect(complaint).toMatch(line);
@@ -96,7 +134,8 @@ describe('a setting that cannot be used', () => {
         REDIS_URL: 'http://me:hidden-word@x',
         JWT_SECRET: 'a-short-secret',
         PUBLIC_URL: 'http://chat.example.com',
-        ALLOWED_ORIGINS: '*',
+        ALLOWED_ORIGINS: 'https://*.example.com',
+        TRUST_PROXY: 'banana',
         WS_TICKET_TTL_SECONDS: '4',
         PORT: 'abc',
         RESPONDER: 'oracle',
@@ -110,15 +149,56 @@ describe('a setting that cannot be used', () => {
     for (const secret of SECRETS) expect(written).not.toContain(secret);
   });
 
+  const ABSURD = [
+    ' ',
+    'banana',
+    '-1',
+    '1e3',
+    '0x10',
+    '1.5',
+    ' 5 ',
+    '5\n',
+    'b\u00e4d \ufffd',
+    '9'.repeat(400),
+  ];
+  /** What else than a sensible value some settings take: names are free. */
+  const TAKEN: Record<string, string[]> = {
+    HOST: ['banana', '-1', '1e3', '0x10', '1.5'],
+    NODE_NAME: ['banana', '-1', '1e3', '0x10', '1.5'],
+    JWT_ISSUER: ['banana', '-1', '1e3', '0x10', '1.5'],
+    JWT_AUDIENCE: ['banana', '-1', '1e3', '0x10', '1.5'],
+    OLLAMA_MODEL: ['banana', '-1', '1e3', '0x10', '1.5'],
+    JWT_SECRET: ['9'.repeat(400)],
+    METRICS_TOKEN: ['9'.repeat(400)],
+  };
+
+  test.each(readExample())('is named, whatever came: $name', ({ name, comment }) => {
+    for (const value of ABSURD) {
+      const complaint = complaintAbout({ ...REQUIRED, [name]: value });
+      const lines = complaint.split('\n').slice(1);
+      const isTaken = TAKEN[name]?.includes(value) === true;
+      expect([value, lines]).toEqual([
+        value,
+        isTaken ? [] : [expect.stringMatching(new RegExp(`^${name}: expected .+, got .+$`))],
+      ]);
+      expect(complaint.length).toBeLessThan(600);
+    }
+    const empty = complaintAbout({ ...REQUIRED, [name]: '' });
+    const isNeeded = /Required/.test(comment) || name === 'JWT_SECRET';
+    if (isNeeded) expect(empty).toMatch(new RegExp(`^${name}: expected .+, got nothing$`, 'm'));
+    else expect(empty).toBe('');
+  });
+
   test('does not hide the others', () => {
     const complaint = complaintAbout({
       ...REQUIRED,
       REDIS_URL: 'http://x',
       PORT: '70000',
       LOG_LEVEL: 'loud',
+      JWT_SECRET: '',
     });
     const named = complaint.split('\n').map((line) => line.split(':')[0]);
-    expect(named.slice(1).sort()).toEqual(['LOG_LEVEL', 'PORT', 'REDIS_URL']);
+    expect(named.slice(1).sort()).toEqual(['JWT_SECRET', 'LOG_LEVEL', 'PORT', 'REDIS_URL']);
   });
 });
 
@@ -168,12 +248,79 @@ describe('.env.example', () => {
   });
 });
 
-describe('a key pair', () => {
+describe('a node', () => {
   let engines: Engines;
   beforeAll(async () => {
     engines = await startEngines();
   });
   afterAll(() => engines.stop());
+
+  const shared = () => ({
+    DATABASE_URL: engines.databaseUrl,
+    REDIS_URL: engines.redisUrl,
+    JWT_SECRET: REQUIRED.JWT_SECRET,
+  });
+
+  test('that cannot listen, or reach PostgreSQL, says which setting led there', async () => {
+    const taken = createServer();
+    await once(taken.listen(0, '127.0.0.1'), 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const starts = await Promise.all([
+      startWith({ ...shared(), PORT: String(port) }),
+      startWith({ ...shared(), DATABASE_URL: REQUIRED.DATABASE_URL }),
+    ]);
+    taken.close();
+    const ends = starts.map(({ code, written }) => {
+      const last = JSON.parse(written.trim().split('\n').at(-1) ?? '') as { event: string; error: string };
+      return [code, last.event, last.error];
+    });
+    expect(ends).toEqual([
+      [1, 'server.failed_to_start', expect.stringMatching(/^HOST and PORT: .*EADDRINUSE/)],
+      [1, 'server.failed_to_start', expect.stringMatching(/^DATABASE_URL: .*ECONNREFUSED/)],
+    ]);
+    for (const { written } of starts) expect(written).not.toContain('a-password-of');
+  });
+
+  test.each(['smallest', 'largest'])('with the %s value of every number lets people in', async (which) => {
+    const numbers = readExample().flatMap(({ name, comment }): [string, string][] => {
+      const [min, max] = /characters/.test(comment) ? [] : (/(\d+) to (\d+)/.exec(comment) ?? []).slice(1);
+      return min === undefined || max === undefined || name === 'PORT'
+        ? []
+        : [[name, which === 'smallest' ? min : max]];
+    });
+    expect(numbers.length).toBeGreaterThan(15);
+    const origin = 'capacitor://localhost';
+    const env = { ...shared(), TRUST_PROXY: '1', DRAIN_SECONDS: '0', ALLOWED_ORIGINS: origin };
+    const node = await startNode({ env: { ...Object.fromEntries(numbers), ...env } });
+    expect(node.logged('settings.contradict').length).toBeGreaterThan(0);
+    // A limit of one request counts by address.
+    let count = 0;
+    const from = () => ({ 'x-forwarded-for': `192.0.2.${++count}` });
+    const account = { email: `${which}@example.test`, password: rememberSecret('a passphrase that is long') };
+    const post = <Body>(path: string, body: object, headers = {}) =>
+      request<Body>('POST', node.url + path, { body, headers: { ...from(), ...headers } });
+    expect((await post('/auth/register', account)).status).toBe(201);
+    const { body: signedIn } = await post<SignIn>('/auth/login', account);
+    const { accessToken: token } = remembered(signedIn);
+    const ticket = await request<IssuedTicket>('POST', `${node.url}/websocket/ticket`, {
+      token,
+      headers: { ...from(), origin },
+      expect: 201,
+    });
+    expect(ticket.headers.get('access-control-allow-origin')).toBe(origin);
+    rememberSecret(ticket.body.ticket);
+    const stranger = await rawUpgrade(node, {
+      ticket: 'A'.repeat(43),
+      origin: 'capacitor://elsewhere',
+      headers: from(),
+    });
+    expect(stranger.problem().code).toBe('origin_not_allowed');
+    const socket = await TestSocket.connect(node, { ticket: ticket.body.ticket, origin, headers: from() });
+    await socket.next('ready');
+    expect((await socket.send('ping', { t: 1 })).type).toBe('pong');
+    await socket.close();
+    expect(await node.stop()).toMatchObject({ code: 0 });
+  });
 
   function nodeWith(signing: KeyPair, ...listed: KeyPair[]): Promise<TestNode> {
     const publicKeys = Object.fromEntries(listed.map(({ kid, publicPem }) => [kid, publicPem]));
@@ -187,7 +334,7 @@ describe('a key pair', () => {
     });
   }
 
-  test('signs with RS256', async () => {
+  test('signs with RS256, when it has such a pair', async () => {
     const pair = keyPair('RS256');
     const node = await nodeWith(pair, pair);
     const { email, password } = await register(node);
@@ -219,7 +366,7 @@ describe('a key pair', () => {
     expect(await third.stop()).toMatchObject({ code: 0 });
   });
 
-  test('stops the server when the public keys lack the one that belongs to the private key', () => {
+  test('does not start when the public keys lack the one that belongs to the private key', () => {
     const [own, other] = [keyPair('ES256'), keyPair('ES256')];
     const keys = { JWT_PRIVATE_KEY: own.privatePem, JWT_PUBLIC_KEYS: JSON.stringify({ a: other.publicPem }) };
     const complaint = complaintAbout({ ...REQUIRED, ...keys });
@@ -229,6 +376,11 @@ describe('a key pair', () => {
     expect(complaint).not.toContain('-----BEGIN');
   });
 });
+
+function shortRsaKey(): string {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
 
 function headerOf(token: string): unknown {
   return JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString());

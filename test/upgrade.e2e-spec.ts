@@ -127,6 +127,19 @@ describe('the upgrade', () => {
   });
 
   it.each<[string, RawUpgrade]>([
+    ['the password of a site behind Basic', withHeader('Authorization', 'Basic dXNlcjpwYXNzd29yZA==')],
+    ['Digest', withHeader('Authorization', 'Digest username="user"')],
+    ['Negotiate', withHeader('Authorization', 'Negotiate YIIGeA==')],
+    ['the key of a gateway', withHeader('Authorization', `ApiKey ${secret}`)],
+    ['an empty Authorization header', withHeader('Authorization', '')],
+    ['cookies of other programs', withHeader('Cookie', `theme=dark; token=${secret}; sid=${secret}`)],
+  ])('opens a socket for a ticket beside %s, which is no credential of ours', async (_what, dial) => {
+    const { ticket } = await mintTicket(node, user);
+    expect((await rawUpgrade(node, { ...dial, ticket })).status).toBe(101);
+    expectRefusal(await rawUpgrade(node, dial), 403, 'ticket_rejected');
+  });
+
+  it.each<[string, RawUpgrade]>([
     ['nothing at all', {}],
     ['an empty ticket', { ticket: '' }],
     ['an Authorization header', withHeader('Authorization', `Bearer ${secret}`)],

@@ -21,8 +21,6 @@ async function backend(name: string): Promise<Server> {
     if (request.url === '/refused') {
       const body = '{"code":"ticket_rejected"}';
       socket.end(`HTTP/1.1 403 Forbidden\r\nRetry-After: 7\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
-    } else if (request.headers.upgrade !== 'websocket') {
-      socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno');
     } else {
       sockets.handleUpgrade(request, socket, head, (ws) => {
         ws.once('close', () => server.emit('dropped'));
@@ -108,9 +106,13 @@ describe('Front', () => {
     expect(refused.problem().code).toBe('dependency_unavailable');
   });
 
-  it("lets a node answer an upgrade that is not a WebSocket's", async () => {
-    const answer = await rawUpgrade({ port }, { handshake: { Upgrade: 'other' } });
-    expect([answer.status, answer.body]).toEqual([426, 'no']);
+  it('proxies a request that offers another protocol as if it offered none', async () => {
+    const offer = { Upgrade: 'h2c', Connection: 'Upgrade, HTTP2-Settings', 'HTTP2-Settings': 'AAA' };
+    const answer = await rawUpgrade(
+      { port },
+      { method: 'POST', handshake: { ...offer, 'Content-Length': '0' } },
+    );
+    expect([answer.status, answer.body]).toEqual([200, 'a  127.0.0.1']);
   });
 
   it('reports in one line that its port is in use', async () => {

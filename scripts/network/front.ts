@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { Agent, createServer, ServerResponse } from 'node:http';
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions } from 'node:http';
 import { connect, Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ProxyServer } from 'http-proxy-3';
+import { DeclinedUpgrades, offersWebSocket } from '../../src/websocket/upgrade/declined-upgrades.js';
 import { LaunchError } from '../launch-error.js';
 import type { NodePool } from './node-pool.js';
 
@@ -58,11 +59,21 @@ export class Front {
     this.proxy.on('proxyRes', (answer) => delete answer.headers.connection);
     // A browser that is closed resets its sockets. The library reports that here too, and throws without a listener.
     this.proxy.on('error', (_error, _request, peer) => peer.destroy());
-    this.server = createServer((request, response) => {
-      this.proxy.web(request, response, this.requests, () => refuse(response));
-    });
+    this.server = createServer(
+      { shouldUpgradeCallback: isWebSocket } as ServerOptions,
+      (request, response) => {
+        // An offer is for the next server only.
+        delete request.headers.upgrade;
+        this.proxy.web(request, response, this.requests, () => refuse(response));
+      },
+    );
+    // Node would answer these two itself, the second with a closed connection.
+    this.server.on('checkExpectation', (request, response) => this.server.emit('request', request, response));
+    this.server.on('connect', (_request, socket) => socket.end(NO_TUNNEL));
+    const declined = new DeclinedUpgrades(this.server);
     this.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-      this.upgrade(request, socket, head);
+      if (isWebSocket(request)) this.upgrade(request, socket, head);
+      else declined.handBack(request, socket, head);
     });
   }
 
@@ -83,20 +94,19 @@ export class Front {
   }
 
   private upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const isWebSocket = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
-    if (isWebSocket) {
-      socket.on('error', () => socket.destroy());
-      this.proxy.ws(request, socket, head, this.sockets, () => refuseUpgrade(socket));
-      return;
-    }
-    // The library closes any other upgrade. As a plain request it gets the node's own answer.
-    const response = new ServerResponse(request);
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket);
-    response.once('finish', () => socket.end());
-    this.proxy.web(request, response, this.requests, () => refuse(response));
+    socket.on('error', () => socket.destroy());
+    // The library closes an upgrade that is a list.
+    request.headers.upgrade = 'websocket';
+    this.proxy.ws(request, socket, head, this.sockets, () => refuseUpgrade(socket));
   }
 }
+
+/** The library closes any other upgrade: such a request is proxied as if it offered none, and the node answers it. */
+function isWebSocket(request: IncomingMessage): boolean {
+  return request.method === 'GET' && offersWebSocket(request);
+}
+
+const NO_TUNNEL = 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
 
 const REFUSAL = JSON.stringify({
   type: 'about:blank',

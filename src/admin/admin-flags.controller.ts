@@ -1,6 +1,5 @@
 import { Body, Controller, Get, Param, Put, UseGuards } from '@nestjs/common';
 import { z } from 'zod';
-import { unstorable } from '../../protocol/messages.js';
 import type { Flag } from '../../protocol/resources.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
 import type { UserContext } from '../identity/user-context.js';
@@ -13,13 +12,7 @@ const flagChangeSchema = z
   .object({
     enabled: z.boolean(),
     percent: z.int().min(0).max(100).optional(),
-    reason: z
-      .string()
-      .trim()
-      .min(1)
-      .max(MAX_REASON_LENGTH)
-      .refine((value) => !unstorable(value), 'must be well-formed Unicode without NUL')
-      .optional(),
+    reason: z.string().trim().min(1).max(MAX_REASON_LENGTH).optional(),
   })
   .meta({ id: 'FlagChange' });
 

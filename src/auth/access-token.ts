@@ -1,6 +1,6 @@
 import { isUuid } from '../../protocol/messages.js';
 import type { KeyObject } from 'node:crypto';
-import type { JwtAlgorithm, JwtKeys } from '../config/config.js';
+import type { JwtAlgorithm, JwtKeys } from '../config/jwt-keys.js';
 import { AppError } from '../errors/app-error.js';
 import { redisNow } from '../redis/redis-clock.js';
 

@@ -1,7 +1,6 @@
 import { Body, Controller, Get, Headers, HttpCode, Ip, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { unstorable } from '../../protocol/messages.js';
 import { isBlank, trimmed } from '../../protocol/text.js';
 import type { Me, SignIn, User } from '../../protocol/resources.js';
 import { CurrentUser } from '../identity/current-user.decorator.js';
@@ -13,8 +12,6 @@ import { AccountService } from './account.service.js';
 import { PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH } from './password.js';
 import { RegistrationService } from './registration.service.js';
 import { SignInService } from './sign-in.service.js';
-
-const storable = (value: string) => !unstorable(value);
 
 const email = z.string().overwrite(normalEmail).min(1).max(254);
 const newPassword = z.string().overwrite(normalPassword).min(PASSWORD_MIN_LENGTH).max(PASSWORD_MAX_LENGTH);
@@ -29,7 +26,6 @@ const registrationSchema = z
       .min(1)
       .max(100)
       .refine((value) => !isBlank(value), 'must have more than white space')
-      .refine(storable, 'must be well-formed Unicode without NUL')
       .optional(),
   })
   .meta({ id: 'Registration' });
@@ -37,7 +33,7 @@ const registrationSchema = z
 // Sign-in does not enforce the password rules: a password that breaks them is just wrong.
 const loginSchema = z
   .object({
-    email: email.refine(storable, 'must be well-formed Unicode without NUL'),
+    email,
     password: z.string().min(1).max(1024),
   })
   .meta({ id: 'Login' });

@@ -25,6 +25,19 @@ describe('findTicket', () => {
     expect(find('ticket=abc', headers)).toBe('abc');
   });
 
+  it.each([
+    'Basic dTpw',
+    'Digest username="u"',
+    'Negotiate YII=',
+    'ApiKey k',
+    'dTpw',
+    'Bearer',
+    'Bearerx a',
+    '',
+  ])('ignores an Authorization header of another scheme: %j', (authorization) =>
+    expect(find('ticket=abc', { authorization })).toBe('abc'),
+  );
+
   const others: [string, IncomingHttpHeaders][] = [
     ['token=a', {}],
     ['session_token=a', {}],

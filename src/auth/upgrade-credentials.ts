@@ -38,12 +38,20 @@ export function hasCredential(request: UpgradeRequest): boolean {
   return request.query.has('ticket') || countOthers(request) > 0;
 }
 
-/** RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1). */
+/** @throws {AppError} `token_missing` */
 export function bearerToken(authorization: string | undefined): string {
-  const match = /^Bearer +(.*)$/i.exec(authorization ?? '');
-  if (match === null)
+  const token = findBearer(authorization);
+  if (token === undefined)
     throw new AppError('token_missing', { detail: 'Missing or invalid Authorization header' });
-  return match[1] ?? '';
+  return token;
+}
+
+/**
+ * RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1). Other schemes are for somebody else:
+ * a browser repeats the `Basic` of a site behind a password in every request, upgrades too.
+ */
+export function findBearer(authorization: string | undefined): string | undefined {
+  return /^Bearer +(.*)$/i.exec(authorization ?? '')?.[1];
 }
 
 /** A ticket opens only what it was minted for. One without a conversation opens any path of its user. */
@@ -77,7 +85,7 @@ function countOthers({ headers, query }: UpgradeRequest): number {
   return (
     query.getAll('token').length +
     query.getAll('session_token').length +
-    Number(headers.authorization !== undefined) +
+    Number(findBearer(headers.authorization) !== undefined) +
     Number(headers['x-auth-token'] !== undefined) +
     Number(offersCredential(headers['sec-websocket-protocol']))
   );

@@ -1,38 +1,47 @@
-import { createHash, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import type { FlagName, FlagValue } from './flags.js';
+import { allowedOrigins } from './allowed-origins.js';
+import { contradictions } from './contradictions.js';
 import { percentFlag, readFlags, switchFlag, unknownFlags } from './flag-settings.js';
+import { JwtKeyError, type JwtKeys, type JwtSettings, readJwtKeys } from './jwt-keys.js';
 import { redisAddress, type RedisAddress } from './redis-address.js';
+import { trustProxy, type TrustProxy } from './trust-proxy.js';
+import { databaseUrl, publicUrl, serviceUrl } from './url-settings.js';
 
-const LOOPBACK_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
+/** PEM and JSON may end with a line break and have more inside. */
+const SEVERAL_LINES = new Set(['JWT_PRIVATE_KEY', 'JWT_PUBLIC_KEYS']);
+/** As much of a wrong value is shown. */
+const MAX_SHOWN = 200;
+/** A longer `iss` or `aud` would make tokens that are too long for our own check. */
+const MAX_NAME_LENGTH = 200;
 
 function wholeNumber(min: number, max: number, fallback: number) {
-  return z
-    .string()
-    .regex(/^\d+$/, 'a whole number')
-    .transform(Number)
-    .pipe(z.number().min(min).max(max))
-    .default(fallback);
+  return (
+    z
+      .string()
+      .regex(/^\d+$/, 'a whole number')
+      // More digits than a number has would be "not a number" in the message.
+      .transform((digits) => Math.min(Number(digits), Number.MAX_SAFE_INTEGER))
+      .pipe(z.number().min(min).max(max))
+      .default(fallback)
+  );
 }
 
-function url(...protocols: string[]) {
-  return z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol), {
-    message: `a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
-  });
+function name() {
+  return z.string().max(MAX_NAME_LENGTH, `at most ${MAX_NAME_LENGTH} characters`);
 }
 
 /** The environment variables: names and defaults are the contract with operators, listed in `.env.example`. */
 const environmentSchema = z.object({
   PORT: wholeNumber(0, 65_535, 8000),
-  HOST: z.string().min(1).default('127.0.0.1'),
-  NODE_NAME: z.string().min(1).max(64).optional(),
-  PUBLIC_URL: url('http:', 'https:')
-    .refine((value) => new URL(value).protocol === 'https:' || LOOPBACK_HOSTS.has(new URL(value).hostname), {
-      message: 'https, because plain http is for loopback hosts only',
-    })
-    .optional(),
-  DATABASE_URL: url('postgres:', 'postgresql:'),
+  HOST: z
+    .string()
+    .regex(/^[\w.:%-]{1,255}$/, 'an address of this machine, such as 127.0.0.1 or 0.0.0.0, or a name of it')
+    .default('127.0.0.1'),
+  NODE_NAME: z.string().max(64, 'at most 64 characters').optional(),
+  PUBLIC_URL: publicUrl().optional(),
+  DATABASE_URL: databaseUrl(),
   REDIS_URL: redisAddress(),
   JWT_SECRET: z
     .string()
@@ -40,8 +49,8 @@ const environmentSchema = z.object({
     .optional(),
   JWT_PRIVATE_KEY: z.string().optional(),
   JWT_PUBLIC_KEYS: z.string().optional(),
-  JWT_ISSUER: z.string().min(1).default('admit-one'),
-  JWT_AUDIENCE: z.string().min(1).default('admit-one'),
+  JWT_ISSUER: name().default('admit-one'),
+  JWT_AUDIENCE: name().default('admit-one'),
   ACCESS_TOKEN_TTL_SECONDS: wholeNumber(10, 86_400, 900),
   SESSION_TTL_SECONDS: wholeNumber(10, 86_400, 1800),
   SESSION_MAX_SECONDS: wholeNumber(10, 2_592_000, 43_200),
@@ -50,21 +59,18 @@ const environmentSchema = z.object({
   WS_HEARTBEAT_SECONDS: wholeNumber(1, 3600, 30),
   WS_MAX_CONNECTIONS_PER_SESSION: wholeNumber(1, 10_000, 5),
   WS_MAX_CONNECTIONS_PER_USER: wholeNumber(1, 100_000, 20),
-  ALLOWED_ORIGINS: z
-    .string()
-    .transform((value) => value.split(',').map((origin) => origin.trim()))
-    .refine((origins) => origins.every(isOrigin), {
-      message: 'a comma-separated list of origins such as https://chat.example.com, without a path',
-    })
-    .optional(),
-  TRUST_PROXY: z.string().default('false').transform(parseTrustProxy),
+  ALLOWED_ORIGINS: allowedOrigins().optional(),
+  TRUST_PROXY: trustProxy(),
   REGISTRATION: z.enum(['open', 'closed']).default('closed'),
   RESPONDER: z.enum(['builtin', 'ollama']).default('builtin'),
-  OLLAMA_URL: url('http:', 'https:').default('http://127.0.0.1:11434'),
-  OLLAMA_MODEL: z.string().min(1).default('llama3.2'),
+  OLLAMA_URL: serviceUrl().default('http://127.0.0.1:11434'),
+  OLLAMA_MODEL: name().default('llama3.2'),
   DRAIN_SECONDS: wholeNumber(0, 3600, 20),
   AUDIT_RETENTION_DAYS: wholeNumber(0, 36_500, 365),
-  METRICS_TOKEN: z.string().min(16).optional(),
+  METRICS_TOKEN: z
+    .string()
+    .regex(/^[!-~]{16,1024}$/, '16 to 1024 letters, digits and signs of ASCII, which a header can carry')
+    .optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE: wholeNumber(1, 100_000_000, 600),
   LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE: wholeNumber(1, 100_000_000, 600),
@@ -83,19 +89,6 @@ const environmentSchema = z.object({
 });
 
 type Environment = z.infer<typeof environmentSchema>;
-
-/** Whom to trust about the client's address: nobody, everybody, that many proxies, or these networks. */
-export type TrustProxy = boolean | number | string[];
-
-export type JwtAlgorithm = 'HS256' | 'RS256' | 'ES256';
-
-export interface JwtKeys {
-  algorithm: JwtAlgorithm;
-  /** Key that signs, and the `kid` that its tokens carry. */
-  signing: { kid: string; key: KeyObject };
-  /** Keys that verify, by `kid`: the signing key's own and those of tokens still in circulation. */
-  verifying: ReadonlyMap<string, KeyObject>;
-}
 
 /** Thrown when the environment cannot be used. The message has one line per variable and never a value that is secret. */
 export class ConfigError extends Error {
@@ -141,16 +134,18 @@ export class Config {
     ticketsOutstandingPerUser: number;
     messagesPerUser: number;
   };
+  /** What the operator should know about settings that contradict each other, one sentence each. */
+  readonly warnings: readonly string[];
 
-  constructor(environment: Environment) {
+  constructor(environment: Environment, keys: JwtKeys) {
     this.port = environment.PORT;
     this.host = environment.HOST;
     this.nodeName = environment.NODE_NAME ?? `${hostname()}-${process.pid}`;
-    this.publicUrl = (environment.PUBLIC_URL ?? `http://localhost:${environment.PORT}`).replace(/\/+$/, '');
+    this.publicUrl = environment.PUBLIC_URL ?? `http://localhost:${environment.PORT}`;
     this.databaseUrl = environment.DATABASE_URL;
     this.redis = environment.REDIS_URL;
     this.jwt = {
-      ...readJwtKeys(environment),
+      ...keys,
       issuer: environment.JWT_ISSUER,
       audience: environment.JWT_AUDIENCE,
     };
@@ -162,7 +157,7 @@ export class Config {
     this.heartbeatSeconds = environment.WS_HEARTBEAT_SECONDS;
     this.maxConnectionsPerSession = environment.WS_MAX_CONNECTIONS_PER_SESSION;
     this.maxConnectionsPerUser = environment.WS_MAX_CONNECTIONS_PER_USER;
-    this.allowedOrigins = new Set(environment.ALLOWED_ORIGINS ?? [new URL(this.publicUrl).origin]);
+    this.allowedOrigins = new Set(environment.ALLOWED_ORIGINS ?? [this.publicUrl]);
     this.trustProxy = environment.TRUST_PROXY;
     this.registration = environment.REGISTRATION;
     this.responder = environment.RESPONDER;
@@ -180,6 +175,7 @@ export class Config {
       ticketsOutstandingPerUser: environment.LIMIT_TICKETS_OUTSTANDING_PER_USER,
       messagesPerUser: environment.LIMIT_MESSAGES_PER_USER_PER_MINUTE,
     };
+    this.warnings = contradictions(this, environment);
   }
 }
 
@@ -191,18 +187,43 @@ export function loadConfig(environment: Record<string, string | undefined> = pro
   // An empty variable is how compose files and shells say "not set".
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
   const parsed = environmentSchema.safeParse(given);
-  const faults = [...(parsed.success ? [] : describe(parsed.error, given)), ...unknownFlags(given)];
-  if (!parsed.success || faults.length > 0) {
-    throw new ConfigError(`The settings cannot be used.\n${faults.join('\n')}`);
+  const faults = new Map(unreadable(given));
+  for (const [name, fault] of parsed.success ? [] : faultsOf(parsed.error)) {
+    if (!faults.has(name)) faults.set(name, fault);
   }
-  return new Config(parsed.data);
+  const lines = [...faults].map(
+    ([name, expected]) => `${name}: expected ${expected}, got ${show(name, given[name])}`,
+  );
+  const keys = jwtKeys(given);
+  if (keys instanceof JwtKeyError && !faults.has(keys.setting)) lines.push(keys.message);
+  lines.push(...unknownFlags(given));
+  if (!parsed.success || keys instanceof JwtKeyError || lines.length > 0)
+    throw new ConfigError(`The settings cannot be used.\n${lines.join('\n')}`);
+  return new Config(parsed.data, keys);
 }
 
-function describe(error: z.ZodError, given: Record<string, string | undefined>): string[] {
-  return error.issues.map((issue) => {
-    const name = String(issue.path[0]);
-    return `${name}: expected ${expectation(issue.message)}, got ${show(name, given[name])}`;
-  });
+function jwtKeys(given: JwtSettings): JwtKeys | JwtKeyError {
+  try {
+    return readJwtKeys(given);
+  } catch (error) {
+    if (error instanceof JwtKeyError) return error;
+    throw error;
+  }
+}
+
+/** Of every setting: text that was mangled on the way here, which would be compared or stored as something else. */
+function* unreadable(given: Record<string, string | undefined>): Generator<[string, string]> {
+  for (const name of Object.keys(environmentSchema.shape)) {
+    const value = given[name] ?? '';
+    // Node decodes the environment: two secrets of other bytes would be the same.
+    if (value.includes('\ufffd')) yield [name, 'text in UTF-8'];
+    else if (!SEVERAL_LINES.has(name) && (value !== value.trim() || /\p{Cc}/u.test(value)))
+      yield [name, 'text without white space around it and without line breaks'];
+  }
+}
+
+function faultsOf(error: z.ZodError): [string, string][] {
+  return error.issues.map((issue) => [String(issue.path[0]), expectation(issue.message)]);
 }
 
 /** Strips zod's own words around the expectation, so that a sentence can begin with it. */
@@ -217,85 +238,5 @@ function expectation(message: string): string {
 function show(name: string, value: string | undefined): string {
   if (value === undefined) return 'nothing';
   if (/SECRET|KEY|TOKEN$|_URL$/.test(name)) return `${Buffer.byteLength(value)} bytes (not shown)`;
-  return JSON.stringify(value);
-}
-
-function isOrigin(value: string): boolean {
-  return URL.canParse(value) && new URL(value).origin === value;
-}
-
-function parseTrustProxy(value: string): TrustProxy {
-  if (value === 'true' || value === 'false') return value === 'true';
-  if (/^\d+$/.test(value)) return Number(value);
-  return value.split(',').map((network) => network.trim());
-}
-
-function readJwtKeys(environment: Environment): JwtKeys {
-  const { JWT_SECRET: secret, JWT_PRIVATE_KEY: privatePem, JWT_PUBLIC_KEYS: publicKeys } = environment;
-  if (privatePem !== undefined) return readKeyPair(privatePem, publicKeys);
-  if (secret === undefined) {
-    throw new ConfigError(
-      'The settings cannot be used.\nJWT_SECRET: expected at least 32 bytes (or JWT_PRIVATE_KEY and JWT_PUBLIC_KEYS), got nothing',
-    );
-  }
-  const key = createSecretKey(Buffer.from(secret));
-  const kid = createHash('sha256').update('kid').update(secret).digest('hex').slice(0, 8);
-  return { algorithm: 'HS256', signing: { kid, key }, verifying: new Map([[kid, key]]) };
-}
-
-function readKeyPair(privatePem: string, publicKeysJson: string | undefined): JwtKeys {
-  const key = readKey('JWT_PRIVATE_KEY', () => createPrivateKey(privatePem.replaceAll('\\n', '\n')));
-  const algorithm = algorithmOf(key);
-  const verifying = new Map<string, KeyObject>();
-  for (const [kid, pem] of Object.entries(readPublicKeys(publicKeysJson))) {
-    verifying.set(
-      kid,
-      readKey('JWT_PUBLIC_KEYS', () => createPublicKey(pem.replaceAll('\\n', '\n'))),
-    );
-  }
-  const own = createPublicKey(key);
-  const kid = [...verifying].find(([, candidate]) => candidate.equals(own))?.[0];
-  if (kid === undefined) {
-    throw new ConfigError(
-      'The settings cannot be used.\nJWT_PUBLIC_KEYS: expected a JSON object {"<kid>": "<PEM>"} that holds the public key of JWT_PRIVATE_KEY, got none that matches',
-    );
-  }
-  return { algorithm, signing: { kid, key }, verifying };
-}
-
-function readPublicKeys(json: string | undefined): Record<string, string> {
-  const parsed = z.record(z.string(), z.string()).safeParse(readJson(json));
-  if (parsed.success) return parsed.data;
-  throw new ConfigError(
-    'The settings cannot be used.\nJWT_PUBLIC_KEYS: expected a JSON object {"<kid>": "<PEM>"}, got something else',
-  );
-}
-
-function readJson(json: string | undefined): unknown {
-  try {
-    return JSON.parse(json ?? '');
-  } catch {
-    return undefined;
-  }
-}
-
-function readKey(name: string, read: () => KeyObject): KeyObject {
-  try {
-    return read();
-  } catch (error) {
-    throw new ConfigError(
-      `The settings cannot be used.\n${name}: expected a PEM key, got something unreadable`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
-function algorithmOf(key: KeyObject): JwtAlgorithm {
-  if (key.asymmetricKeyType === 'rsa') return 'RS256';
-  if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return 'ES256';
-  throw new ConfigError(
-    `The settings cannot be used.\nJWT_PRIVATE_KEY: expected an RSA or P-256 key, got ${key.asymmetricKeyType ?? 'a secret'}`,
-  );
+  return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}...` : value);
 }

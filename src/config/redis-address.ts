@@ -54,7 +54,7 @@ export function parseRedisUrl(value: string): RedisAddress {
   const parts = PARTS.exec(value)?.groups;
   if (parts === undefined) throw new Unusable(FORMS);
   const { form, path = '', query } = parts;
-  if (form === undefined) return single(value, path);
+  if (form === undefined) return single(value, path, parts.user);
   const secured = { tls: parts.protocol === 'rediss', ...credentials(parts.user) };
   if (form === 'cluster') {
     if (path !== '' && path !== '0') throw new Unusable('no database after the hosts: a cluster has only 0');
@@ -75,8 +75,10 @@ export function parseRedisUrl(value: string): RedisAddress {
   };
 }
 
-function single(url: string, path: string): RedisAddress {
+function single(url: string, path: string, user: string | undefined): RedisAddress {
   if (!URL.canParse(url)) throw new Unusable(FORMS);
+  // The client decodes them.
+  credentials(user);
   if (path !== '') database(path);
   return { form: 'single', url };
 }

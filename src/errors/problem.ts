@@ -46,9 +46,14 @@ export function toAppError(thrown: unknown): AppError {
     case 404:
     case 405:
       return new AppError('not_found', { detail: 'There is nothing at this address', cause: thrown });
+    case 415:
+      return new AppError('validation_failed', {
+        detail: 'expected a body in JSON, with "Content-Type: application/json"',
+        cause: thrown,
+        status,
+      });
     case 408:
     case 414:
-    case 415:
     case 431:
       return new AppError('validation_failed', { detail: messageOf(thrown), cause: thrown, status });
     case 413:

@@ -31,6 +31,13 @@ describe('a password that is typed', () => {
     await expect(password).rejects.toThrow('expected the same password twice, got two different ones');
   });
 
+  it('is refused when the terminal does not speak UTF-8', async () => {
+    const { input, password } = terminal();
+    const line = Buffer.from('right h\u00f6rse\r', 'latin1');
+    input.write(Buffer.concat([line, line]));
+    await expect(password).rejects.toThrow('expected a password in UTF-8 without NUL');
+  });
+
   it.each([
     ['Ctrl-C', '\u0003'],
     ['Ctrl-D', '\u0004'],
@@ -42,7 +49,7 @@ describe('a password that is typed', () => {
 });
 
 describe('a password from a pipe', () => {
-  const piped = (...chunks: string[]) => {
+  const piped = (...chunks: (string | Buffer)[]) => {
     const input = new PassThrough();
     for (const chunk of chunks) input.write(chunk);
     input.end();
@@ -62,5 +69,11 @@ describe('a password from a pipe', () => {
   it('is refused when it is empty', async () => {
     await expect(piped('\nsecret word\n')).rejects.toThrow('got an empty line');
     await expect(piped()).rejects.toThrow('got an empty line');
+  });
+
+  it('is refused when it is not UTF-8, or has NUL', async () => {
+    for (const line of [Buffer.from('a p\u00e4ssword\n', 'latin1'), 'a pass\u0000word\n'])
+      await expect(piped(line)).rejects.toThrow('expected a password in UTF-8 without NUL');
+    await expect(piped('a p\u00e4ssword\n')).resolves.toBe('a p\u00e4ssword');
   });
 });

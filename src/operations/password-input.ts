@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { unstorable } from '../../protocol/text.js';
 import { AppError } from '../errors/app-error.js';
 
 /** Longer than any password: whoever pipes in more has piped in something else. */
@@ -11,16 +12,23 @@ export type PasswordSource = NodeJS.ReadableStream & { readonly isTTY?: boolean 
 /**
  * A new password: typed twice at a terminal, which does not show it, or the first line of a pipe or file.
  * @param questions where the person is asked
- * @throws {AppError} `validation_failed` when there is none, or when the two differ.
+ * @throws {AppError} `validation_failed` when there is none, when the two differ, or when it is not UTF-8.
  */
 export async function readNewPassword(
   input: PasswordSource,
   questions: NodeJS.WritableStream,
 ): Promise<string> {
-  if (input.isTTY !== true) return firstLine(input);
+  if (input.isTTY !== true) return unicode(await firstLine(input));
   const [first, second] = await typedLines(input, questions, ['Password: ', 'The same again: ']);
   if (first !== second) throw refused('expected the same password twice, got two different ones');
-  return first ?? '';
+  return unicode(first ?? '');
+}
+
+/** Node decodes what is not UTF-8 to U+FFFD: passwords that differ there would be the same. */
+function unicode(password: string): string {
+  if (unstorable(password) || password.includes('\ufffd'))
+    throw refused('expected a password in UTF-8 without NUL, got other bytes');
+  return password;
 }
 
 async function typedLines(

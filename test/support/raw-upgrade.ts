@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { Problem } from '../../protocol/errors.js';
 import { rememberCode } from './seen-codes.js';
 import { dialPath } from './socket.js';
 import type { ConnectOptions } from './socket.js';
-import { within } from './waiting.js';
+import { eventually, within } from './waiting.js';
 
 export interface RawAnswer {
   /** `HTTP/1.1 403 Forbidden`. */
@@ -44,7 +44,7 @@ export async function rawRequest(node: { port: number }, text: string): Promise<
   });
   try {
     await within(once(socket, 'connect'), `a connection to port ${node.port}`);
-    socket.write(text);
+    socket.write(text, 'latin1');
     await within(finished, `an answer to ${text.split('\r\n')[0]}`);
   } finally {
     socket.destroy();
@@ -73,6 +73,45 @@ function handshakeText(port: number, options: RawUpgrade): string {
   return [`${method} ${dialPath(options)} HTTP/1.1`, ...fields, '', ''].join('\r\n');
 }
 
+/** A bare TCP connection for several requests, whose answers come in their order. */
+export class RawConnection {
+  private received = Buffer.alloc(0);
+  private isEnded = false;
+
+  private constructor(private readonly socket: Socket) {
+    socket.on('data', (chunk: Buffer) => (this.received = Buffer.concat([this.received, chunk])));
+    socket.on('error', () => (this.isEnded = true));
+    socket.on('close', () => (this.isEnded = true));
+  }
+
+  static async open({ port }: { port: number }): Promise<RawConnection> {
+    const socket = connect(port, '127.0.0.1');
+    await within(once(socket, 'connect'), `a connection to port ${port}`);
+    return new RawConnection(socket);
+  }
+
+  write(text: string): void {
+    this.socket.write(text, 'latin1');
+  }
+
+  /** The next answer, which has a Content-Length; undefined when the server ended the connection instead. */
+  async answer(): Promise<RawAnswer | undefined> {
+    const answer = await eventually(
+      () => parseAnswer(this.received, false) ?? (this.isEnded ? 'none' : undefined),
+      'an answer on a connection that is used again',
+    );
+    if (answer === 'none') return undefined;
+    const head = this.received.indexOf('\r\n\r\n') + 4;
+    this.received = this.received.subarray(head + Number(answer.headers['content-length'] ?? 0));
+    if (isProblem(answer)) rememberCode(answer.problem());
+    return answer;
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
+
 /** Undefined while bytes are missing; after the end of the stream the response is complete as it is. */
 function parseAnswer(bytes: Buffer, ended: boolean): RawAnswer | undefined {
   const headEnd = bytes.indexOf('\r\n\r\n');
@@ -81,7 +120,7 @@ function parseAnswer(bytes: Buffer, ended: boolean): RawAnswer | undefined {
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(statusLine)?.[1]);
   const headers = parseHeaders(fields);
   const rest = bytes.subarray(headEnd + 4);
-  const body = status === 101 ? Buffer.alloc(0) : bodyOf(rest, headers, ended);
+  const body = status < 200 || status === 204 ? Buffer.alloc(0) : bodyOf(rest, headers, ended);
   if (body === undefined) return undefined;
   const text = body.toString('utf8');
   return { statusLine, status, headers, body: text, problem: () => parseProblem(statusLine, text) };

@@ -11,6 +11,12 @@ const found = (headers: IncomingHttpHeaders, query = '') =>
 describe('legacy credential rows', () => {
   it('find no credential in an empty request', () => expect(found({})).toEqual([]));
 
+  it('find the token of a Bearer scheme, and no credential of another scheme', () => {
+    expect(found({ authorization: 'bearer a' })).toEqual([['authorization_header', 'a']]);
+    for (const authorization of ['Basic dTpw', 'Negotiate YII=', 'a', ''])
+      expect(found({ authorization })).toEqual([]);
+  });
+
   it('join a credential that was sent twice into an invalid token', () => {
     expect(found({ 'x-auth-token': ['a', 'b'] })).toEqual([['authorization_header', 'a, b']]);
     expect(found({ cookie: 'access_token=a; access_token=b' })).toEqual([['cookie', 'a b']]);

@@ -1,7 +1,7 @@
 import type { FlagName } from '../../config/flags.js';
 import type { LegacyMethod } from '../../identity/user-context.js';
 import type { LegacyCredential } from '../legacy-ways.js';
-import type { UpgradeRequest } from '../upgrade-credentials.js';
+import { findBearer, type UpgradeRequest } from '../upgrade-credentials.js';
 
 export interface CredentialRow {
   method: LegacyMethod;
@@ -18,7 +18,7 @@ export const CREDENTIAL_ROWS: readonly CredentialRow[] = [
     bearerSubprotocol(headers['sec-websocket-protocol']),
   ),
   row('authorization_header', 'legacy_authorization_header', 'access_token', ({ headers }) =>
-    headers.authorization?.replace(/^Bearer +/i, ''),
+    findBearer(headers.authorization),
   ),
   row('authorization_header', 'legacy_authorization_header', 'access_token', ({ headers }) =>
     oneOf(headers['x-auth-token']),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { unstorable } from '../../../protocol/messages.js';
+import { unstorable } from '../../../protocol/text.js';
 import { delayToNextFrame, DeltaWriter } from './delta-writer.js';
 import { storableText } from '../../responder/contract/storable-text.js';
 

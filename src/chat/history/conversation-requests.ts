@@ -1,11 +1,5 @@
 import { z } from 'zod';
-import {
-  clientMessageIdFault,
-  contentFault,
-  isUuid,
-  LIMITS,
-  unstorable,
-} from '../../../protocol/messages.js';
+import { clientMessageIdFault, contentFault, isUuid, LIMITS } from '../../../protocol/messages.js';
 import { isBlank, trimmed } from '../../../protocol/text.js';
 
 /** Schemas of the HTTP requests about conversations. Unknown fields are dropped, never stored. */
@@ -15,8 +9,7 @@ const title = z
   .overwrite(trimmed)
   .min(1)
   .max(LIMITS.maxTitleLength)
-  .refine((value) => !isBlank(value), 'must have more than white space')
-  .refine((value) => !unstorable(value), 'must be well-formed Unicode without NUL');
+  .refine((value) => !isBlank(value), 'must have more than white space');
 
 function text(fault: (value: unknown) => string | undefined, maxLength: number) {
   return z

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { unstorable } from '../../../protocol/messages.js';
+import { unstorable } from '../../../protocol/text.js';
 import { BuiltinResponder } from './builtin.responder.js';
 import type { ResponderPart, ResponderRequest, ToolCall, ToolOutcome, Turn } from '../contract/responder.js';
 import { ToolBoxService } from '../contract/tool-box.service.js';

@@ -3,7 +3,7 @@
  * either. A model server may send both as JSON escapes.
  */
 
-import { unstorable } from '../../../protocol/messages.js';
+import { unstorable } from '../../../protocol/text.js';
 
 const REPLACEMENT = '\ufffd';
 

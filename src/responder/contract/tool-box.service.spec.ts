@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { unstorable } from '../../../protocol/messages.js';
+import { unstorable } from '../../../protocol/text.js';
 import type { Turn } from './responder.js';
 import { ToolBoxService } from './tool-box.service.js';
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { LIMITS, type ServerFrame, unstorable } from '../../../protocol/messages.js';
+import { LIMITS, type ServerFrame } from '../../../protocol/messages.js';
+import { unstorable } from '../../../protocol/text.js';
 import { encodeReply, fittingReplies } from './frame-fitting.js';
 import { payloadOf } from './frame-encoding.js';
 import type { FrameReply } from './frame-reply.js';

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
-import type { TrustProxy } from '../../config/config.js';
+import type { TrustProxy } from '../../config/trust-proxy.js';
 import { clientAddress } from './client-address.js';
 
 const FORWARDED = '203.0.113.9, 198.51.100.7';

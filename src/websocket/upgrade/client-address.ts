@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import proxyAddr from '@fastify/proxy-addr';
-import type { TrustProxy } from '../../config/config.js';
+import type { TrustProxy } from '../../config/trust-proxy.js';
 
 type Trust = (address: string, hop: number) => boolean;
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isUuid } from '../../../protocol/messages.js';
@@ -7,7 +7,7 @@ import type { UpgradeRequest } from '../../auth/upgrade-credentials.js';
 import { AppError } from '../../errors/app-error.js';
 import { problemHeaders, toProblem } from '../../errors/problem.js';
 import { newTraceId } from '../../observability/trace-id.js';
-import { resolveAlias } from './path-alias.js';
+import { originForm, resolveAlias } from './path-alias.js';
 
 /** RFC 6455 section 4.1: 16 random bytes in base64. */
 const KEY_FORM = /^[+/0-9A-Za-z]{22}==$/;
@@ -16,18 +16,20 @@ const TOKEN_FORM = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const SUPPORTED_VERSION = '13';
 const PUBLIC_CODES: readonly ErrorCode[] = UPGRADE_PUBLIC_CODES;
 /** Statuses of refusals that concern the request itself and reveal nothing about a credential. */
-const REQUEST_STATUSES = new Set([400, 404, 426]);
+const REQUEST_STATUSES = new Set([400, 404]);
 
 /**
- * Reads an upgrade request.
- * @throws {AppError} 404 for an unknown path, 426 for another protocol, 400 for a malformed handshake.
+ * Reads an upgrade request that offers WebSocket.
+ * @throws {AppError} 404 for an unknown path, 400 for a malformed handshake.
  */
 export function parseHandshake(request: IncomingMessage): UpgradeRequest {
   const { path, query } = splitUrl(request.url ?? '/');
   const conversationId = conversationOf(path);
   const { headers } = request;
-  if (headers.upgrade?.toLowerCase() !== 'websocket') throw upgradeRequired();
   if (request.method !== 'GET') throw malformed('the method must be GET');
+  if (headers.host === undefined) throw malformed('Host must name the server');
+  // What follows the head is read as frames.
+  if (hasBody(headers)) throw malformed('a handshake has no body');
   if (!KEY_FORM.test(headers['sec-websocket-key'] ?? ''))
     throw malformed('Sec-WebSocket-Key must be 16 bytes in base64');
   if (headers['sec-websocket-version'] !== SUPPORTED_VERSION) {
@@ -40,7 +42,8 @@ export function parseHandshake(request: IncomingMessage): UpgradeRequest {
 
 export function upgradeRequired(): AppError {
   return new AppError('protocol_unsupported', {
-    detail: 'This address speaks WebSocket only',
+    detail:
+      'This address speaks WebSocket only: send GET, HTTP/1.1, with "Upgrade: websocket" and "Connection: Upgrade", which a proxy has to pass on',
     status: 426,
     headers: { upgrade: 'websocket', 'sec-websocket-version': SUPPORTED_VERSION },
   });
@@ -76,12 +79,13 @@ export function refuseUpgrade(socket: Duplex, path: string, error: AppError): vo
 
 /** Returns the path of a request without its query, which may contain a credential. */
 export function pathOf(url: string | undefined): string {
-  const path = url ?? '/';
+  const path = originForm(url ?? '/');
   const end = path.indexOf('?');
   return end === -1 ? path : path.slice(0, end);
 }
 
-function splitUrl(url: string): { path: string; query: URLSearchParams } {
+function splitUrl(target: string): { path: string; query: URLSearchParams } {
+  const url = originForm(target);
   const path = pathOf(url);
   return { path: resolveAlias(path), query: new URLSearchParams(url.slice(path.length + 1)) };
 }
@@ -93,6 +97,10 @@ function conversationOf(path: string): string | undefined {
   const id = match[1]!;
   // An invalid id is handled as a missing conversation, by the same check.
   return isUuid(id) ? id.toLowerCase() : '00000000-0000-0000-0000-000000000000';
+}
+
+function hasBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** RFC 6455 section 4.1. The library also refuses other lists, but only after the ticket has been used. */

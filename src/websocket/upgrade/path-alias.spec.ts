@@ -14,5 +14,12 @@ describe('resolveAlias', () => {
     ['/api/v1/chatx/ws', '/api/v1/chatx/ws'],
     ['/api/v1/chats', '/api/v1/chats'],
     ['/x/api/ws', '/x/api/ws'],
+    ['http://chat.example/api/ws?ticket=a', '/ws?ticket=a'],
+    ['HTTPS://chat.example:8443/auth/me', '/auth/me'],
+    ['http://chat.example', '/'],
+    ['http://chat.example?x=1', '/?x=1'],
+    ['/http://chat.example/ws', '/http://chat.example/ws'],
+    ['ftp://chat.example/ws', 'ftp://chat.example/ws'],
+    ['*', '*'],
   ])('reads %s as %s', (path, meant) => expect(resolveAlias(path)).toBe(meant));
 });

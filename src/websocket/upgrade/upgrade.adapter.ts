@@ -11,6 +11,7 @@ import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
 import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
 import { AuthenticatedSocket } from '../socket/authenticated-socket.js';
+import { DeclinedUpgrades, offersWebSocket } from './declined-upgrades.js';
 import { pathOf, refuseUpgrade } from './handshake.js';
 import { type Complete, UpgradeAdmissionService } from './upgrade-admission.service.js';
 
@@ -61,8 +62,11 @@ export class UpgradeAdapter extends AbstractWsAdapter {
   /** Nest calls this once for all gateways, because they set no port or path of their own. */
   create(): WebSocketServer {
     const server = this.http.httpAdapter.getHttpServer() as Server;
+    const declined = new DeclinedUpgrades(server);
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-      background(this.upgrade(request, socket, head), this.logger, 'upgrade.failed');
+      if (offersWebSocket(request))
+        background(this.upgrade(request, socket, head), this.logger, 'upgrade.failed');
+      else declined.handBack(request, socket, head);
     });
     return this.server;
   }
@@ -90,6 +94,8 @@ export class UpgradeAdapter extends AbstractWsAdapter {
       if (socket.destroyed) return false;
       let hasOpened = false;
       this.answerHeaders.set(request, answerHeaders);
+      // The library takes no list.
+      request.headers.upgrade = 'websocket';
       // The handshake response and the first frame go out in one write.
       socket.cork();
       socket.off('error', onLateError);
