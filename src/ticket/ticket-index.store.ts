@@ -48,6 +48,11 @@ export class TicketIndexStore implements BeforeApplicationShutdown {
     this.onCounted = listener;
   }
 
+  /** Lists now what waits. Resolves also when that fails. */
+  flush(): Promise<void> {
+    return this.batch.flush();
+  }
+
   /** A ticket was taken here: it need not be listed. One that is listed is found to be settled. */
   taken(ticketId: string): void {
     this.batch.take(ticketId);

@@ -46,6 +46,11 @@ export class TicketQuotaService {
     this.index.add(claims);
   }
 
+  /** Lists what waits to be listed, for tickets that are used on another node. */
+  tell(): Promise<void> {
+    return this.index.flush();
+  }
+
   /** A ticket was taken here, or could not be stored. */
   release({ user_id: userId, ticket_id: ticketId }: TicketClaims): void {
     this.index.taken(ticketId);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import type { Receipt } from '../../protocol/resources.js';
 import type { RedisClient } from '../redis/redis-client.js';
@@ -8,8 +9,10 @@ import { pendingReceipt, RECEIPT_TTL_SECONDS, type StoredReceipt } from './store
 import type { TicketClaims } from './ticket-claims.js';
 import { digestOfId } from './ticket.js';
 
-/** How long other nodes may not know of a receipt. */
-const DELAY_MS = 100;
+/** How long other nodes may not know of an outcome. */
+const DELAY_MS = 5;
+/** A ticket that is being taken has no receipt for a moment: a reader looks again after this time. */
+const LOOK_AGAIN_MS = 50;
 const MAX_PER_WRITE = 500;
 /** Receipts that wait while Redis is down; without Redis no more tickets are minted or used. */
 const MAX_WAITING = 100_000;
@@ -18,7 +21,7 @@ const MAX_WAITING = 100_000;
 type Writing = 'outcome' | 'change';
 
 /**
- * The receipts of tickets. Outcomes are written together, ten times a second; this node reads what it has not written yet.
+ * The receipts of tickets. Outcomes are written together, those of five milliseconds; this node reads what it has not written yet.
  * A ticket that is not used at once gets its receipt with its place in the lists: see `ticket-index.store.ts`.
  */
 @Injectable()
@@ -60,6 +63,14 @@ export class TicketReceiptStore implements BeforeApplicationShutdown {
   }
 
   async find(ticketId: string): Promise<StoredReceipt | undefined> {
+    const found = await this.look(ticketId);
+    if (found !== undefined) return found;
+    await sleep(LOOK_AGAIN_MS);
+    return this.look(ticketId);
+  }
+
+  /** As `find`, without a second look. */
+  async look(ticketId: string): Promise<StoredReceipt | undefined> {
     const own = this.batch.peek(ticketId);
     if (own !== undefined) return own.receipt;
     const json = await this.redis.run((redis) => redis.get(redisKeys.receipt(ticketId)));

@@ -74,6 +74,7 @@ export class TicketService {
     const digest = digestOf(ticket);
     const claims = newClaims(digest, user, { ...request, purpose: 'connect' }, this.config.ticketTtlSeconds);
     await this.add(digest, { ...claims, handoff: true });
+    await this.quotas.tell();
     return { ticket, url: this.socketOrigin + socketPath(claims.conversation_id) };
   }
 
@@ -190,7 +191,7 @@ export class TicketService {
 
   /** Distinguishes an unknown ticket from one that expired or was used before. */
   private async notThere(digest: TicketDigest, isSpent: boolean): Promise<AppError> {
-    const receipt = await this.receipts.find(digest.id);
+    const receipt = await this.receipts.look(digest.id);
     if (receipt === undefined && !isSpent) return this.unknown('ticket_unknown');
     if (receipt?.state === 'revoked') return this.unknown('ticket_revoked');
     if (receipt !== undefined && !isSpent && currentReceipt(receipt).state === 'expired')
