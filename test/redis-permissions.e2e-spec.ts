@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Problem } from '../protocol/errors.js';
-import type { Receipt } from '../protocol/resources.js';
+import type { IssuedTicket, Receipt } from '../protocol/resources.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
@@ -33,14 +33,14 @@ describe('a Redis that is up and refuses a command', () => {
     node.logged('redis.refused').filter((line) => line.command === command);
 
   it.each([
-    ['the ticket', ['-getdel'], 'getdel', 'NOPERM'],
-    ['the count of upgrades', ['-evalsha', '-eval'], 'evalsha', 'NOPERM'],
+    ['the ticket', ['-getdel'], 'getdel', 'pending'],
+    ['the count of connections', ['-evalsha', '-eval'], 'evalsha', 'rejected'],
   ])(
     'for %s causes 503 at the upgrade, with a CRITICAL line that names the setting',
-    async (_what, rules, command, kind) => {
-      const { ticket, ticket_id } = await mintTicket(node, user);
+    async (_what, rules, command, state) => {
+      const tickets = await Promise.all(Array.from({ length: 8 }, () => mintTicket(node, user)));
       await rights(...rules);
-      for (let count = 0; count < 8; count++) {
+      for (const { ticket } of tickets) {
         const answer = await rawUpgrade(node, { ticket });
         expect([answer.status, answer.problem().code]).toEqual([503, 'dependency_unavailable']);
         expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
@@ -52,14 +52,16 @@ describe('a Redis that is up and refuses a command', () => {
         severity: 'CRITICAL',
         setting: 'REDIS_URL',
         advice: expect.stringContaining('ACL'),
-        reply: expect.stringContaining(kind),
+        reply: expect.stringContaining('NOPERM'),
       });
       expect(refusals(command).length).toBeLessThanOrEqual(2);
+      const [{ ticket, ticket_id }] = tickets as [IssuedTicket];
       const receipt = await as<Receipt>(user, 'GET', `${node.url}/websocket/tickets/${ticket_id}`, {
         expect: 200,
       });
-      expect(receipt.body.state).toBe('pending');
-      expect((await rawUpgrade(node, { ticket })).status).toBe(101);
+      // The connections are counted when the user is known: the ticket is taken by then.
+      expect(receipt.body.state).toBe(state);
+      expect((await rawUpgrade(node, { ticket })).status).toBe(state === 'pending' ? 101 : 403);
     },
   );
 

@@ -13,7 +13,9 @@ let cluster: Cluster;
 /** A third client of the database that claims runs; the tests decide when its transactions end. */
 let elsewhere: pg.Client;
 beforeAll(async () => {
-  cluster = await startCluster({ env: { WS_MAX_CONNECTIONS_PER_SESSION: '100' } });
+  cluster = await startCluster({
+    env: { WS_MAX_CONNECTIONS_PER_SESSION: '100', RUNS_PER_NODE: String(MAX_RUNS_PER_NODE) },
+  });
   elsewhere = new pg.Client({ connectionString: cluster.databaseUrl });
   await elsewhere.connect();
 });

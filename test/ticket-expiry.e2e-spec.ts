@@ -55,6 +55,7 @@ describe('a ticket that expires', () => {
     // The node stops while it has a socket that does not use its handoff ticket.
     await TestSocket.open(stopping, user);
     ofKilledNode = await mintTicket(doomed, user);
+    await listed(ofKilledNode);
     await Promise.all([doomed.kill(), stopping.stop()]);
     forgotten = await mintTicket(node, user);
     many = await Promise.all(Array.from({ length: MANY }, () => mintTicket(node, user)));
@@ -83,6 +84,15 @@ describe('a ticket that expires', () => {
   const total = async (name: string, labels: Record<string, string>) =>
     (await metric(node, name, labels)) + (await metric(other, name, labels));
   const refusedLate = () => total('chat_auth_attempts_total', { path: 'upgrade', reason: 'ticket_expired' });
+
+  /** Resolves when other nodes can find a ticket that is not used; its node tells them after 250 ms. */
+  const listed = ({ ticket_id }: IssuedTicket) =>
+    withRedis(cluster, (redis) =>
+      eventually(
+        async () => (await redis.zscore(`ticket_index:${user.user.id}`, ticket_id)) !== null,
+        'a ticket to be listed',
+      ),
+    );
 
   /** Resolves when no ticket waits for its expiry or is being recorded by a node. */
   const allLetGo = () =>
@@ -191,6 +201,7 @@ describe('a ticket that expires', () => {
 
   it('is recorded once when PostgreSQL was frozen at its expiry', async () => {
     const minted = await mintTicket(node, user);
+    await listed(minted);
     /** Time at which the ticket in the queue is due; a node that takes it postpones that time. */
     const dueMs = () =>
       withRedis(cluster, async (redis) => {

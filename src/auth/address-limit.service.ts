@@ -17,17 +17,11 @@ export class AddressLimitService {
     this.isUnlimited = new RouteMark(reflector, IS_UNLIMITED);
   }
 
-  /** @throws {AppError} `rate_limited`, `dependency_unavailable` */
-  async count(context: ExecutionContext): Promise<void> {
+  /** @throws {AppError} `rate_limited` */
+  count(context: ExecutionContext): void {
     if (this.isUnlimited.isOn(context)) return;
     const http = context.switchToHttp();
-    const state = await this.rateLimiter.take('requests', http.getRequest<FastifyRequest>().ip);
+    const state = this.rateLimiter.use('requests', http.getRequest<FastifyRequest>().ip);
     void http.getResponse<FastifyReply>().headers(rateLimitHeaders(state));
-  }
-
-  /** True if the address is known to be over its limit. */
-  isExhausted(context: ExecutionContext): boolean {
-    if (this.isUnlimited.isOn(context)) return false;
-    return this.rateLimiter.isBlocked('requests', context.switchToHttp().getRequest<FastifyRequest>().ip);
   }
 }

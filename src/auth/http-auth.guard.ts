@@ -24,23 +24,16 @@ export class HttpAuthGuard implements CanActivate {
     return context.getType() !== 'http' || this.admit(context);
   }
 
-  private async admit(context: ExecutionContext): Promise<boolean> {
-    const counted = this.limit.count(context);
-    const isPublic = this.isPublic.isOn(context);
-    if (isPublic || this.limit.isExhausted(context)) await counted;
-    if (isPublic) return true;
-    // Counted while the session is read: one round trip for both. Every response carries the state of the limit, and
-    // exceeding the limit is reported before any other error.
-    const authenticated = this.authenticate(context);
-    await Promise.allSettled([counted, authenticated]);
-    await counted;
-    await authenticated;
-    return true;
+  /** Every response carries the state of the limit, and exceeding it is reported before any other error. */
+  private admit(context: ExecutionContext): boolean | Promise<boolean> {
+    this.limit.count(context);
+    return this.isPublic.isOn(context) || this.authenticate(context);
   }
 
-  private async authenticate(context: ExecutionContext): Promise<void> {
+  private async authenticate(context: ExecutionContext): Promise<true> {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const { authorization } = request.headers;
     request.userContext = await this.authentication.authenticateRequest(authorization, request.ip);
+    return true;
   }
 }

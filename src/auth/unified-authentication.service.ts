@@ -169,8 +169,8 @@ export class UnifiedAuthenticationService {
   }
 
   /** Records which connection an admitted upgrade became. */
-  async settle({ ticket }: Admission, connectionId: string): Promise<void> {
-    if (ticket !== undefined) await this.rules.accept(ticket, connectionId);
+  settle({ ticket }: Admission, connectionId: string): void {
+    if (ticket !== undefined) this.rules.accept(ticket, connectionId);
   }
 
   /**
@@ -198,7 +198,7 @@ export class UnifiedAuthenticationService {
       const { claims } = ticket;
       requireRenewal(claims, user.sessionId, clientId);
       const session = await this.sessions.touch(claims.user_id, claims.session_id);
-      await this.rules.accept(ticket, connectionId);
+      this.rules.accept(ticket, connectionId);
       return toContext(session, claims.auth_expires_at, 'ticket');
     });
   }

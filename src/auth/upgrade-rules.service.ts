@@ -50,8 +50,8 @@ export class UpgradeRulesService {
   }
 
   /** Records which connection a ticket opened or renewed. */
-  accept(ticket: ConsumedTicket, connectionId: string): Promise<void> {
-    return this.tickets.accept(ticket, connectionId);
+  accept(ticket: ConsumedTicket, connectionId: string): void {
+    this.tickets.accept(ticket, connectionId);
   }
 
   /** Records why a ticket opened nothing. */

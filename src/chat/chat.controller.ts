@@ -33,7 +33,7 @@ export class ChatController {
     @Body({ schema: newMessageSchema }) body: z.infer<typeof newMessageSchema>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<AcceptedMessage> {
-    void reply.headers(rateLimitHeaders(await this.limiter.take('messages', user.userId)));
+    void reply.headers(rateLimitHeaders(this.limiter.use('messages', user.userId)));
     return this.chat.send({
       userId: user.userId,
       conversationId: id,

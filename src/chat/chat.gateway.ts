@@ -91,7 +91,7 @@ export class ChatGateway {
     const { conversation_id: conversationId, client_message_id: clientMessageId } = frame.data;
     requireOwnPath(socket, conversationId);
     const { userId } = socket.user;
-    await this.limiter.take('messages', userId);
+    this.limiter.use('messages', userId);
     const tell = (accepted: AcceptedMessage): void => {
       const data = { client_message_id: clientMessageId, ...accepted };
       socket.sendFrame({ type: 'message.accepted', conversation_id: conversationId, data }, frame.id);

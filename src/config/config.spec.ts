@@ -31,6 +31,7 @@ describe('loadConfig', () => {
       maxConnectionsPerUser: 20,
       registration: 'closed',
       responder: 'builtin',
+      runs: { perNode: 1000, perUser: 4 },
       drainSeconds: 20,
       trustProxy: false,
       limits: {

@@ -65,6 +65,8 @@ const environmentSchema = z.object({
   RESPONDER: z.enum(['builtin', 'ollama']).default('builtin'),
   OLLAMA_URL: serviceUrl().default('http://127.0.0.1:11434'),
   OLLAMA_MODEL: name().default('llama3.2'),
+  RUNS_PER_NODE: wholeNumber(1, 10_000, 1000),
+  RUNS_PER_USER: wholeNumber(1, 100, 4),
   DRAIN_SECONDS: wholeNumber(0, 3600, 20),
   AUDIT_RETENTION_DAYS: wholeNumber(0, 36_500, 365),
   METRICS_TOKEN: z
@@ -118,6 +120,8 @@ export class Config {
   readonly registration: 'open' | 'closed';
   readonly responder: 'builtin' | 'ollama';
   readonly ollama: { url: string; model: string };
+  /** Answers that are written at the same time, on one node and of one user over all nodes. */
+  readonly runs: { perNode: number; perUser: number };
   readonly drainSeconds: number;
   /** 0 keeps all rows. */
   readonly auditRetentionDays: number;
@@ -162,6 +166,7 @@ export class Config {
     this.registration = environment.REGISTRATION;
     this.responder = environment.RESPONDER;
     this.ollama = { url: environment.OLLAMA_URL, model: environment.OLLAMA_MODEL };
+    this.runs = { perNode: environment.RUNS_PER_NODE, perUser: environment.RUNS_PER_USER };
     this.drainSeconds = environment.DRAIN_SECONDS;
     this.auditRetentionDays = environment.AUDIT_RETENTION_DAYS;
     this.metricsToken = environment.METRICS_TOKEN;

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.js';
 
 export type LogFields = Record<string, unknown>;
 
-const SECRET_FIELDS = [
+const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'password',
   'ticket',
   'token',
@@ -12,7 +12,8 @@ const SECRET_FIELDS = [
   'refresh_token',
   'authorization',
   'cookie',
-];
+]);
+const REDACTED = '[redacted]';
 
 /** Credentials within longer texts: in a query string, after a scheme, or a JWT on its own. */
 const SECRETS_IN_TEXT =
@@ -39,7 +40,6 @@ export class AppLogger implements LoggerService {
         messageKey: 'message',
         timestamp: stdTimeFunctions.isoTime,
         formatters: { level: (label) => ({ level: label }) },
-        redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '[redacted]' },
         hooks: { streamWrite: redactText },
       },
       stream ?? this.stream!,
@@ -51,7 +51,7 @@ export class AppLogger implements LoggerService {
   }
 
   info(event: string, fields: LogFields = {}): void {
-    this.pino.info({ event, ...fields });
+    this.pino.info({ event, ...redactFields(fields) });
   }
 
   warn(event: unknown, fields: unknown = {}): void {
@@ -65,7 +65,7 @@ export class AppLogger implements LoggerService {
 
   /** An internal failure or an attack: an operator must look. */
   critical(event: string, fields: LogFields = {}): void {
-    this.pino.error({ event, severity: 'CRITICAL', ...fields });
+    this.pino.error({ event, severity: 'CRITICAL', ...redactFields(fields) });
   }
 
   // The methods that Nest itself calls, with a message and its context.
@@ -99,8 +99,29 @@ export function redactText(line: string): string {
   );
 }
 
+/** Hides what stands in a field with the name of a credential, also one level down. pino's own way costs ten times this. */
+function redactFields(fields: LogFields): LogFields {
+  let redacted: LogFields | undefined;
+  for (const name in fields) {
+    const value = fields[name];
+    let shown = value;
+    if (SECRET_FIELDS.has(name)) shown = value === undefined ? undefined : REDACTED;
+    else if (isPlain(value) && Object.keys(value).some((inner) => SECRET_FIELDS.has(inner)))
+      shown = Object.fromEntries(
+        Object.entries(value).map(([inner, own]) => [inner, SECRET_FIELDS.has(inner) ? REDACTED : own]),
+      );
+    if (shown !== value) redacted = { ...(redacted ?? fields), [name]: shown };
+  }
+  return redacted ?? fields;
+}
+
+function isPlain(value: unknown): value is LogFields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Error);
+}
+
 function toRecord(event: unknown, fields: unknown): LogFields {
-  if (typeof fields === 'object' && fields !== null) return { event: String(event), ...fields };
+  if (typeof fields === 'object' && fields !== null)
+    return { event: String(event), ...redactFields(fields as LogFields) };
   // Nest calls warn(message, context) and error(message, stack).
   return { event: 'nest', message: event instanceof Error ? event.message : String(event), context: fields };
 }

@@ -6,6 +6,7 @@ import { clientNetwork } from '../identity/client-network.js';
 import { LimitReportService } from '../observability/limit-report.service.js';
 import { redisKeys } from './redis-keys.js';
 import { RedisService } from './redis.service.js';
+import { SettledLimit } from './settled-limit.js';
 
 const WINDOW_SECONDS = 60;
 
@@ -14,56 +15,62 @@ const FAILED_LOGINS_PER_LOGIN = 10;
 /** One request in this many may be a registration. */
 const REQUESTS_PER_REGISTRATION = 5;
 
-export type LimitName =
-  | 'requests'
-  | 'upgrades'
-  | 'logins'
-  | 'failed_logins'
-  | 'registrations'
-  | 'registrations_of_email'
-  | 'messages';
+/** Limits of what happens often: counted in memory, and settled with Redis four times a second. */
+export type SettledLimitName = 'requests' | 'upgrades' | 'tickets' | 'messages';
+
+/** Limits of what is worth a round trip: exact over all nodes. */
+export type ExactLimitName = 'logins' | 'failed_logins' | 'registrations' | 'registrations_of_email';
+
+type LimitName = SettledLimitName | ExactLimitName;
 
 /** What a subject has left after one more use, for the `RateLimit` headers. */
 export interface LimitState {
-  name: LimitName | 'tickets';
+  name: LimitName;
   limit: number;
   remaining: number;
   resetMs: number;
 }
 
-/** A method of the library's limiters that its types leave out. */
-interface InMemoryBlock {
-  getInMemoryBlockMsBeforeExpire(key: string): number;
-}
-
-/** Counts uses per minute in Redis, across nodes. A subject over its limit is refused from memory until its minute ends. */
+/**
+ * Counts uses per minute, across nodes. What happens often costs no round trip, and is told to other nodes from a tenth of
+ * the limit on; see `settled-limit.ts`.
+ */
 @Injectable()
 export class RateLimiterService {
-  private readonly limiters: Record<LimitName, RateLimiterRedis>;
+  private readonly settled: Record<SettledLimitName, SettledLimit>;
+  private readonly exact: Record<ExactLimitName, RateLimiterRedis>;
 
   constructor(
     config: Config,
     private readonly redis: RedisService,
     private readonly report: LimitReportService,
   ) {
-    const { requestsPerAddress, upgradesPerAddress, loginsPerAccount, messagesPerUser } = config.limits;
+    const { requestsPerAddress, upgradesPerAddress, loginsPerAccount } = config.limits;
     const registrations = Math.max(1, Math.floor(requestsPerAddress / REQUESTS_PER_REGISTRATION));
-    this.limiters = {
-      requests: this.limiter('address', 'requests', requestsPerAddress),
-      upgrades: this.limiter('address', 'upgrades', upgradesPerAddress),
-      logins: this.limiter('user', 'logins', loginsPerAccount),
-      failed_logins: this.limiter('address', 'failed_logins', loginsPerAccount * FAILED_LOGINS_PER_LOGIN),
-      registrations: this.limiter('address', 'registrations', registrations),
-      registrations_of_email: this.limiter('user', 'registrations', loginsPerAccount),
-      messages: this.limiter('user', 'messages', messagesPerUser),
+    this.settled = {
+      requests: this.settledLimit('address', 'requests', requestsPerAddress),
+      upgrades: this.settledLimit('address', 'upgrades', upgradesPerAddress),
+      tickets: this.settledLimit('user', 'tickets', config.limits.ticketsPerUser),
+      messages: this.settledLimit('user', 'messages', config.limits.messagesPerUser),
+    };
+    this.exact = {
+      logins: this.exactLimit('user', 'logins', loginsPerAccount),
+      failed_logins: this.exactLimit('address', 'failed_logins', loginsPerAccount * FAILED_LOGINS_PER_LOGIN),
+      registrations: this.exactLimit('address', 'registrations', registrations),
+      registrations_of_email: this.exactLimit('user', 'registrations', loginsPerAccount),
     };
   }
 
-  /** True for a subject that this node knows to be over its limit. Does not ask Redis. */
-  isBlocked(name: LimitName, subject: string): boolean {
-    const limiter: RateLimiterRedis & Partial<InMemoryBlock> = this.limiters[name];
-    const key = limiter.getKey(countedFor(name, subject));
-    return (limiter.getInMemoryBlockMsBeforeExpire?.(key) ?? 0) > 0;
+  /**
+   * Counts one use at once, in memory.
+   * @param subject address or user id, by the limit.
+   * @throws {AppError} `rate_limited` with the rest of the window
+   */
+  use(name: SettledLimitName, subject: string): LimitState {
+    const limit = this.settled[name];
+    const { isOver, remaining, resetMs } = limit.take(countedFor(name, subject));
+    if (isOver) throw this.refusal(name, limit.points, subject, resetMs);
+    return { name, limit: limit.points, remaining, resetMs };
   }
 
   /**
@@ -71,27 +78,28 @@ export class RateLimiterService {
    * @param subject address, user id or account, by the limit.
    * @throws {AppError} `rate_limited` with the rest of the window; `dependency_unavailable` without Redis.
    */
-  async take(name: LimitName, subject: string): Promise<LimitState> {
-    const used = await this.count(name, subject);
-    if (used.isOver) throw this.refusal(name, subject, used.resetMs);
-    return { name, limit: this.limiters[name].points, remaining: used.remaining, resetMs: used.resetMs };
+  async take(name: ExactLimitName, subject: string): Promise<LimitState> {
+    const { isOver, remaining, resetMs } = await this.count(name, subject);
+    const { points } = this.exact[name];
+    if (isOver) throw this.refusal(name, points, subject, resetMs);
+    return { name, limit: points, remaining, resetMs };
   }
 
   /** Refuses a subject that has used up its limit, without counting. @throws {AppError} as `take` */
-  async require(name: LimitName, subject: string): Promise<void> {
-    const limiter = this.limiters[name];
+  async require(name: ExactLimitName, subject: string): Promise<void> {
+    const limiter = this.exact[name];
     const state = await this.redis.run(() => limiter.get(countedFor(name, subject)));
     if (state !== null && state.consumedPoints >= limiter.points)
-      throw this.refusal(name, subject, state.msBeforeNext);
+      throw this.refusal(name, limiter.points, subject, state.msBeforeNext);
   }
 
   /** Counts one use, also one over the limit. @throws {AppError} `dependency_unavailable` */
   async count(
-    name: LimitName,
+    name: ExactLimitName,
     subject: string,
   ): Promise<{ isOver: boolean; remaining: number; resetMs: number }> {
     try {
-      const state = await this.redis.run(() => this.limiters[name].consume(countedFor(name, subject)));
+      const state = await this.redis.run(() => this.exact[name].consume(countedFor(name, subject)));
       return { isOver: false, remaining: state.remainingPoints, resetMs: state.msBeforeNext };
     } catch (error) {
       if (error instanceof RateLimiterRes) return { isOver: true, remaining: 0, resetMs: error.msBeforeNext };
@@ -100,12 +108,11 @@ export class RateLimiterService {
   }
 
   /** Resolves when uses can be counted: `take` with 0 uses. @throws {AppError} `dependency_unavailable` */
-  async confirmCounting(name: LimitName): Promise<void> {
-    await this.redis.run(() => this.limiters[name].penalty('health', 0));
+  async confirmCounting(): Promise<void> {
+    await this.redis.run(() => this.exact.logins.penalty('health', 0));
   }
 
-  private refusal(name: LimitName, subject: string, leftMs: number): AppError {
-    const limit = this.limiters[name].points;
+  private refusal(name: LimitName, limit: number, subject: string, leftMs: number): AppError {
     const resetMs = Math.max(1, leftMs);
     if (isLoggedElsewhere(name)) this.report.counted(name);
     return new AppError('rate_limited', {
@@ -116,7 +123,17 @@ export class RateLimiterService {
     });
   }
 
-  private limiter(subject: 'address' | 'user', name: string, points: number): RateLimiterRedis {
+  private settledLimit(subject: 'address' | 'user', name: SettledLimitName, points: number): SettledLimit {
+    const prefix = redisKeys.limit(subject, name);
+    return new SettledLimit(
+      points,
+      WINDOW_SECONDS * 1000,
+      (key) => `${prefix}:${key}`,
+      (call) => this.redis.run(call),
+    );
+  }
+
+  private exactLimit(subject: 'address' | 'user', name: string, points: number): RateLimiterRedis {
     return new RateLimiterRedis({
       storeClient: this.redis.client,
       keyPrefix: redisKeys.limit(subject, name),

@@ -19,10 +19,8 @@ export const redisKeys = {
   ticket: (digest: string) => `ws_ticket:${digest}`,
   /** JSON of a receipt. Life: 300 s. */
   receipt: (ticketId: string) => `ws_ticket_receipt:${ticketId}`,
-  /** Sorted set of the recent tickets of a user: see `ticket/ticket.store.ts`. Life: 5 min and that of a ticket. */
-  ticketQuota: (userId: string) => `ticket_quota:${userId}`,
-  /** The same for tickets that the server made, which no limit counts. Life: 5 min and that of a ticket. */
-  ticketHandoffs: (userId: string) => `ticket_handoffs:${userId}`,
+  /** Sorted set of the tickets of a user that were not used at once, by expiry (ms). Life: 3 min after the last. */
+  ticketsOfUser: (userId: string) => `ticket_index:${userId}`,
   /** Sorted set of a share of the unused tickets by expiry (ms): see `ticket/`. Life: 1 h after the last. */
   ticketExpiry: (shard: number) => `ticket_expiry:${shard}`,
   /** Sorted set of `session|client|connection|node` of a user by when it opened (ms). Life: `SESSION_MAX_SECONDS`. */
@@ -39,7 +37,7 @@ export const redisKeys = {
   flags: () => 'node_flags',
   /** Sorted set of digests of the devices that have signed in to an account, by time (ms); 20 at most. Life: 90 days. */
   userDevices: (accountDigest: string) => `user_devices:${accountDigest}`,
-  /** Counters of `rate-limiter-flexible`. Life: one window. */
+  /** Prefix of the counters of a limit; a key per subject. Life: one window. */
   limit: (subject: 'address' | 'user', name: string) =>
     `${subject === 'user' ? 'user' : 'connection'}_limit_${name}`,
 } as const;

@@ -20,6 +20,7 @@ export interface WriteBatchOptions<T> {
  */
 export class WriteBatch<T> {
   private readonly waiting = new Map<string, T>();
+  private inFlight: ReadonlyMap<string, T> = new Map();
   private timer: NodeJS.Timeout | undefined;
   private writing: Promise<void> | undefined;
 
@@ -34,6 +35,11 @@ export class WriteBatch<T> {
     if (!this.waiting.has(key) && this.waiting.size >= this.options.maxWaiting) this.dropOldest();
     this.waiting.set(key, value);
     this.arm(this.options.delayMs);
+  }
+
+  /** The last value of a key that is not known to be written. */
+  peek(key: string): T | undefined {
+    return this.waiting.get(key) ?? this.inFlight.get(key);
   }
 
   /** Takes back a value that is not being written yet. */
@@ -69,12 +75,15 @@ export class WriteBatch<T> {
   private async writeAll(): Promise<void> {
     while (this.waiting.size > 0) {
       const taken = this.takeSome();
+      this.inFlight = new Map(taken);
       try {
         await this.options.write(taken.map(([, value]) => value));
       } catch (error) {
         this.putBack(taken);
         this.options.failed(error, this.waiting.size);
         return;
+      } finally {
+        this.inFlight = new Map();
       }
       if (taken.length < this.options.maxPerWrite) return;
       await new Promise(setImmediate);

@@ -27,7 +27,7 @@ export interface TicketClaims {
   expires_at: number;
   /** Expiry of the access token that minted it, and so of the socket: milliseconds since the epoch. */
   auth_expires_at: number;
-  /** The server minted it for an open socket: see `handoff-ticket.service.ts`. */
+  /** The server minted it for an open socket: see `TicketService.issueHandoff`. */
   handoff?: true;
 }
 

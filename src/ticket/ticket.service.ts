@@ -5,17 +5,16 @@ import type { IssuedTicket, Receipt } from '../../protocol/resources.js';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import type { UserContext } from '../identity/user-context.js';
-import { AuditLogService } from '../audit/audit-log.service.js';
-import type { TicketEvent } from '../observability/label-values.js';
-import { LimitReportService } from '../observability/limit-report.service.js';
-import { MetricsService } from '../observability/metrics.service.js';
 import { redisNow } from '../redis/redis-clock.js';
-import { type LimitState, rateLimitHeaders } from '../redis/rate-limiter.service.js';
+import type { LimitState } from '../redis/rate-limiter.service.js';
 import { SpentTickets } from './spent-tickets.js';
+import { currentReceipt, expiredReceipt, RECEIPT_TTL_SECONDS } from './stored-receipt.js';
 import { newClaims, type TicketClaims, type TicketRequest } from './ticket-claims.js';
+import { TicketQuotaService } from './ticket-quota.service.js';
+import { TicketReceiptStore } from './ticket-receipt.store.js';
+import { TicketReportService } from './ticket-report.service.js';
 import { digestOf, digestOfId, hasTicketForm, newTicket, type TicketDigest } from './ticket.js';
-import { currentReceipt, expiredReceipt, RECEIPT_TTL_SECONDS, type StoredReceipt } from './stored-receipt.js';
-import { type TicketQuota, TicketStore } from './ticket.store.js';
+import { TicketStore } from './ticket.store.js';
 
 /** A ticket that was removed from the store. It is used up, whatever the decision. */
 export interface ConsumedTicket {
@@ -30,15 +29,17 @@ export interface ConsumedTicket {
 @Injectable()
 export class TicketService {
   private readonly spent = new SpentTickets();
-  private readonly counted = (event: TicketEvent) => this.metrics.tickets.labels(event);
+  private readonly socketOrigin: string;
 
   constructor(
     private readonly config: Config,
     private readonly store: TicketStore,
-    private readonly audit: AuditLogService,
-    private readonly metrics: MetricsService,
-    private readonly report: LimitReportService,
-  ) {}
+    private readonly quotas: TicketQuotaService,
+    private readonly receipts: TicketReceiptStore,
+    private readonly report: TicketReportService,
+  ) {
+    this.socketOrigin = config.publicUrl.replace(/^http/, 'ws');
+  }
 
   /** @throws {AppError} `rate_limited` for too many per minute or too many unused; `dependency_unavailable`. */
   async issue(
@@ -48,26 +49,33 @@ export class TicketService {
     const ticket = newTicket();
     const digest = digestOf(ticket);
     const claims = newClaims(digest, user, request, this.config.ticketTtlSeconds);
-    const { ticketsOutstandingPerUser: outstanding, ticketsPerUser: perMinute } = this.config.limits;
-    const quota = await this.store.issue(digest, claims, this.config.ticketTtlSeconds, {
-      outstanding,
-      perMinute,
-    });
-    const limit = {
-      name: 'tickets',
-      limit: perMinute,
-      remaining: quota.remaining,
-      resetMs: quota.resetMs,
-    } as const;
-    if (quota.exceeded !== undefined) throw this.limited(user.userId, quota, limit);
-    this.counted('issued').inc();
-    this.audit.record('ticket.issued', user.userId, {
-      ticket_id: digest.id,
-      session_id: user.sessionId,
-      purpose: claims.purpose,
-      conversation_id: claims.conversation_id,
-    });
+    const admitted = this.quotas.admit(claims);
+    const limit = admitted instanceof Promise ? await admitted : admitted;
+    try {
+      await this.add(digest, claims);
+    } catch (error) {
+      this.quotas.release(claims);
+      throw error;
+    }
     return { issued: this.toIssuedTicket(ticket, claims), limit };
+  }
+
+  /**
+   * A ticket that the server mints by itself, so that an open socket can move to another node. It differs from other
+   * tickets only in the limits: a client cannot request one, gets at most one per socket, and must still be able to mint
+   * its own if it does not support them. So it is never refused and never counted.
+   * @throws {AppError} `dependency_unavailable`
+   */
+  async issueHandoff(
+    user: UserContext,
+    request: Omit<TicketRequest, 'purpose'>,
+  ): Promise<Pick<IssuedTicket, 'ticket' | 'url'>> {
+    const ticket = newTicket();
+    const digest = digestOf(ticket);
+    const claims = newClaims(digest, user, { ...request, purpose: 'connect' }, this.config.ticketTtlSeconds);
+    await this.add(digest, { ...claims, handoff: true });
+    await this.quotas.tell();
+    return { ticket, url: this.socketOrigin + socketPath(claims.conversation_id) };
   }
 
   /**
@@ -75,61 +83,52 @@ export class TicketService {
    * @throws {AppError} `ticket_missing`, `ticket_malformed`, `ticket_unknown`, `ticket_consumed`, `ticket_expired`.
    */
   async consume(ticket: string | undefined): Promise<ConsumedTicket> {
-    if (ticket === undefined || ticket === '') throw this.refused('ticket_missing');
-    if (!hasTicketForm(ticket)) throw this.refused('ticket_malformed');
+    if (ticket === undefined || ticket === '') throw this.unknown('ticket_missing');
+    if (!hasTicketForm(ticket)) throw this.unknown('ticket_malformed');
     const digest = digestOf(ticket);
-    const { claims, receipt } = await this.store.consume(digest);
-    if (claims === undefined || this.spent.has(digest.hex)) throw this.notThere(digest, receipt);
+    const isSpent = this.spent.has(digest.hex);
+    const claims = await this.store.take(digest);
+    if (claims === undefined || isSpent) throw await this.notThere(digest, isSpent);
+    this.spent.add(digest.hex, claims.expires_at);
+    this.quotas.release(claims);
     if (redisNow() >= claims.expires_at) {
       // `ticket-expiry.service.ts` counts it as expired, once, like a ticket that was never presented.
-      await this.store.updateReceipt(expiredReceipt(claims));
+      this.quotas.mayExpire(claims);
+      this.receipts.update(expiredReceipt(claims));
       throw new AppError('ticket_expired');
     }
-    this.spent.add(digest.hex, claims.expires_at);
     return { digest, claims };
   }
 
   /** Records that a consumed ticket opened a connection (or renewed one). */
-  async accept({ digest, claims }: ConsumedTicket, connectionId: string): Promise<void> {
-    const now = redisNow();
-    this.counted('consumed').inc();
-    this.metrics.ticketAge.observe((now - claims.issued_at) / 1000);
-    this.audit.record('ticket.consumed', claims.user_id, {
-      ticket_id: claims.ticket_id,
-      connection_id: connectionId,
-    });
-    await this.store.settle(digest, claims, {
-      ticket_id: claims.ticket_id,
-      state: 'consumed',
-      at: new Date(now).toISOString(),
-      connection_id: connectionId,
-    });
+  accept({ claims }: ConsumedTicket, connectionId: string): void {
+    const at = new Date(redisNow()).toISOString();
+    this.report.consumed(claims, connectionId);
+    this.receipts.settle(
+      { ticket_id: claims.ticket_id, state: 'consumed', at, connection_id: connectionId },
+      claims.user_id,
+    );
   }
 
   /** Records why a consumed ticket opened nothing. Only its owner can read `code`, in the receipt. */
-  async reject({ digest, claims }: ConsumedTicket, code: ErrorCode): Promise<void> {
-    this.counted('rejected').inc();
-    this.audit.warn('ticket.rejected', claims.user_id, { ticket_id: claims.ticket_id, code });
-    await this.store.settle(digest, claims, {
-      ticket_id: claims.ticket_id,
-      state: 'rejected',
-      code,
-      at: new Date(redisNow()).toISOString(),
-    });
+  async reject({ claims }: ConsumedTicket, code: ErrorCode): Promise<void> {
+    this.report.rejected(claims, code);
+    const at = new Date(redisNow()).toISOString();
+    await this.receipts.settleNow(
+      { ticket_id: claims.ticket_id, state: 'rejected', code, at },
+      claims.user_id,
+    );
   }
 
   /** Adds to the receipt of a consumed ticket how its connection ended, while the receipt lasts. */
-  async recordClose(
-    consumed: Omit<Receipt, 'state'> & { user_id: string },
-    close: Receipt['close'],
-  ): Promise<void> {
+  recordClose(consumed: Omit<Receipt, 'state'> & { user_id: string }, close: Receipt['close']): void {
     if (redisNow() - Date.parse(consumed.at) > RECEIPT_TTL_SECONDS * 1000) return;
-    await this.store.updateReceipt({ ...consumed, state: 'consumed', ...(close && { close }) });
+    this.receipts.update({ ...consumed, state: 'consumed', ...(close && { close }) });
   }
 
   /** @throws {AppError} `not_found` for a ticket that is unknown, forgotten or another user's. */
   async receiptOf(userId: string, ticketId: string): Promise<Receipt> {
-    const stored = digestOfId(ticketId) && (await this.store.receipt(ticketId));
+    const stored = digestOfId(ticketId) && (await this.receipts.find(ticketId));
     if (stored?.user_id !== userId) throw noSuchTicket();
     const { user_id: _owner, expires_at: _end, ...receipt } = currentReceipt(stored);
     return receipt;
@@ -144,7 +143,7 @@ export class TicketService {
 
   /** Burns the unused tickets of a session that has ended, so that their receipts say so. */
   async burnOfSession(userId: string, sessionId: string): Promise<void> {
-    const unused = await this.store.unused(userId);
+    const unused = await this.quotas.unusedOf(userId);
     const own = unused.filter(({ session_id: id }) => id === sessionId);
     await Promise.all(
       own.map(async ({ ticket_id: ticketId }) => {
@@ -154,18 +153,23 @@ export class TicketService {
     );
   }
 
+  private async add(digest: TicketDigest, claims: TicketClaims): Promise<void> {
+    await this.store.add(digest, claims, this.config.ticketTtlSeconds);
+    this.quotas.mayExpire(claims);
+    this.report.issued(claims);
+  }
+
   private async revoke(digest: TicketDigest): Promise<void> {
-    const { claims } = await this.store.consume(digest);
+    const claims = await this.store.take(digest);
     if (claims === undefined) return;
     this.spent.add(digest.hex, claims.expires_at);
-    this.counted('revoked').inc();
-    this.audit.record('ticket.revoked', claims.user_id, { ticket_id: digest.id });
-    await this.store.settle(digest, claims, {
-      ticket_id: digest.id,
-      state: 'revoked',
-      code: 'ticket_revoked',
-      at: new Date(redisNow()).toISOString(),
-    });
+    this.quotas.release(claims);
+    this.report.revoked(claims);
+    const at = new Date(redisNow()).toISOString();
+    await this.receipts.settleNow(
+      { ticket_id: digest.id, state: 'revoked', code: 'ticket_revoked', at },
+      claims.user_id,
+    );
   }
 
   private toIssuedTicket(ticket: string, claims: TicketClaims): IssuedTicket {
@@ -174,42 +178,26 @@ export class TicketService {
       ticket_id: claims.ticket_id,
       expires_in: this.config.ticketTtlSeconds,
       expires_at: new Date(claims.expires_at).toISOString(),
-      url: this.config.publicUrl.replace(/^http/, 'ws') + socketPath(claims.conversation_id),
+      url: this.socketOrigin + socketPath(claims.conversation_id),
       protocol: SUBPROTOCOL,
       server_time: new Date(claims.issued_at).toISOString(),
     };
   }
 
-  private refused(code: ErrorCode): AppError {
-    this.counted('unknown').inc();
+  private unknown(code: ErrorCode): AppError {
+    this.report.unknown();
     return new AppError(code);
   }
 
-  /** Distinguishes an unknown ticket from one that expired or was used before, by an attacker or a broken client. */
-  private notThere(digest: TicketDigest, receipt: StoredReceipt | undefined): AppError {
-    const isSpent = this.spent.has(digest.hex);
-    if (receipt === undefined && !isSpent) return this.refused('ticket_unknown');
-    if (receipt?.state === 'revoked') return this.refused('ticket_revoked');
+  /** Distinguishes an unknown ticket from one that expired or was used before. */
+  private async notThere(digest: TicketDigest, isSpent: boolean): Promise<AppError> {
+    const receipt = await this.receipts.look(digest.id);
+    if (receipt === undefined && !isSpent) return this.unknown('ticket_unknown');
+    if (receipt?.state === 'revoked') return this.unknown('ticket_revoked');
     if (receipt !== undefined && !isSpent && currentReceipt(receipt).state === 'expired')
       return new AppError('ticket_expired');
-    this.counted('replayed').inc();
-    this.audit.critical('ticket.replayed', receipt?.user_id, { ticket_id: digest.id });
+    this.report.replayed(digest.id, receipt?.user_id);
     return new AppError('ticket_consumed');
-  }
-
-  private limited(userId: string, quota: TicketQuota, limit: LimitState): AppError {
-    this.counted('limited').inc();
-    this.report.refused('tickets', userId);
-    const { ticketsOutstandingPerUser, ticketsPerUser } = this.config.limits;
-    const detail =
-      quota.exceeded === 'per_minute'
-        ? `more than ${ticketsPerUser} tickets in 60 s`
-        : `more than ${ticketsOutstandingPerUser} unused tickets: use one, burn one, or wait`;
-    return new AppError('rate_limited', {
-      detail,
-      retryAfterMs: Math.max(1, quota.resetMs),
-      headers: rateLimitHeaders(limit),
-    });
   }
 }
 

@@ -8,10 +8,7 @@ import { RunExecutorService } from './run-executor.service.js';
 import { type RunLease, RunStopped } from '../runs/run-lease.js';
 import type { ClaimedRun } from '../runs/run.store.js';
 
-/** How many answers one node writes at a time. Further runs stay in the queue or go to other nodes. */
-const MAX_RUNS = 64;
-
-/** Claims runs from the queue and executes them. */
+/** Claims runs from the queue and executes them, `RUNS_PER_NODE` at a time; others wait, or go to other nodes. */
 @Injectable()
 export class RunWorkerService implements OnModuleInit {
   private readonly running = new Set<Promise<void>>();
@@ -64,7 +61,7 @@ export class RunWorkerService implements OnModuleInit {
   }
 
   private get room(): number {
-    return this.isLeaving ? 0 : Math.max(0, MAX_RUNS - this.running.size);
+    return this.isLeaving ? 0 : Math.max(0, this.claims.mostPerNode - this.running.size);
   }
 
   private async claimWhileAsked(): Promise<void> {

@@ -16,12 +16,6 @@ interface ClaimedRow {
 }
 
 /**
- * How many answers of one user are written at a time, over all nodes: more than a person reads at once, and few enough
- * that one user cannot fill a node (64 answers) and keep others waiting. Further runs wait in the queue.
- */
-const MAX_RUNS_PER_USER = 4;
-
-/**
  * How many queued runs of one user a claim looks at. A user who queues more than this in one conversation delays only
  * their own runs.
  */
@@ -47,7 +41,7 @@ const WAITING_USERS = `
  */
 const FREE_PLACES = `
   SELECT waiting.user_id, array_agg(number ORDER BY random()) AS places
-  FROM waiting CROSS JOIN generate_series(1, ${MAX_RUNS_PER_USER}) AS number
+  FROM waiting CROSS JOIN generate_series(1, $3::int) AS number
   WHERE NOT EXISTS (
     SELECT 1 FROM runs WHERE runs.user_id = waiting.user_id AND runs.status = 'running' AND runs.place = number
   ) GROUP BY waiting.user_id`;
@@ -75,6 +69,11 @@ export class RunClaimStore {
     private readonly database: DatabaseService,
     private readonly config: Config,
   ) {}
+
+  /** How many runs a node may hold. */
+  get mostPerNode(): number {
+    return this.config.runs.perNode;
+  }
 
   /**
    * Claims queued runs of idle conversations. Runs of users with fewer running runs go first, then older runs, so that
@@ -119,7 +118,7 @@ export class RunClaimStore {
            lease_until = now() + ${LEASE}
          FROM next WHERE runs.id = next.id RETURNING ${CLAIMED}
        ) SELECT *, NULL AS from_node FROM claimed`,
-      [this.config.nodeName, limit],
+      [this.config.nodeName, limit, this.config.runs.perUser],
     );
     return rows.map(toClaimedRun);
   }

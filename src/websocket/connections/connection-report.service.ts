@@ -44,7 +44,7 @@ export class ConnectionReportService {
       connection_id: connectionId,
       user_id: user.userId,
     };
-    this.follow(this.tickets.recordClose(consumed, { code, reason }), 'ticket.receipt_failed');
+    this.tickets.recordClose(consumed, { code, reason });
   }
 
   /** @param endedAtMs when the session ended, in milliseconds since the epoch */

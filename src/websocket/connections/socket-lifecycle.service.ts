@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import type { RawData, WebSocket } from 'ws';
 import type { AppError } from '../../errors/app-error.js';
+import { SlicedQueue } from '../../resilience/sliced-queue.js';
 import { FrameDispatcherService } from '../frames/frame-dispatcher.service.js';
 import type { AuthenticatedSocket, SocketHolder, SocketIdentity } from '../socket/authenticated-socket.js';
 import { ConnectionReportService } from './connection-report.service.js';
@@ -20,6 +21,10 @@ const SLOW_CLOSE_TIMEOUT_MS = 2000;
 export class SocketLifecycleService implements SocketHolder {
   private readonly listeners: SocketListeners;
   private whenEmpty: (() => void) | undefined;
+  /** When a network fails, thousands of sockets close in one moment. */
+  private readonly endings = new SlicedQueue<{ socket: AuthenticatedSocket; code: number; reason: string }>(
+    ({ socket, code, reason }) => this.forget(socket, code, reason),
+  );
 
   constructor(
     private readonly registry: ConnectionRegistry,
@@ -47,8 +52,7 @@ export class SocketLifecycleService implements SocketHolder {
   }
 
   ended(socket: AuthenticatedSocket, code: number, reason: string): void {
-    this.registry.closed(socket, code, reason);
-    if (this.registry.size === 0) this.whenEmpty?.();
+    this.endings.push({ socket, code, reason });
   }
 
   protocolError(socket: AuthenticatedSocket, error: Error): void {
@@ -70,6 +74,11 @@ export class SocketLifecycleService implements SocketHolder {
   /** Resolves when the frames that arrived before the sockets closed are handled, or after the timeout. */
   allHandled(timeoutMs: number): Promise<void> {
     return this.dispatcher.allHandled(timeoutMs);
+  }
+
+  private forget(socket: AuthenticatedSocket, code: number, reason: string): void {
+    this.registry.closed(socket, code, reason);
+    if (this.registry.size === 0) this.whenEmpty?.();
   }
 
   /** Called by an open socket. Closes it. */

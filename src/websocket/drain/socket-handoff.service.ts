@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { AppLogger } from '../../observability/logger.js';
-import { HandoffTicketService } from '../../ticket/handoff-ticket.service.js';
+import { TicketService } from '../../ticket/ticket.service.js';
 import type { AuthenticatedSocket } from '../socket/authenticated-socket.js';
 import { type DrainPlan, slotsOf } from './drain-plan.js';
 
@@ -12,7 +12,7 @@ const BATCH = 100;
 @Injectable()
 export class SocketHandoffService {
   constructor(
-    private readonly tickets: HandoffTicketService,
+    private readonly tickets: TicketService,
     private readonly logger: AppLogger,
   ) {}
 
@@ -44,7 +44,11 @@ export class SocketHandoffService {
   private async offerOne(socket: AuthenticatedSocket, slotMs: number, deadlineMs: number): Promise<void> {
     if (socket.readyState !== socket.OPEN) return;
     const { clientId, conversationId, origin } = socket.identity;
-    const { ticket, url } = await this.tickets.issue(socket.user, { clientId, conversationId, origin });
+    const { ticket, url } = await this.tickets.issueHandoff(socket.user, {
+      clientId,
+      conversationId,
+      origin,
+    });
     const now = performance.now();
     socket.isToldToMove = true;
     socket.sendFrame({

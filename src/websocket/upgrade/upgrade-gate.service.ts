@@ -64,7 +64,7 @@ export class UpgradeGateService {
     try {
       // The breaker opens only after several failures; no upgrade may pass while Postgres is down.
       await this.database.confirmUp();
-      await this.rateLimiter.take('upgrades', address);
+      this.rateLimiter.use('upgrades', address);
       await decide();
     } finally {
       this.pending -= 1;
@@ -80,11 +80,7 @@ export class UpgradeGateService {
   async confirmOpen(): Promise<void> {
     this.requireOpen();
     // The ping also detects a lost part of a Redis cluster; the limiter detects a Redis that refuses scripts or writes.
-    await Promise.all([
-      this.database.confirmUp(),
-      this.redis.ping(),
-      this.rateLimiter.confirmCounting('upgrades'),
-    ]);
+    await Promise.all([this.database.confirmUp(), this.redis.ping(), this.rateLimiter.confirmCounting()]);
   }
 
   private requireOpen(): void {

@@ -2,9 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Admission } from '../../auth/admission.js';
 import { UnifiedAuthenticationService } from '../../auth/unified-authentication.service.js';
 import type { AppError } from '../../errors/app-error.js';
-import { background } from '../../observability/background.js';
 import { upgradeReason } from '../../observability/label-values.js';
-import { AppLogger } from '../../observability/logger.js';
 import { MetricsService } from '../../observability/metrics.service.js';
 import { RefusalLogService } from '../../observability/refusal-log.service.js';
 import { severityOf } from '../../observability/refusal-severity.js';
@@ -16,11 +14,10 @@ export class UpgradeReportService {
     private readonly metrics: MetricsService,
     private readonly refusals: RefusalLogService,
     private readonly authentication: UnifiedAuthenticationService,
-    private readonly logger: AppLogger,
   ) {}
 
   admitted(admission: Admission, connectionId: string): void {
-    background(this.authentication.settle(admission, connectionId), this.logger, 'ticket.settle_failed');
+    this.authentication.settle(admission, connectionId);
   }
 
   opened(): void {
