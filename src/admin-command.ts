@@ -61,7 +61,7 @@ async function perform(command: Exclude<AdminCommand, { name: 'help' }>, config:
 
 async function end(program: INestApplicationContext, logger: AppLogger): Promise<void> {
   await program.close();
-  logger.close();
+  await logger.close();
 }
 
 /** Those of a node, but for its name in the audit log, and what only a node does. Nothing is signed here. */

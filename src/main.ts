@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { serveApiDocs } from './api-docs/api-docs.js';
@@ -6,8 +7,10 @@ import { AppModule } from './app.module.js';
 import { type Config, ConfigError, loadConfig } from './config/config.js';
 import { migrate } from './database/data-source.js';
 import { configureHttp, createHttpAdapter } from './http-server.js';
+import { background } from './observability/background.js';
 import { AppLogger } from './observability/logger.js';
 import { reasonOf } from './operations/engine-check.service.js';
+import { onStopSignals } from './stop-signals.js';
 import { serveWebPage } from './web-page.js';
 import { DrainService } from './websocket/drain/drain.service.js';
 import { UpgradeAdapter } from './websocket/upgrade/upgrade.adapter.js';
@@ -27,8 +30,7 @@ async function main(): Promise<void> {
     logger.critical('server.failed_to_start', {
       error: error instanceof Error ? error.message : String(error),
     });
-    logger.close();
-    process.exit(1);
+    await exit(1, logger);
   }
 }
 
@@ -51,36 +53,36 @@ async function start(config: Config, logger: AppLogger): Promise<NestFastifyAppl
 }
 
 function stopOnSignal(app: NestFastifyApplication, config: Config, logger: AppLogger): void {
-  let isStopping = false;
-  const stop = (signal: string) => {
-    if (isStopping) return;
-    isStopping = true;
-    logger.info('server.stopping', { signal });
-    setTimeout(
-      () => {
-        logger.critical('server.stop_timed_out');
-        logger.close();
-        process.exit(1);
-      },
-      config.drainSeconds * 1000 + SHUTDOWN_MARGIN_MS,
-    ).unref();
-    drainAndClose(app).then(
-      () => {
-        logger.info('server.stopped');
-        logger.close();
-        process.exit(0);
-      },
-      (error: unknown) => {
-        logger.critical('server.stop_failed', {
-          error: error instanceof Error ? error.stack : String(error),
-        });
-        logger.close();
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  onStopSignals(
+    (signal) => {
+      logger.info('server.stopping', { signal });
+      background(stop(app, config, logger), logger, 'server.stop_failed');
+    },
+    (signal) => {
+      logger.info('server.stop_hurried', { signal });
+      app.get(DrainService).hurry();
+    },
+  );
+}
+
+async function stop(app: NestFastifyApplication, config: Config, logger: AppLogger): Promise<void> {
+  const limitMs = config.drainSeconds * 1000 + SHUTDOWN_MARGIN_MS;
+  try {
+    const end = await Promise.race([drainAndClose(app), sleep(limitMs, 'timed out', { ref: false })]);
+    if (end === 'timed out') logger.critical('server.stop_timed_out');
+    else logger.info('server.stopped');
+    await exit(end === 'timed out' ? 1 : 0, logger);
+  } catch (error) {
+    const reason = error instanceof Error ? error.stack : String(error);
+    logger.critical('server.stop_failed', { error: reason });
+    await exit(1, logger);
+  }
+}
+
+/** Ends the process after its last lines. When nobody reads them, Node cannot exit by itself. */
+async function exit(code: number, logger: AppLogger): Promise<void> {
+  if (await logger.close()) process.exit(code);
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /** Says of a failure which setting led there: the message of the system names an address at most. */

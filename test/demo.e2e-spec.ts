@@ -128,9 +128,13 @@ describe('the demo', () => {
     expect(await nodesDialled(port, 3)).toEqual(['node-2']);
   });
 
-  it('stops everything that it started at SIGTERM', async () => {
+  it('stops everything in order when its terminal is closed, however many signals that makes', async () => {
     const pids = [...facts.nodes.map((node) => node.pid), facts.postgres.pid, facts.redis.pid];
-    expect(await demo.stop()).toEqual({ code: 0, signal: null });
+    // The terminal signals npm and us; npm passes its own on, and ends.
+    for (const signal of ['SIGINT', 'SIGINT', 'SIGHUP'] as const) demo.child.kill(signal);
+    expect(await demo.child.exited).toEqual({ code: 0, signal: null });
+    expect(demo.output()).toContain('Stopping;');
+    expect(demo.output()).not.toContain('Ending at once');
     expect(pids.filter(isRunning)).toEqual([]);
     expect(existsSync(folder.factsFile)).toBe(false);
   });

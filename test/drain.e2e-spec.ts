@@ -1,12 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ServerFrameData } from '../protocol/messages.js';
 import type { Receipt } from '../protocol/resources.js';
+import { freePort } from '../scripts/free-port.js';
+import { SERVER_ENTRY } from '../scripts/project.js';
+import { currentRun } from '../scripts/testing/test-run.js';
 import { aChat, ask, conversation, countTo, endOf, history, textOf, watch } from './chat.support.js';
 import { startCluster } from './support/cluster.js';
 import type { Cluster } from './support/cluster.js';
 import { request } from './support/http.js';
 import { metric } from './support/metrics.js';
-import { type TestNode, TEST_ORIGIN } from './support/node.js';
+import { addressOf, type NodeAddress, type TestNode, TEST_ORIGIN } from './support/node.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
 import { TestSocket } from './support/socket.js';
 import { as, aUser, createConversation, mintTicket } from './support/user.js';
@@ -202,4 +210,109 @@ describe('a node that is told to stop', () => {
     expect(await leaving.exited).toMatchObject({ code: 0 });
     await Promise.all([next.close(), watcher.close()]);
   });
+
+  it.each(['SIGQUIT', 'SIGHUP'] as const)('drains at %s as at SIGTERM', async (signal) => {
+    const leaving = await leavingNode({ DRAIN_SECONDS: '0' });
+    const socket = await TestSocket.open(leaving, user);
+    leaving.signal(signal);
+    expect((await socket.closes()).code).toBe(1012);
+    expect(await leaving.exited).toEqual({ code: 0, signal: null });
+    expect(leaving.logged('server.stopping')).toMatchObject([{ signal }]);
+  });
+
+  it('hurries when it is told again, and takes the same stop twice for one', async () => {
+    const leaving = await leavingNode({ DRAIN_SECONDS: '600' });
+    const chat = await aChat(leaving, await aUser(cluster));
+    const watcher = await watch(chat, cluster.node);
+    const { run_id } = await ask(chat, 'count to 200');
+    await chat.socket.next('message.delta');
+    leaving.signal('SIGTERM');
+    leaving.signal('SIGHUP');
+    await drainingOf(chat.socket);
+    expect((await chat.socket.send('ping', {})).type).toBe('pong');
+    await eventually(() => {
+      leaving.signal('SIGTERM');
+      return leaving.logged('server.stop_hurried').length > 0;
+    }, 'the second stop');
+    expect((await chat.socket.closes()).code).toBe(1012);
+    expect(await within(leaving.exited, 'the end of the node')).toEqual({ code: 0, signal: null });
+    const end = await endOf(watcher, run_id);
+    expect(textOf(watcher, end.message_id)).toBe(countTo(200));
+    await watcher.close();
+  });
 });
+
+describe('a node whose log nobody reads', () => {
+  let child: ChildProcess | undefined;
+
+  afterEach(() => {
+    child?.kill('SIGKILL');
+    child?.unref();
+  });
+
+  /** The built server with this as its standard output. */
+  async function startWith(stdout: 'pipe' | number): Promise<{ child: ChildProcess; node: NodeAddress }> {
+    const port = await freePort();
+    const env = {
+      DATABASE_URL: cluster.databaseUrl,
+      REDIS_URL: cluster.redisUrl,
+      JWT_SECRET: cluster.jwtSecret,
+      PORT: String(port),
+      DRAIN_SECONDS: '0',
+    };
+    const started = spawn(process.execPath, [SERVER_ENTRY], { env, stdio: ['ignore', stdout, 'ignore'] });
+    child = started;
+    const node = addressOf(port);
+    const isUp = () =>
+      request('GET', `${node.url}/health/ready`).then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    await eventually(isUp, 'the node to be ready', 30_000);
+    return { child: started, node };
+  }
+
+  /** Every kind of line: a socket, a refusal, and the end of the process. */
+  async function serveAndStop({ child: started, node }: { child: ChildProcess; node: NodeAddress }) {
+    const exited = once(started, 'exit');
+    const socket = await TestSocket.open(node, user);
+    for (let count = 0; count < 3; count++) {
+      expect((await request('GET', `${node.url}/nothing/${count}`)).status).toBe(404);
+      expect((await socket.send('ping', {})).type).toBe('pong');
+    }
+    started.kill('SIGTERM');
+    expect((await socket.closes()).code).toBe(1012);
+    return within(exited, 'the end of the node', 20_000);
+  }
+
+  it('serves and stops in order after the reader has died', async () => {
+    const started = await startWith('pipe');
+    started.child.stdout?.destroy();
+    expect(await serveAndStop(started)).toEqual([0, null]);
+  });
+
+  it('serves while the reader does not read, and ends', async () => {
+    const fifo = join(currentRun().data, `log-${randomBytes(4).toString('hex')}`);
+    execFileSync('mkfifo', [fifo]);
+    const reader = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+    fill(reader);
+    const writer = openSync(fifo, constants.O_WRONLY);
+    try {
+      // Node cannot exit while a write waits.
+      expect(await serveAndStop(await startWith(writer))).toEqual([null, 'SIGKILL']);
+    } finally {
+      closeSync(writer);
+      closeSync(reader);
+    }
+  });
+});
+
+/** Until nothing fits into the pipe any more. */
+function fill(pipe: number): void {
+  const piece = Buffer.alloc(4096);
+  try {
+    for (;;) writeSync(pipe, piece);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+  }
+}

@@ -1,3 +1,4 @@
+import { onStopSignals } from '../../src/stop-signals.js';
 import { LaunchError, explain, say } from '../launch-error.js';
 import { ProcessLedger, signalProcess } from '../process-ledger.js';
 import type { StateFolder } from '../state-folder.js';
@@ -8,8 +9,8 @@ const LAUNCHER = 'launcher';
 const GRACE_MS = 25_000;
 
 /**
- * Starts processes for a person at a terminal and ends all of them: at Ctrl-C, at SIGTERM, when the start fails
- * half-way, and, through the ledger, at the next start when we were killed.
+ * Starts processes for a person at a terminal and ends all of them: at Ctrl-C, at SIGTERM, when the terminal is closed,
+ * when the start fails half-way, and, through the ledger, at the next start when we were killed.
  */
 export class Launcher {
   readonly ledger: ProcessLedger;
@@ -29,7 +30,12 @@ export class Launcher {
       process.exit(1);
     }
     this.ledger.record(LAUNCHER, process.pid, 'SIGTERM');
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.onSignal());
+    // Closed with the terminal, or a pipe that ended: what we started is ended all the same.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+    onStopSignals(
+      () => this.stop(),
+      () => this.endAtOnce(),
+    );
     process.on('uncaughtException', (error) => void this.fail(error));
     try {
       await work();
@@ -56,14 +62,14 @@ export class Launcher {
       say(`Ended what an earlier start left behind: ${left.map((entry) => entry.name).join(', ')}`);
   }
 
-  private onSignal(): void {
-    if (this.stopping) {
-      say('Ending at once.');
-      for (const entry of this.ledger.living()) signalProcess(entry.pid, 'SIGKILL');
-      return;
-    }
+  private stop(): void {
     say('\nStopping; once more to end at once.');
     void this.end(0);
+  }
+
+  private endAtOnce(): void {
+    say('Ending at once.');
+    for (const entry of this.ledger.living()) signalProcess(entry.pid, 'SIGKILL');
   }
 
   private async fail(error: unknown): Promise<void> {

@@ -21,18 +21,27 @@ const SECRETS_IN_TEXT =
 
 /** How long a line may wait in memory before it is written. */
 const FLUSH_INTERVAL_MS = 100;
+/** While nobody reads what we write, lines up to this size wait in memory; further ones are lost and counted. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** Time for the last lines of a process. */
+const CLOSE_LIMIT_MS = 1000;
 
 /**
  * Structured logs: one JSON line per event on standard output. Lines are buffered and written in blocks, because one
- * write per line would cost more than the work that it logs.
+ * write per line would cost more than the work that it logs. No write waits on the event loop: what reads the log may be
+ * slow, stopped or dead, and the node serves its users all the same.
  */
 export class AppLogger implements LoggerService {
   private readonly pino: Logger;
   private readonly stream: ReturnType<typeof destination> | undefined;
   private readonly flushTimer: NodeJS.Timeout | undefined;
+  /** Lines that found no room since the last one was written. */
+  private lost = 0;
+  /** What read the log has ended. */
+  private isBroken = false;
 
   constructor(config: Pick<Config, 'logLevel' | 'nodeName'>, stream?: DestinationStream) {
-    this.stream = stream === undefined ? destination({ dest: 1, sync: false, minLength: 8192 }) : undefined;
+    this.stream = stream === undefined ? this.standardOutput() : undefined;
     this.pino = pino(
       {
         level: config.logLevel,
@@ -81,14 +90,47 @@ export class AppLogger implements LoggerService {
     this.log(message, context);
   }
 
-  /** Writes the buffered lines at once: for the last lines of a process and those that others wait for. */
+  /** Writes the buffered lines soon: for those that others wait for. */
   flush(): void {
-    this.stream?.flushSync();
+    this.stream?.flush();
   }
 
-  close(): void {
+  /**
+   * Writes the last lines of a process. Later ones are lost.
+   * @returns false if nobody reads them. Then a write still waits in a thread of Node, which `process.exit` waits for.
+   */
+  async close(): Promise<boolean> {
     clearInterval(this.flushTimer);
-    this.flush();
+    const { stream } = this;
+    if (stream === undefined || this.isBroken) return true;
+    // A later line would find a stream that has ended, which throws.
+    this.pino.level = 'silent';
+    return new Promise((resolve) => {
+      const limit = setTimeout(() => resolve(false), CLOSE_LIMIT_MS);
+      const written = () => {
+        clearTimeout(limit);
+        resolve(true);
+      };
+      stream.once('close', written);
+      stream.once('error', written);
+      stream.end();
+    });
+  }
+
+  private standardOutput(): ReturnType<typeof destination> {
+    const stream = destination({ dest: 1, sync: false, minLength: 8192, maxLength: MAX_WAITING_BYTES });
+    // Without a reader pino writes no more (EPIPE); another error is as good a reason.
+    stream.on('error', () => (this.isBroken = true));
+    stream.on('drop', () => (this.lost += 1));
+    stream.on('drain', () => this.reportLost());
+    return stream;
+  }
+
+  private reportLost(): void {
+    const { lost } = this;
+    if (lost === 0) return;
+    this.lost = 0;
+    this.warn('log.lines_lost', { lost });
   }
 }
 

@@ -21,6 +21,8 @@ export interface Cluster extends Engines {
   readonly node: TestNode;
   /** The second node. */
   readonly other: TestNode;
+  /** Signs the tokens of all nodes. */
+  readonly jwtSecret: string;
   /** Starts one more node, which `stop` also ends. */
   addNode(env?: Record<string, string>, options?: Pick<NodeOptions, 'clockShiftMs'>): Promise<TestNode>;
 }
@@ -61,6 +63,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   return {
     ...engines,
     nodes,
+    jwtSecret,
     addNode,
     stop,
     get node() {

@@ -33,6 +33,6 @@ export async function realRoutes(): Promise<string[]> {
   serveApiDocs(app);
   await app.init();
   await app.close();
-  logger.close();
+  await logger.close();
   return routes;
 }

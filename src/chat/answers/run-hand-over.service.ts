@@ -21,14 +21,15 @@ export class RunHandOverService implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.drain.alongside(() => this.leave());
+    this.drain.alongside((hurry) => this.leave(hurry));
   }
 
-  private async leave(): Promise<void> {
+  private async leave(hurry: AbortSignal): Promise<void> {
     const limit = new AbortController();
+    const end = AbortSignal.any([limit.signal, hurry]);
     const windowMs = Math.max(0, this.config.drainSeconds * 1000 - HAND_OVER_MS);
     await this.worker.takeNoMore();
-    await Promise.race([this.worker.allEnded(), waitFor(windowMs, limit.signal)]);
+    await Promise.race([this.worker.allEnded(), waitFor(windowMs, end)]);
     limit.abort();
     try {
       await this.leases.handOver();

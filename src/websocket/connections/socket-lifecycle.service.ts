@@ -59,15 +59,17 @@ export class SocketLifecycleService implements SocketHolder {
     this.report.protocolError(socket, error);
   }
 
-  /** Resolves when no socket is left, or after the timeout. */
-  async allClosed(timeoutMs: number): Promise<void> {
-    if (this.registry.size === 0) return;
+  /** Resolves when no socket is left, after the timeout, or when `hurry` is aborted. */
+  async allClosed(timeoutMs: number, hurry?: AbortSignal): Promise<void> {
+    if (this.registry.size === 0 || hurry?.aborted === true) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.whenEmpty = () => {
+      const end = () => {
         clearTimeout(timer);
         resolve();
       };
+      const timer = setTimeout(end, timeoutMs);
+      hurry?.addEventListener('abort', end, { once: true });
+      this.whenEmpty = end;
     });
   }
 

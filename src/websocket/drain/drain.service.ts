@@ -12,7 +12,8 @@ const UPGRADES_LIMIT_MS = 1000;
  */
 @Injectable()
 export class DrainService {
-  private readonly companions: (() => Promise<void>)[] = [];
+  private readonly companions: ((hurry: AbortSignal) => Promise<void>)[] = [];
+  private readonly hurried = new AbortController();
   private draining: Promise<void> | undefined;
 
   constructor(
@@ -21,8 +22,11 @@ export class DrainService {
     private readonly logger: AppLogger,
   ) {}
 
-  /** Starts `work` with the drain, which waits for it. `work` itself must keep to `DRAIN_SECONDS`. */
-  alongside(work: () => Promise<void>): void {
+  /**
+   * Starts `work` with the drain, which waits for it. `work` itself must keep to `DRAIN_SECONDS`, and must not wait for
+   * anybody after `hurry`.
+   */
+  alongside(work: (hurry: AbortSignal) => Promise<void>): void {
     this.companions.push(work);
   }
 
@@ -32,15 +36,21 @@ export class DrainService {
     return this.draining;
   }
 
+  /** Ends the window now: what is left is closed and handed over as at its end. */
+  hurry(): void {
+    this.hurried.abort();
+  }
+
   private async empty(): Promise<void> {
     const startMs = performance.now();
     this.gate.drain();
-    await Promise.all([this.moveSockets(startMs), ...this.companions.map((work) => work())]);
+    const { signal } = this.hurried;
+    await Promise.all([this.moveSockets(startMs), ...this.companions.map((work) => work(signal))]);
     this.logger.info('drain.ended', { ms: Math.round(performance.now() - startMs) });
   }
 
   private async moveSockets(startMs: number): Promise<void> {
     await this.gate.allDecided(UPGRADES_LIMIT_MS);
-    await this.sockets.move(startMs);
+    await this.sockets.move(startMs, this.hurried.signal);
   }
 }

@@ -23,13 +23,16 @@ export class SocketDrainService {
     private readonly logger: AppLogger,
   ) {}
 
-  /** @param startMs when the drain began, on the clock of `performance.now()`. */
-  async move(startMs: number): Promise<void> {
+  /**
+   * @param startMs when the drain began, on the clock of `performance.now()`.
+   * @param hurry brings the deadline forward.
+   */
+  async move(startMs: number, hurry: AbortSignal): Promise<void> {
     const plan = drainPlan(this.config.drainSeconds * 1000, this.config.ticketTtlSeconds * 1000);
     const sockets = [...this.registry.all()];
     this.logger.info('drain.begun', { sockets: sockets.length, deadline_ms: plan.deadlineMs });
     background(this.handoff.offer(sockets, plan, startMs), this.logger, 'drain.offer_failed');
-    await this.lifecycle.allClosed(startMs + plan.deadlineMs - performance.now());
+    await this.lifecycle.allClosed(startMs + plan.deadlineMs - performance.now(), hurry);
     await this.closeRest(plan);
     await this.lifecycle.allHandled(HANDLING_LIMIT_MS);
   }
