@@ -68,6 +68,10 @@ export class MetricsService {
   );
   readonly breakerState = this.gauge('chat_breaker_state', '0 closed, 1 half-open, 2 open', ['dependency']);
   readonly redisUp = this.gauge('chat_redis_up', '1 while Redis answers');
+  readonly redisEvictsKeys = this.gauge(
+    'chat_redis_evicts_keys',
+    '1 while Redis may evict keys, 0 while not, -1 while it does not tell',
+  );
   readonly postgresUp = this.gauge('chat_postgres_up', '1 while Postgres answers');
   readonly clockSkew = this.gauge(
     'chat_clock_skew_seconds',

@@ -79,10 +79,10 @@ export class UpgradeGateService {
    */
   async confirmOpen(): Promise<void> {
     this.requireOpen();
-    // The ping also detects a lost part of a Redis cluster; the limiter detects a Redis that refuses scripts or writes.
+    // The limiter's script is the first thing that an upgrade asks of Redis.
     await Promise.all([
       this.database.confirmUp(),
-      this.redis.ping(),
+      this.redis.confirmUp(),
       this.rateLimiter.confirmCounting('upgrades'),
     ]);
   }
