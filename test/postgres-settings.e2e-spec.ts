@@ -76,7 +76,7 @@ const isReady = async (node: TestNode) => (await request('GET', `${node.url}/hea
 const healthOf = async (node: TestNode, kind: string) =>
   (await request('GET', `${node.url}/health/${kind}`)).status;
 
-describe('a database of another locale, and set in another way', () => {
+describe('a database with another locale and odd settings', () => {
   let url: string;
   let node: TestNode;
   let user: TestUser;
@@ -93,14 +93,14 @@ describe('a database of another locale, and set in another way', () => {
     user = await aUser(cluster, node);
   });
 
-  it('takes messages, and writes answers', async () => {
+  it('takes messages and stores answers', async () => {
     const chat = await aChat(node, user);
     const { run_id } = await ask(chat, 'count to 5 \\ 😀');
     expect(textOf(chat.socket, (await endOf(chat.socket, run_id)).message_id)).toBe('1 2 3 4 5');
     await chat.socket.close();
   });
 
-  it('has the same pages and times', async () => {
+  it('returns the same pages and times', async () => {
     const mine = await aUser(cluster, node);
     for (const title of ['I', 'ı', 'i']) await createConversation(node, mine, title);
     const page = async (query: string) =>
@@ -121,7 +121,7 @@ describe('a database of another locale, and set in another way', () => {
     ]);
   });
 
-  it('has an audit log that can be verified', async () => {
+  it('has an audit log that npm run audit:verify accepts', async () => {
     await node.stop();
     const program = join(PROJECT_ROOT, 'dist', 'scripts', 'operations', 'audit-verify.js');
     const verified = spawnSync(process.execPath, [program], { env: { DATABASE_URL: url }, encoding: 'utf8' });
@@ -206,7 +206,7 @@ describe('a Postgres that is up', () => {
 
   it.each<[string, () => Promise<unknown>, () => Promise<unknown>, RegExp, RegExp]>([
     [
-      'and read-only for new sessions',
+      'new sessions are read-only',
       async () => {
         await admin.query(`ALTER DATABASE ${database()} SET default_transaction_read_only = on`);
         await endSessions(cluster.databaseUrl);
@@ -216,7 +216,7 @@ describe('a Postgres that is up', () => {
       /primary/,
     ],
     [
-      'and read-only in sessions that are open',
+      'open sessions become read-only',
       async () => {
         // It must be able to undo this.
         await admin.query('SET default_transaction_read_only = off');
@@ -227,13 +227,13 @@ describe('a Postgres that is up', () => {
       /primary/,
     ],
     [
-      'and has lost a table',
+      'a table is missing',
       () => cluster.sql('ALTER TABLE messages RENAME TO elsewhere'),
       () => cluster.sql('ALTER TABLE elsewhere RENAME TO messages'),
       /messages/,
       /missing/,
     ],
-  ])('%s is 503, with one CRITICAL line that says why, until it serves', async (...row) => {
+  ])('makes the node not ready while %s, and one CRITICAL line says why', async (...row) => {
     const [, begin, end, reply, advice] = row;
     const told = node.logged('postgres.refused').length;
     const lost = node.logged('postgres.lost').length;
@@ -273,7 +273,7 @@ describe('a Postgres that is up', () => {
     await watcher.close();
   });
 
-  it('and ends a transaction in a deadlock is asked once more', async () => {
+  it('gets a transaction a second time after a deadlock', async () => {
     const config = loadConfig({
       DATABASE_URL: cluster.databaseUrl,
       REDIS_URL: cluster.redisUrl,

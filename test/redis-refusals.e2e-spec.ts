@@ -86,28 +86,28 @@ describe('a Redis that is up', () => {
 
   it.each<[string, () => unknown, () => unknown, RegExp, RegExp]>([
     [
-      'and has too few replicas',
+      'it has too few replicas',
       () => admin('CONFIG', 'SET', 'min-replicas-to-write', 1),
       () => admin('CONFIG', 'SET', 'min-replicas-to-write', 0),
       /^NOREPLICAS/,
       /min-replicas-to-write/,
     ],
-    ['and is occupied by a script', occupy, () => admin('SCRIPT', 'KILL'), /^BUSY/, /SCRIPT KILL/],
+    ['a script runs on', occupy, () => admin('SCRIPT', 'KILL'), /^BUSY/, /SCRIPT KILL/],
     [
-      'and is a replica',
+      'it is a replica',
       () => admin('REPLICAOF', '127.0.0.1', 1),
       () => admin('REPLICAOF', 'NO', 'ONE'),
       /^READONLY/,
       /replica/,
     ],
     [
-      'and has no memory left',
+      'its memory is full',
       () => admin('CONFIG', 'SET', 'maxmemory', 1),
       () => admin('CONFIG', 'SET', 'maxmemory', 0),
       /^OOM/,
       /maxmemory/,
     ],
-  ])('%s is 503 everywhere, with one CRITICAL line that says why, until it serves', async (...row) => {
+  ])('makes the node not ready while %s, and one CRITICAL line says why', async (...row) => {
     const [, begin, end, reply, advice] = row;
     const watcher = await TestSocket.open(node, user);
     const told = node.logged('redis.refused').length;
@@ -138,7 +138,7 @@ describe('a Redis that is up', () => {
     await watcher.close();
   });
 
-  it('and takes the right to channels away ends no node, which listens when it has it again', async () => {
+  it('ends no node when it withdraws the channels, and the node listens again as soon as it may', async () => {
     const early = await TestSocket.open(node, user);
     await admin('ACL', 'SETUSER', 'default', 'resetchannels');
     let late: TestNode;
@@ -165,7 +165,7 @@ describe('a Redis that is up', () => {
     user = await aUser(cluster);
   });
 
-  it('and has no room for a connection says so, although it hangs up at once', async () => {
+  it('is quoted in the log when it hangs up for lack of room', async () => {
     const { ticket } = await mintTicket(node, user);
     await admin('CONFIG', 'SET', 'maxclients', 1);
     try {
@@ -185,7 +185,7 @@ describe('a Redis that is up', () => {
     expect((await rawUpgrade(node, { ticket })).status).toBe(101);
   });
 
-  it('and may evict keys, or does not say, is told of in health, log and metric', async () => {
+  it('shows in health, log and metric when it may evict keys, and when it hides its policy', async () => {
     const shows = async (warnings: string[], value: number) => {
       await eventually(
         async () => JSON.stringify(await warningsOf(node)) === JSON.stringify(warnings),
@@ -232,7 +232,7 @@ describeWithBinary.each(forms)('with %s', (_form, start) => {
     await redis?.stop();
   });
 
-  it('one master that refuses writes, or may evict keys, is noticed', async () => {
+  it('notices one master that refuses writes, and one that may evict keys', async () => {
     const { node } = cluster;
     const master = new Redis(redis.servers[0]!.url);
     try {

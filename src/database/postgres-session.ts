@@ -82,7 +82,7 @@ const SPOILED = /^(08|25006|57P)/;
 export async function prepareSession(client: Client, limits: SessionLimits): Promise<void> {
   // A read-only session stays read-only when its database is writable again.
   client.connection.on('errorMessage', ({ code }: { code?: string }) => {
-    if (code !== undefined && SPOILED.test(code)) void client.end();
+    if (code !== undefined && SPOILED.test(code)) client.end(ignore);
   });
   requireUsable(await setSession(client, limits));
 }
@@ -123,4 +123,9 @@ export function readOnly(isStandby: boolean): UnusableDatabaseError {
     '25006',
     `expected a database that can be written to, got a read-only one (${what})`,
   );
+}
+
+/** The pool drops a connection that has ended. */
+function ignore(): void {
+  return;
 }

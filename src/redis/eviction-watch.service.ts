@@ -83,7 +83,7 @@ async function policyOf(server: Redis): Promise<string> {
   const told = await unlessRefused(async () => fieldsOf(await server.info('memory')).get('maxmemory_policy'));
   if (told !== undefined) return told;
   const [, set] =
-    (await unlessRefused(() => server.config('GET', 'maxmemory-policy') as Promise<string[]>)) ?? [];
+    (await unlessRefused(() => server.config('GET', 'maxmemory-policy'))) ?? [];
   return set ?? UNKNOWN;
 }
 

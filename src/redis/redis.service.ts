@@ -203,5 +203,5 @@ function isRedisFault(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof AppError) return false;
   // An error reply comes from a Redis that is up. It counts only when nobody is served: one user's broken key must not
   // open the breaker for all.
-  return !(error instanceof ReplyError) || readRefusedReply(error as Error).scope === 'server';
+  return !(error instanceof ReplyError) || readRefusedReply(error).scope === 'server';
 }
