@@ -7,6 +7,7 @@ import { migrate } from '../src/database/data-source.js';
 import { DatabaseService } from '../src/database/database.service.js';
 import { AppLogger } from '../src/observability/logger.js';
 import { MetricsService } from '../src/observability/metrics.service.js';
+import { RefusalLogService } from '../src/observability/refusal-log.service.js';
 import { startEngines } from './bench-cluster.js';
 import { type BenchFolder, runBench } from './bench-program.js';
 import { percentile } from './figures.js';
@@ -62,7 +63,9 @@ async function measureClaims(folder: BenchFolder): Promise<boolean> {
   const { settings, databaseUrl, redisUrl } = await startEngines(folder);
   const config = loadConfig({ ...settings, REDIS_URL: redisUrl, LOG_LEVEL: 'silent' });
   await migrate(databaseUrl);
-  const database = new DatabaseService(config, new AppLogger(config), new MetricsService(), []);
+  const logger = new AppLogger(config);
+  const refusals = new RefusalLogService(logger);
+  const database = new DatabaseService(config, logger, new MetricsService(), refusals, []);
   const claims = new RunClaimStore(database, config);
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();

@@ -50,7 +50,7 @@ async function perform(command: Exclude<AdminCommand, { name: 'help' }>, config:
     const askPassword = () => readNewPassword(process.stdin, process.stderr);
     done = await program.get(AdminCommandService).run(command, askPassword);
     // Answered after everything that was published before it, which would be lost with the connection.
-    await program.get(RedisService).ping();
+    await program.get(RedisService).confirmUp();
   } finally {
     await end(program, logger);
   }

@@ -6,6 +6,8 @@ import { serveApiDocs } from './api-docs/api-docs.js';
 import { AppModule } from './app.module.js';
 import { type Config, ConfigError, loadConfig } from './config/config.js';
 import { migrate } from './database/data-source.js';
+import { refusalIn } from './database/database-refusal.js';
+import { UnusableDatabaseError } from './database/postgres-session.js';
 import { configureHttp, createHttpAdapter } from './http-server.js';
 import { background } from './observability/background.js';
 import { AppLogger } from './observability/logger.js';
@@ -29,6 +31,8 @@ async function main(): Promise<void> {
   } catch (error) {
     logger.critical('server.failed_to_start', {
       error: error instanceof Error ? error.message : String(error),
+      // Our own words about a database say it already.
+      ...(error instanceof UnusableDatabaseError ? {} : refusalIn(error)?.fields),
     });
     await exit(1, logger);
   }

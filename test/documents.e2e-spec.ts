@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { ERRORS, isErrorCode } from '../protocol/errors.js';
 import { PROJECT_ROOT } from '../scripts/project.js';
+import { SQLSTATE_MEANINGS } from '../src/database/sqlstate.js';
 import { MetricsService } from '../src/observability/metrics.service.js';
+import { REPLY_MEANINGS } from '../src/redis/refused-reply.js';
 import { resolveAlias } from '../src/websocket/upgrade/path-alias.js';
 import {
   anchorsOf,
@@ -173,6 +175,21 @@ describe('the documents', () => {
       const expected = exported.map(({ name, type, labels }) => [name, type, labels.join(', ')]);
       expect(listed.sort()).toEqual(expected.sort());
     });
+  });
+
+  it('list every refusal of the engines, whom it concerns, and what to do', () => {
+    const page = documents.find(({ path }) => path === 'docs/operations.md')?.text ?? '';
+    const rows = page.matchAll(/^\| `([0-9A-Z_]+)` \| (all|some) \| (.*) \|$/gm);
+    const meanings: [string, { scope: string; advice?: string; isRepeatable?: true }][] = [
+      ...Object.entries(REPLY_MEANINGS),
+      ...Object.entries(SQLSTATE_MEANINGS),
+    ];
+    const expected = meanings.map(([name, { scope, advice, isRepeatable }]) => [
+      name,
+      scope === 'server' ? 'all' : 'some',
+      advice ?? (isRepeatable === true ? 'tried once more' : 'ends by itself'),
+    ]);
+    expect([...rows].map((row) => row.slice(1)).sort()).toEqual(expected.sort());
   });
 
   it('name only identifiers that the code has', () => {

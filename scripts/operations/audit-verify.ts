@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { ChainCheck, type ChainFault } from '../../src/audit/audit-chain-check.js';
 import { type ChainedRow, type ChainLink, GENESIS } from '../../src/audit/audit-chain.js';
+import { setSession } from '../../src/database/postgres-session.js';
 import { explain, LaunchError, say } from '../launch-error.js';
 
 const ROWS_PER_PAGE = 1000;
@@ -19,6 +20,7 @@ async function verifyAudit(): Promise<number> {
     throw new LaunchError('Set DATABASE_URL to the database whose audit log is to be verified.');
   const client = new pg.Client({ connectionString, connectionTimeoutMillis: 5000 });
   await client.connect();
+  await setSession(client, { statementTimeoutMs: 0 });
   try {
     return report(await verdictOf(client));
   } finally {

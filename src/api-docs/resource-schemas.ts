@@ -192,7 +192,7 @@ export const dependencyReport = component<{
   info: Dependencies;
   error: Dependencies;
   details: Dependencies;
-  warnings: ('evicts_keys' | 'clock_skew')[];
+  warnings: ('evicts_keys' | 'eviction_unknown' | 'clock_skew')[];
 }>()(
   'DependencyReport',
   'Each dependency. `degraded` is a node whose responder is down: everything but answers still works.',
@@ -202,7 +202,7 @@ export const dependencyReport = component<{
     error: dependencies.describe('The others'),
     details: dependencies.describe('All of them'),
     warnings: z
-      .array(z.enum(['evicts_keys', 'clock_skew']))
+      .array(z.enum(['evicts_keys', 'eviction_unknown', 'clock_skew']))
       .describe('What an operator should check, although everything works'),
   }),
 );

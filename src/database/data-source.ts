@@ -1,9 +1,11 @@
+import type { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { CreateUsers1763800000000 } from '../../migrations/1763800000000-create-users.js';
 import { CreateConversations1763800100000 } from '../../migrations/1763800100000-create-conversations.js';
 import { ChainAuditLog1763800300000 } from '../../migrations/1763800300000-chain-audit-log.js';
 import { LimitRunsPerUser1763800500000 } from '../../migrations/1763800500000-limit-runs-per-user.js';
 import { LightenRunIndexes1763800600000 } from '../../migrations/1763800600000-lighten-run-indexes.js';
+import { prepareSession } from './postgres-session.js';
 import { TimedClient } from './timed-client.js';
 
 /** All nodes may start at once: the first to take this lock migrates; the others wait and find nothing to do. */
@@ -11,14 +13,25 @@ const MIGRATION_LOCK = 4_720_115;
 
 /** Postgres cancels a statement before its caller gives up; otherwise abandoned statements would pile up. */
 const STATEMENT_TIMEOUT_MS = 1100;
-/** A node that freezes or is cut off within a transaction holds its locks no longer than this. */
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5000;
+const REQUEST_LIMITS: Limits = { client: { Client: TimedClient }, statementTimeoutMs: STATEMENT_TIMEOUT_MS };
+/** A migration may rewrite a table. */
+const MIGRATION_LIMITS: Limits = { client: { query_timeout: 120_000 }, statementTimeoutMs: 0 };
+
+/** What limits the time of a statement: options of the client, and what Postgres does by itself. */
+interface Limits {
+  client: object;
+  statementTimeoutMs: number;
+}
 
 /** A class into which TypeORM reads the rows of a table. */
 export type EntityClass = new () => object;
 
 /** @param entities the classes of the rows that are read through repositories; plain SQL needs none of them */
-export function createDataSource(databaseUrl: string, entities: readonly EntityClass[] = []): DataSource {
+export function createDataSource(
+  databaseUrl: string,
+  entities: readonly EntityClass[] = [],
+  { client, statementTimeoutMs } = REQUEST_LIMITS,
+): DataSource {
   return new DataSource({
     type: 'postgres',
     url: databaseUrl,
@@ -36,19 +49,16 @@ export function createDataSource(databaseUrl: string, entities: readonly EntityC
     poolSize: 12,
     connectTimeoutMS: 1000,
     extra: {
-      Client: TimedClient,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      ...client,
       keepAlive: true,
+      onConnect: (client: Client) => prepareSession(client, { statementTimeoutMs }),
     },
   });
 }
 
 /** Brings the schema up to date, under a lock and without the time limit that requests have. */
 export async function migrate(databaseUrl: string): Promise<void> {
-  const dataSource = await createDataSource(databaseUrl)
-    .setOptions({ extra: { query_timeout: 120_000 } })
-    .initialize();
+  const dataSource = await createDataSource(databaseUrl, [], MIGRATION_LIMITS).initialize();
   const runner = dataSource.createQueryRunner();
   try {
     await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);

@@ -1,15 +1,16 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { type DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
 import { AppLogger } from '../observability/logger.js';
 import { MetricsService } from '../observability/metrics.service.js';
+import { RefusalLogService } from '../observability/refusal-log.service.js';
 import { Dependency } from '../resilience/dependency.js';
 import { withinLimit } from '../resilience/time-limit.js';
 import { createDataSource, type EntityClass } from './data-source.js';
-
-/** SQLSTATE classes that say "the server cannot serve now": connection, resources, operator intervention, system. */
-const UNAVAILABLE = /^(08|53|57|58)/;
+import { refusalIn } from './database-refusal.js';
+import { readOnly } from './postgres-session.js';
+import { sqlStateOf } from './sqlstate.js';
 
 /** How long an upgrade waits for Postgres to answer: together with the other checks well under 1.5 s. */
 const CONFIRMATION_LIMIT_MS = 900;
@@ -28,18 +29,22 @@ export class DatabaseService implements OnApplicationShutdown {
   private connecting: Promise<DataSource> | undefined;
   private confirmedAtMs = -Infinity;
   private confirming: Promise<void> | undefined;
+  private isRefusing = false;
+  private isLost = false;
 
   constructor(
     config: Config,
     private readonly logger: AppLogger,
-    metrics: MetricsService,
+    private readonly metrics: MetricsService,
+    private readonly refusals: RefusalLogService,
     @Inject(ENTITY_CLASSES) entities: readonly EntityClass[],
   ) {
     this.dependency = new Dependency(
       'postgres',
       {
         failuresToOpen: 5,
-        halfOpenAfterMs: 1000,
+        // Half a second after it serves again the breaker lets a call through, and the next probe finds it well.
+        halfOpenAfterMs: 500,
         isFault: isPostgresFault,
       },
       metrics.breakerState.labels('postgres'),
@@ -47,15 +52,25 @@ export class DatabaseService implements OnApplicationShutdown {
     this.dataSource = createDataSource(config.databaseUrl, entities);
     metrics.postgresUp.set(1);
     this.dependency.onAvailabilityChange((isUp) => {
-      metrics.postgresUp.set(isUp ? 1 : 0);
-      if (isUp) this.logger.info('postgres.connected');
-      else this.logger.critical('postgres.lost');
+      this.showUp();
+      if (isUp && this.isLost) this.logger.info('postgres.connected');
+      // A refusal that is logged has its own line.
+      this.isLost = !isUp && refusalIn(this.dependency.fault)?.meaning.advice === undefined;
+      if (this.isLost) this.logger.critical('postgres.lost', { error: reasonOf(this.dependency.fault) });
     });
   }
 
-  /** Runs queries under the breaker. @throws {AppError} `dependency_unavailable` */
-  run<T>(call: (dataSource: DataSource) => Promise<T>): Promise<T> {
-    return this.dependency.run(async () => call(await this.connected()));
+  /**
+   * Runs one statement, or one transaction, under the breaker. After a serialization failure or a deadlock it runs once
+   * more: Postgres has undone all of it.
+   * @throws {AppError} `dependency_unavailable`, also when Postgres is up and refuses it.
+   */
+  async run<T>(call: (dataSource: DataSource) => Promise<T>): Promise<T> {
+    try {
+      return await this.dependency.run(async () => twice(call, await this.connected()));
+    } catch (error) {
+      throw this.toAppError(error);
+    }
   }
 
   /** Runs one transaction under the breaker; it is rolled back when `work` throws. @throws {AppError} `dependency_unavailable` */
@@ -64,14 +79,14 @@ export class DatabaseService implements OnApplicationShutdown {
   }
 
   /**
-   * Resolves when Postgres answers, or did a moment ago. Concurrent callers share one statement, so that any number of
-   * them costs at most fifty statements a second.
+   * Resolves when Postgres can be written to, or could a moment ago. Concurrent callers share one statement, so that any
+   * number of them costs at most fifty statements a second.
    * @throws {AppError} `dependency_unavailable`
    */
   confirmUp(): Promise<void> {
     if (performance.now() - this.confirmedAtMs < CONFIRMATION_MS) return Promise.resolve();
     this.confirming ??= this.run((dataSource) =>
-      withinLimit(dataSource.query('SELECT 1'), CONFIRMATION_LIMIT_MS),
+      withinLimit(requireWritable(dataSource), CONFIRMATION_LIMIT_MS),
     )
       .then(() => {
         this.confirmedAtMs = performance.now();
@@ -82,8 +97,23 @@ export class DatabaseService implements OnApplicationShutdown {
     return this.confirming;
   }
 
+  /**
+   * Asks Postgres for what the server needs of it: that every table is there and may be written to. Writes nothing.
+   * @throws {AppError} `dependency_unavailable`
+   */
+  async confirmServing(): Promise<void> {
+    try {
+      await this.run((dataSource) => dataSource.query(insertNothing(dataSource)));
+    } catch (error) {
+      if (refusalIn(error) !== undefined) this.refuse(true);
+      throw error;
+    }
+    this.refuse(false);
+  }
+
+  /** False while Postgres does not answer, or refuses what the server needs. Costs nothing. */
   get isUp(): boolean {
-    return this.dependency.state !== 'open';
+    return this.dependency.state !== 'open' && !this.isRefusing;
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -97,14 +127,64 @@ export class DatabaseService implements OnApplicationShutdown {
     });
     return this.connecting;
   }
+
+  /** A refusal is logged when only an operator can end it; a fault of ours stays as it is. */
+  private toAppError(thrown: unknown): unknown {
+    const refusal = refusalIn(thrown);
+    if (refusal === undefined) return thrown;
+    const { meaning, fields } = refusal;
+    const traceId =
+      meaning.advice === undefined
+        ? undefined
+        : this.refusals.write('critical', 'postgres.refused', fields.sqlstate, undefined, { ...fields });
+    const cause = thrown instanceof AppError ? thrown.cause : thrown;
+    return new AppError('dependency_unavailable', { detail: 'postgres is unavailable', cause, traceId });
+  }
+
+  private refuse(isRefusing: boolean): void {
+    if (isRefusing === this.isRefusing) return;
+    this.isRefusing = isRefusing;
+    this.showUp();
+    if (!isRefusing) this.logger.info('postgres.serves_again');
+  }
+
+  private showUp(): void {
+    this.metrics.postgresUp.set(this.dependency.state === 'closed' && !this.isRefusing ? 1 : 0);
+  }
+}
+
+async function twice<T>(call: (dataSource: DataSource) => Promise<T>, dataSource: DataSource): Promise<T> {
+  try {
+    return await call(dataSource);
+  } catch (error) {
+    if (refusalIn(error)?.meaning.isRepeatable !== true) throw error;
+  }
+  return call(dataSource);
+}
+
+/** A session that is open while the server becomes read-only goes on answering. */
+async function requireWritable(dataSource: DataSource): Promise<void> {
+  const [state] = await dataSource.query<{ transaction_read_only: string }[]>('SHOW transaction_read_only');
+  if (state?.transaction_read_only === 'on') throw readOnly(false);
+}
+
+/** Fails as a write would for want of a table, a privilege or a writable server, and takes neither a row nor a number. */
+function insertNothing({ entityMetadatas }: DataSource): string {
+  const tables = entityMetadatas.map(({ tableName }) => `"${tableName}"`);
+  const inserts = tables.map(
+    (table, index) =>
+      `into_${index} AS (INSERT INTO ${table} OVERRIDING USER VALUE SELECT * FROM ${table} WHERE false)`,
+  );
+  return `WITH ${inserts.join(', ')} SELECT 1`;
 }
 
 function isPostgresFault(error: unknown): boolean {
-  if (error instanceof AppError) return false;
-  if (error instanceof QueryFailedError) {
-    const { code } = error.driverError as { code?: unknown };
-    // Without a SQLSTATE there was no answer: the socket broke or the time limit passed.
-    return typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || UNAVAILABLE.test(code);
-  }
-  return error instanceof Error;
+  if (!(error instanceof Error) || error instanceof AppError) return false;
+  // Without a SQLSTATE there was no answer.
+  const refusal = refusalIn(error);
+  return refusal === undefined ? sqlStateOf(error) === undefined : refusal.meaning.scope === 'server';
+}
+
+function reasonOf(fault: unknown): string | undefined {
+  return fault instanceof Error ? fault.message : undefined;
 }

@@ -1,10 +1,9 @@
-import { QueryFailedError } from 'typeorm';
+import { AppError } from '../errors/app-error.js';
+import { sqlStateOf } from './sqlstate.js';
 
 const UNDEFINED_TABLE = '42P01';
 
 /** True when the schema was never created. */
 export function isMissingTable(error: unknown): boolean {
-  return (
-    error instanceof QueryFailedError && (error.driverError as { code?: string }).code === UNDEFINED_TABLE
-  );
+  return sqlStateOf(error instanceof AppError ? error.cause : error) === UNDEFINED_TABLE;
 }

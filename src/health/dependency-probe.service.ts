@@ -39,14 +39,14 @@ export class DependencyProbeService implements OnModuleInit, OnModuleDestroy {
 
   askRedis(): Promise<DependencyState> {
     return stateOf(
-      () => this.redis.ping(),
+      () => this.redis.confirmUp(),
       () => this.redis.isLoading(),
     );
   }
 
   askPostgres(): Promise<DependencyState> {
     return stateOf(
-      () => this.pingPostgres(),
+      () => this.database.confirmServing(),
       ({ cause }) => isStartingUp(cause),
     );
   }
@@ -59,14 +59,10 @@ export class DependencyProbeService implements OnModuleInit, OnModuleDestroy {
   }
 
   private probe(): void {
-    for (const ask of [() => this.redis.ping(), () => this.pingPostgres()]) {
+    for (const ask of [() => this.redis.confirmUp(), () => this.database.confirmServing()]) {
       // Failures are not logged here: the breakers log and count their changes of state.
       background(ask().catch(ignoreUnavailable), this.logger, 'health.probe_failed');
     }
-  }
-
-  private async pingPostgres(): Promise<void> {
-    await this.database.run((dataSource) => dataSource.query('SELECT 1'));
   }
 }
 

@@ -3,7 +3,7 @@ import { EvictionWatchService } from '../redis/eviction-watch.service.js';
 import { RedisClockService } from '../redis/redis-clock.service.js';
 
 /** A problem that an operator should look at although everything works. */
-export type Warning = 'evicts_keys' | 'clock_skew';
+export type Warning = 'evicts_keys' | 'eviction_unknown' | 'clock_skew';
 
 /** Collects the warnings for `/health/full`. The service that detects a problem also logs it. */
 @Injectable()
@@ -16,6 +16,7 @@ export class WarningService {
   list(): Warning[] {
     const states: [Warning, boolean][] = [
       ['evicts_keys', this.evictions.evictsKeys],
+      ['eviction_unknown', this.evictions.isUnknown],
       ['clock_skew', this.clock.isSkewed],
     ];
     return states.flatMap(([warning, isOn]) => (isOn ? [warning] : []));

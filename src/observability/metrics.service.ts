@@ -67,8 +67,12 @@ export class MetricsService {
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30],
   );
   readonly breakerState = this.gauge('chat_breaker_state', '0 closed, 1 half-open, 2 open', ['dependency']);
-  readonly redisUp = this.gauge('chat_redis_up', '1 while Redis answers');
-  readonly postgresUp = this.gauge('chat_postgres_up', '1 while Postgres answers');
+  readonly redisUp = this.gauge('chat_redis_up', '1 while Redis does all that a node needs');
+  readonly redisEvictsKeys = this.gauge(
+    'chat_redis_evicts_keys',
+    '1 while Redis may evict keys, 0 while not, -1 while it does not tell',
+  );
+  readonly postgresUp = this.gauge('chat_postgres_up', '1 while Postgres does all that a node needs');
   readonly clockSkew = this.gauge(
     'chat_clock_skew_seconds',
     'How far the clock of this node is ahead of that of Redis',

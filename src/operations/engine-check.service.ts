@@ -44,7 +44,7 @@ export class EngineCheckService {
       const deadline = performance.now() + TIME_LIMIT_MS;
       while (client.status !== 'ready' && performance.now() < deadline) await sleep(POLL_INTERVAL_MS);
       if (client.status !== 'ready') throw failure;
-      await this.redis.ping();
+      await this.redis.confirmUp();
     } catch (error) {
       throw unreachable('Redis', 'REDIS_URL', placesOf(this.config.redis), error);
     } finally {

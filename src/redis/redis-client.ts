@@ -53,11 +53,11 @@ export function commandClient(address: RedisAddress): RedisClient {
 }
 
 /**
- * The connection for subscriptions, which survive a reconnect and a failover.
+ * The connection for subscriptions. `Subscriptions` renews them after a reconnect and a failover.
  * @param commands the client of the same address, which knows the nodes of a cluster.
  */
 export function subscriberClient(address: RedisAddress, commands: RedisClient): Redis {
-  const patient = { ...connection, maxRetriesPerRequest: null };
+  const patient = { ...connection, maxRetriesPerRequest: null, autoResubscribe: false };
   switch (address.form) {
     case 'single':
       return new Redis(address.url, { ...patient, Connector: ServerConnector });

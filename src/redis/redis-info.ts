@@ -10,7 +10,7 @@ export async function serverInfo(client: RedisClient, section: string): Promise<
 }
 
 /** Lines of `name:value`, between headings that begin with `#`. */
-function fieldsOf(info: string): Map<string, string> {
+export function fieldsOf(info: string): Map<string, string> {
   const fields = new Map<string, string>();
   for (const line of info.split('\r\n')) {
     const [name, value] = line.split(':', 2);

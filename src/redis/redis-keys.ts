@@ -27,6 +27,8 @@ export const redisKeys = {
   connectionsOfUser: (userId: string) => `connection_index:${userId}`,
   /** Hash of the open connections of a node, for administrators: JSON by id. Life: 60 s, renewed by the node. */
   connectionsOfNode: (nodeId: string) => `connection_list:${nodeId}`,
+  /** What a node writes and takes back each second, to see that it can. Life: 60 s. */
+  nodeProbe: (part: number) => `node_probe:${part}`,
   /** Sorted set of the live nodes by the time of their last beat (ms, clock of Redis). Life: 5 s. */
   nodes: () => 'node_list',
   /** Text that a run has written so far, as a string. Life: 24 h, and 60 s after its end. */
@@ -53,6 +55,8 @@ export const redisChannels = {
   sessionChanged: 'session:changed',
   /** Connections that an administrator ends, for the node that holds them. */
   connectionEnded: 'connection:ended',
+  /** Nobody listens: a node publishes here to see that it can. */
+  nodeProbe: 'node:probe',
   /** A flag was set. */
   flagsChanged: 'node:flags_changed',
   /** Runs to stop, for the node that writes them. */

@@ -4,6 +4,7 @@ import { EvictionWatchService } from './eviction-watch.service.js';
 import { RateLimiterService } from './rate-limiter.service.js';
 import { RedisClockService } from './redis-clock.service.js';
 import { RedisService } from './redis.service.js';
+import { StartCheckService } from './start-check.service.js';
 
 @Global()
 @Module({
@@ -13,6 +14,7 @@ import { RedisService } from './redis.service.js';
     ConnectionWatchService,
     RedisClockService,
     EvictionWatchService,
+    StartCheckService,
   ],
   exports: [RedisService, RateLimiterService, RedisClockService, EvictionWatchService],
 })

@@ -8,9 +8,13 @@ import { RefusalLogService } from '../observability/refusal-log.service.js';
 import { Dependency } from '../resilience/dependency.js';
 import { CommandCluster } from './command-cluster.js';
 import { commandClient, connectionsOf, type RedisClient, subscriberClient } from './redis-client.js';
+import { exercise } from './redis-exercise.js';
 import { serverInfo } from './redis-info.js';
-import { adviceFor, readRefusedReply } from './refused-reply.js';
+import { redisKeys } from './redis-keys.js';
+import { RedisReport } from './redis-report.js';
 import { redisNow } from './redis-clock.js';
+import { readRefusedReply } from './refused-reply.js';
+import { Subscriptions } from './subscriptions.js';
 
 /**
  * The connections to Redis: to one server, to the master that sentinels name, or to a cluster. Commands of one event-loop
@@ -24,17 +28,14 @@ import { redisNow } from './redis-clock.js';
 export class RedisService implements OnApplicationShutdown {
   readonly dependency: Dependency;
   private readonly commands: RedisClient;
-  private readonly subscriptions: Redis;
-  private isShutDown = false;
+  private readonly listening: Redis;
+  private readonly subscriptions: Subscriptions;
+  private readonly report: RedisReport;
+  private readonly onHeardAgain: ((sinceMs: number) => void)[] = [];
+  private unheardSinceMs: number | undefined;
   private isCorked = false;
-  private isPartLost = false;
 
-  constructor(
-    config: Config,
-    private readonly logger: AppLogger,
-    private readonly metrics: MetricsService,
-    private readonly refusals: RefusalLogService,
-  ) {
+  constructor(config: Config, logger: AppLogger, metrics: MetricsService, refusals: RefusalLogService) {
     this.dependency = new Dependency(
       'redis',
       {
@@ -45,11 +46,20 @@ export class RedisService implements OnApplicationShutdown {
       metrics.breakerState.labels('redis'),
     );
     this.commands = commandClient(config.redis);
-    this.subscriptions = subscriberClient(config.redis, this.commands);
-    this.subscriptions.setMaxListeners(0);
-    this.watch(this.commands, 'commands');
-    this.watch(this.subscriptions, 'subscriptions');
-    this.watchSilence();
+    this.listening = subscriberClient(config.redis, this.commands);
+    this.listening.setMaxListeners(0);
+    this.report = new RedisReport(logger, refusals, () =>
+      metrics.redisUp.set(this.isUp && this.report.isWhole ? 1 : 0),
+    );
+    this.report.watch(this.commands, 'commands');
+    this.report.watch(this.listening, 'subscriptions');
+    this.report.watchSilence(this.dependency, () => this.commands.status === 'ready');
+    this.listening.on('close', () => this.stopHearing());
+    this.subscriptions = new Subscriptions(
+      this.listening,
+      (error) => this.listeningRefused(error),
+      () => this.hearAgain(),
+    );
   }
 
   /**
@@ -61,25 +71,29 @@ export class RedisService implements OnApplicationShutdown {
     try {
       return await this.dependency.run(() => call(this.commands));
     } catch (error) {
-      throw error instanceof ReplyError ? this.refused(error as Error) : error;
+      throw this.report.toAppError(error);
     }
   }
 
   /**
-   * Asks Redis whether it serves; in a cluster every master. One lost master does not open the breaker.
-   * @throws {AppError} `dependency_unavailable`, also when only a part of a cluster is down.
+   * Asks Redis for what the server needs of it, in a cluster every master. One lost master does not open the breaker.
+   * @throws {AppError} `dependency_unavailable`, also when only a part of a cluster is down, and when this node may not
+   * listen.
    */
-  async ping(): Promise<void> {
-    const isWhole = await this.run(async (redis) =>
-      redis instanceof CommandCluster ? redis.isWhole() : (await redis.ping()) === 'PONG',
-    );
-    if (isWhole === this.isPartLost) {
-      this.isPartLost = !isWhole;
-      this.metrics.redisUp.set(isWhole ? 1 : 0);
-      if (isWhole) this.logger.info('redis.whole_again');
-      else this.logger.critical('redis.part_lost');
+  async confirmUp(): Promise<void> {
+    let fault: Error | undefined;
+    try {
+      fault = await this.run(faultOf);
+      this.report.succeeded('commands');
+    } catch (error) {
+      this.report.failed('commands', error);
+      throw error;
     }
-    if (!isWhole) throw new AppError('dependency_unavailable', { detail: 'a part of redis is unavailable' });
+    this.report.partFault(fault);
+    if (fault !== undefined || this.report.isRefused) {
+      const detail = fault === undefined ? 'redis is unavailable' : 'a part of redis is unavailable';
+      throw new AppError('dependency_unavailable', { detail, cause: fault });
+    }
   }
 
   /** The raw client, for libraries that bring their own commands. */
@@ -87,14 +101,28 @@ export class RedisService implements OnApplicationShutdown {
     return this.commands;
   }
 
-  /** The connection for subscriptions, which survive a reconnect. */
+  /** The connection for subscriptions, whose messages are events. Channels are added with `listen` and `subscribe`. */
   get subscriber(): Redis {
-    return this.subscriptions;
+    return this.listening;
+  }
+
+  /** Listens to channels for the life of the process, also when Redis refuses that at first. */
+  listen(...channels: string[]): void {
+    this.subscriptions.keep(channels);
+  }
+
+  /** Listens to one channel until `unsubscribe`. @throws when Redis refuses it, or is lost meanwhile */
+  subscribe(channel: string): Promise<void> {
+    return this.subscriptions.add(channel);
+  }
+
+  unsubscribe(channel: string): Promise<void> {
+    return this.subscriptions.remove(channel);
   }
 
   /** Calls `listener` when the subscription connection is lost: from then on messages are missed. */
   onListeningLost(listener: () => void): void {
-    this.subscriptions.on('close', listener);
+    this.listening.on('close', listener);
   }
 
   /**
@@ -102,28 +130,12 @@ export class RedisService implements OnApplicationShutdown {
    * @param listener gets the time of the loss, in milliseconds since the epoch, by the clock of Redis
    */
   onListeningAgain(listener: (sinceMs: number) => void): void {
-    let lostMs: number | undefined;
-    this.subscriptions.on('close', () => {
-      lostMs ??= redisNow();
-    });
-    this.subscriptions.on('ready', () => {
-      if (lostMs === undefined) return;
-      const sinceMs = lostMs;
-      // The client has already sent its subscriptions again: this answer confirms that they are active.
-      this.subscriptions.ping().then(
-        () => {
-          lostMs = undefined;
-          listener(sinceMs);
-        },
-        // Lost again: the next reconnect calls the listener.
-        () => undefined,
-      );
-    });
+    this.onHeardAgain.push(listener);
   }
 
-  /** True while commands can be sent, at least to a part of a cluster. Costs nothing. */
+  /** True while commands can be sent, at least to a part of a cluster, and are not all refused. Costs nothing. */
   get isUp(): boolean {
-    return this.commands.status === 'ready' && this.dependency.state !== 'open';
+    return this.commands.status === 'ready' && this.dependency.state !== 'open' && !this.report.isRefused;
   }
 
   /** True while a connected server is loading its data from disk and does not serve yet. */
@@ -134,21 +146,37 @@ export class RedisService implements OnApplicationShutdown {
 
   /** True while messages of other nodes can reach this one. Costs nothing. */
   get isListening(): boolean {
-    return this.subscriptions.status === 'ready';
+    return this.subscriptions.isListening;
+  }
+
+  /** Why the connection for commands was lost last; undefined when it never was. */
+  get loss(): string | undefined {
+    return this.report.loss;
   }
 
   onApplicationShutdown(): void {
-    if (this.isShutDown) return;
-    this.isShutDown = true;
+    if (this.commands.status === 'end') return;
+    this.report.stop();
+    this.subscriptions.stop();
     this.commands.disconnect();
-    this.subscriptions.disconnect();
+    this.listening.disconnect();
   }
 
-  /** One user's broken key must not open the breaker for all: the reply is logged and does not count as a failure. */
-  private refused(error: Error): AppError {
-    const { kind, fields } = readRefusedReply(error);
-    const traceId = this.refusals.write('critical', 'redis.refused', kind, fields.command, fields);
-    return new AppError('dependency_unavailable', { detail: 'redis is unavailable', cause: error, traceId });
+  private listeningRefused(error: Error): void {
+    this.stopHearing();
+    this.report.subscriptionFailed(error);
+  }
+
+  private stopHearing(): void {
+    this.unheardSinceMs ??= redisNow();
+  }
+
+  private hearAgain(): void {
+    this.report.succeeded('subscriptions');
+    const sinceMs = this.unheardSinceMs;
+    this.unheardSinceMs = undefined;
+    if (sinceMs === undefined) return;
+    for (const listener of this.onHeardAgain) listener(sinceMs);
   }
 
   private corkForThisTurn(): void {
@@ -162,61 +190,18 @@ export class RedisService implements OnApplicationShutdown {
       for (const stream of streams) stream.uncork();
     });
   }
-
-  /** A Redis that hangs keeps its connection: only the breaker reports that it is down. */
-  private watchSilence(): void {
-    const { logger, metrics } = this;
-    let isSilent = false;
-    this.dependency.onAvailabilityChange((isUp) => {
-      const isConnected = this.commands.status === 'ready';
-      metrics.redisUp.set(isUp && isConnected ? 1 : 0);
-      if (isUp && isSilent) logger.info('redis.connected', { connection: 'commands' });
-      isSilent = !isUp && isConnected;
-      if (isSilent)
-        logger.critical('redis.lost', { connection: 'commands', error: 'connected, but no answer' });
-    });
-  }
-
-  private watch(client: RedisClient, connection: string): void {
-    const { logger, metrics } = this;
-    let wasUp: boolean | undefined;
-    let given: string | undefined;
-    client.on('ready', () => {
-      given = undefined;
-      if (connection === 'commands') metrics.redisUp.set(1);
-      if (wasUp === false) logger.info('redis.connected', { connection });
-      wasUp = true;
-    });
-    // ioredis reports every failed reconnect: log only the first, and those that a setting would fix.
-    client.on('error', (error: Error) => {
-      if (connection === 'commands') metrics.redisUp.set(0);
-      const reason = reasonOf(error);
-      const mend = adviceFor(reason);
-      if (wasUp !== false || (mend.advice !== undefined && mend.advice !== given))
-        logger.critical('redis.lost', { connection, error: reason, ...mend });
-      given = mend.advice ?? given;
-      wasUp = false;
-    });
-    client.on('close', () => {
-      if (connection === 'commands') metrics.redisUp.set(0);
-      if (wasUp === true && !this.isShutDown)
-        logger.critical('redis.lost', { connection, error: 'connection closed' });
-      wasUp = false;
-    });
-  }
 }
 
-/** The error of a cluster says only that no node could be reached. */
-function reasonOf(error: Error & { lastNodeError?: Error }): string {
-  const { message, lastNodeError } = error;
-  return lastNodeError === undefined ? message : `${message} Last error: ${lastNodeError.message}`;
+/** Why a part of a cluster is not served; undefined when everything is. @throws why nothing is */
+async function faultOf(redis: RedisClient): Promise<Error | undefined> {
+  if (redis instanceof CommandCluster) return redis.partFault();
+  await exercise(redis as Redis, redisKeys.nodeProbe(0));
+  return undefined;
 }
 
 function isRedisFault(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof AppError) return false;
-  // An error reply comes from a Redis that is up, unless it says that it cannot serve now: see `refused`.
-  return (
-    !(error instanceof ReplyError) ||
-    /^(LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|OOM|MISCONF)/.test(error.message)
-  );
+  // An error reply comes from a Redis that is up. It counts only when nobody is served: one user's broken key must not
+  // open the breaker for all.
+  return !(error instanceof ReplyError) || readRefusedReply(error).scope === 'server';
 }

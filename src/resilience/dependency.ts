@@ -59,6 +59,11 @@ export class Dependency {
     }
   }
 
+  /** What the dependency did wrong last; undefined when it never did. */
+  get fault(): unknown {
+    return this.lastFault;
+  }
+
   /** Calls `listener` when the dependency goes down and when it is back; not for the tries in between. */
   onAvailabilityChange(listener: (isUp: boolean) => void): void {
     let wasUp = true;

@@ -28,7 +28,7 @@ export class FlagFollowerService implements OnModuleInit, OnModuleDestroy {
 
   async onModuleInit(): Promise<void> {
     const reload = () => background(this.reload(), this.logger, 'flag.reload_failed');
-    background(this.store.onChange(reload), this.logger, 'flag.listen_failed');
+    this.store.onChange(reload);
     this.timer = setInterval(reload, RELOAD_INTERVAL_MS);
     this.timer.unref();
     await this.attempt(() => this.store.whenReady(START_LIMIT_MS));

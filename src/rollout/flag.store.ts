@@ -29,14 +29,13 @@ export class FlagStore {
   }
 
   /** Calls `listener` when a flag was set on any node. */
-  async onChange(listener: () => void): Promise<void> {
-    const { subscriber } = this.redis;
+  onChange(listener: () => void): void {
     const changed = Buffer.from(redisChannels.flagsChanged);
     // As bytes: with a listener for 'message', ioredis would decode every frame of every conversation to a string.
-    subscriber.on('messageBuffer', (channel: Buffer) => {
+    this.redis.subscriber.on('messageBuffer', (channel: Buffer) => {
       if (channel.equals(changed)) listener();
     });
-    await subscriber.subscribe(redisChannels.flagsChanged);
+    this.redis.listen(redisChannels.flagsChanged);
   }
 
   /** Resolves when commands can be sent. @throws when that takes longer than `limitMs`. */

@@ -166,13 +166,13 @@ export class SessionService {
   }
 
   /** Calls `listener` for each session whose role changes on any node. */
-  onChanged(listener: (changed: ChangedSession) => void): Promise<void> {
-    return this.store.onChanged(listener);
+  onChanged(listener: (changed: ChangedSession) => void): void {
+    this.store.onChanged(listener);
   }
 
   /** Calls `listener` for each session that ends on any node. */
-  onEnded(listener: (ended: EndedSession) => void): Promise<void> {
-    return this.store.onEnded(listener);
+  onEnded(listener: (ended: EndedSession) => void): void {
+    this.store.onEnded(listener);
   }
 
   private async live(userId: string, sessionId: string, ttlSeconds?: number): Promise<SessionRecord> {

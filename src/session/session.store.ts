@@ -159,20 +159,19 @@ export class SessionStore {
   }
 
   /** Calls `listener` for each session that ends on any node. */
-  onEnded(listener: (ended: EndedSession) => void): Promise<void> {
-    return this.listen(redisChannels.sessionEnded, listener);
+  onEnded(listener: (ended: EndedSession) => void): void {
+    this.listen(redisChannels.sessionEnded, listener);
   }
 
   /** Calls `listener` for each session whose role changes on any node. */
-  onChanged(listener: (changed: ChangedSession) => void): Promise<void> {
-    return this.listen(redisChannels.sessionChanged, listener);
+  onChanged(listener: (changed: ChangedSession) => void): void {
+    this.listen(redisChannels.sessionChanged, listener);
   }
 
-  private async listen<T>(wanted: string, listener: (told: T) => void): Promise<void> {
-    const { subscriber } = this.redis;
-    subscriber.on('message', (channel: string, message: string) => {
+  private listen<T>(wanted: string, listener: (told: T) => void): void {
+    this.redis.subscriber.on('message', (channel: string, message: string) => {
       if (channel === wanted) listener(JSON.parse(message) as T);
     });
-    await subscriber.subscribe(wanted);
+    this.redis.listen(wanted);
   }
 }

@@ -24,8 +24,7 @@ export class RunSignalService implements OnModuleInit {
       if (channel.equals(queued)) for (const listener of this.onQueued) listener();
       if (channel.equals(cancel)) for (const listener of this.onCancel) listener(message.toString());
     });
-    const channels = [redisChannels.runQueued, redisChannels.runCancel];
-    background(subscriber.subscribe(...channels), this.logger, 'run.listen_failed');
+    this.redis.listen(redisChannels.runQueued, redisChannels.runCancel);
   }
 
   /** Calls `listener` when another node has queued runs that it cannot take. */

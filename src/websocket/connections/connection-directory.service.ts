@@ -1,6 +1,5 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { AppError } from '../../errors/app-error.js';
-import { background } from '../../observability/background.js';
 import { AppLogger } from '../../observability/logger.js';
 import { RepeatingTask } from '../../observability/repeating-task.js';
 import { ConnectionDirectoryStore } from './connection-directory.store.js';
@@ -22,7 +21,7 @@ export class ConnectionDirectoryService implements OnModuleInit, OnModuleDestroy
     private readonly registry: ConnectionRegistry,
     private readonly roster: NodeRosterService,
     private readonly ledger: ConnectionLedgerService,
-    private readonly logger: AppLogger,
+    logger: AppLogger,
   ) {
     this.task = new RepeatingTask(() => this.keep(), logger, 'connection.keep_failed', KEEP_INTERVAL_MS);
   }
@@ -31,13 +30,9 @@ export class ConnectionDirectoryService implements OnModuleInit, OnModuleDestroy
     this.task.start(KEEP_INTERVAL_MS);
     // Other nodes took this one for dead, and may have removed its connections from those of their users.
     this.roster.onReturned(() => this.listAgain());
-    background(
-      // 4101, not 4403: the user's rights are unchanged. An operator empties a node or ends a hanging socket, and the
-      // client reconnects with a new ticket. To keep a user out, revoke the session or disable the user.
-      this.store.onEnd((id) => this.registry.find(id)?.endWith('rebalance')),
-      this.logger,
-      'connection.listen_failed',
-    );
+    // 4101, not 4403: the user's rights are unchanged. An operator empties a node or ends a hanging socket, and the client
+    // reconnects with a new ticket. To keep a user out, revoke the session or disable the user.
+    this.store.onEnd((id) => this.registry.find(id)?.endWith('rebalance'));
   }
 
   onModuleDestroy(): void {

@@ -58,11 +58,10 @@ export class ConnectionDirectoryStore {
   }
 
   /** Calls `listener` for each connection that an administrator ends, on any node. */
-  async onEnd(listener: (connectionId: string) => void): Promise<void> {
-    const { subscriber } = this.redis;
-    subscriber.on('message', (channel: string, message: string) => {
+  onEnd(listener: (connectionId: string) => void): void {
+    this.redis.subscriber.on('message', (channel: string, message: string) => {
       if (channel === redisChannels.connectionEnded) listener(message);
     });
-    await subscriber.subscribe(redisChannels.connectionEnded);
+    this.redis.listen(redisChannels.connectionEnded);
   }
 }

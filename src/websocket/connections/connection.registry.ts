@@ -28,19 +28,9 @@ export class ConnectionRegistry implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    const { report, sessions, store } = this;
-    report.follow(
-      sessions.onEnded((ended) => this.closeSession(ended)),
-      'session.listen_failed',
-    );
-    report.follow(
-      sessions.onChanged((changed) => this.closeChanged(changed)),
-      'session.listen_failed',
-    );
-    report.follow(
-      store.onReplaced((id) => this.endReplaced(id)),
-      'connection.listen_failed',
-    );
+    this.sessions.onEnded((ended) => this.closeSession(ended));
+    this.sessions.onChanged((changed) => this.closeChanged(changed));
+    this.store.onReplaced((id) => this.endReplaced(id));
   }
 
   /** Calls `listener` for each socket after its `ready` frame. */

@@ -113,13 +113,12 @@ export class ConnectionStore {
     await this.redis.run((redis) => redis.publish(redisChannels.connectionReplaced, connectionIds.join(' ')));
   }
 
-  async onReplaced(listener: (connectionId: string) => void): Promise<void> {
-    const { subscriber } = this.redis;
-    subscriber.on('message', (channel: string, message: string) => {
+  onReplaced(listener: (connectionId: string) => void): void {
+    this.redis.subscriber.on('message', (channel: string, message: string) => {
       if (channel !== redisChannels.connectionReplaced) return;
       for (const connectionId of message.split(' ')) listener(connectionId);
     });
-    await subscriber.subscribe(redisChannels.connectionReplaced);
+    this.redis.listen(redisChannels.connectionReplaced);
   }
 }
 

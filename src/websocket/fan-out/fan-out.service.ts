@@ -99,7 +99,7 @@ export class FanOutService implements OnModuleInit {
     channel.stop();
     this.channels.delete(conversationId);
     background(
-      this.redis.subscriber.unsubscribe(redisChannels.conversation(conversationId)),
+      this.redis.unsubscribe(redisChannels.conversation(conversationId)),
       this.logger,
       'fanout.unsubscribe_failed',
     );
@@ -200,7 +200,7 @@ export class FanOutService implements OnModuleInit {
   private channelOf(conversationId: string): ConversationChannel {
     let channel = this.channels.get(conversationId);
     if (channel === undefined) {
-      const isListening = this.redis.subscriber.subscribe(redisChannels.conversation(conversationId));
+      const isListening = this.redis.subscribe(redisChannels.conversation(conversationId));
       const readMissed: MissedReader = async (...asked) => {
         const frames = await this.readMissed(...asked);
         if (frames === undefined) this.closeHere(conversationId);

@@ -79,8 +79,12 @@ export class UpgradeGateService {
    */
   async confirmOpen(): Promise<void> {
     this.requireOpen();
-    // The ping also detects a lost part of a Redis cluster; the limiter detects a Redis that refuses scripts or writes.
-    await Promise.all([this.database.confirmUp(), this.redis.ping(), this.rateLimiter.confirmCounting()]);
+    // The limiter also detects a Redis that refuses scripts.
+    await Promise.all([
+      this.database.confirmUp(),
+      this.redis.confirmUp(),
+      this.rateLimiter.confirmCounting(),
+    ]);
   }
 
   private requireOpen(): void {
