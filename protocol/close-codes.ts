@@ -50,10 +50,10 @@ export function reconnectPolicy(code: number): ReconnectPolicy {
     case CLOSE_CODES.unsupported_data:
     case CLOSE_CODES.invalid_payload:
     case CLOSE_CODES.policy_violation:
-    case CLOSE_CODES.frame_too_large:
       return 'stop';
     default:
-      // 1001, 1006, 1012 and any code of a proxy: the network or a process failed, but access was not revoked.
+      // 1001, 1006, 1012 and any code of a proxy: the network or a process failed, but access was not revoked. After 1009
+      // only one frame was wrong: what else waits must not be lost with it.
       return 'backoff';
   }
 }

@@ -297,6 +297,9 @@ function parseCursor(value: unknown): ResumeCursor {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
+/** What a client may call its window or device. */
+export const CLIENT_ID_FORM = new RegExp(`^[\\w.:-]{1,${LIMITS.maxClientIdLength}}$`);
+
 export function isUuid(value: unknown): value is string {
   return typeof value === 'string' && UUID.test(value);
 }

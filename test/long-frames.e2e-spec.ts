@@ -6,7 +6,8 @@ import { aChat, ask, type Chat, endOf, events, history, proofOf, textOf, watch }
 import { type Cluster, startCluster } from './support/cluster.js';
 import { OllamaServer } from './support/ollama-server.js';
 import { TestSocket } from './support/socket.js';
-import { as, aUser } from './support/user.js';
+import { Page } from './support/page.js';
+import { as, aUser, createConversation, register } from './support/user.js';
 
 const MAX_FRAME_BYTES = 65_536;
 /** 300,000 characters, some of which JSON escapes and some of which are two code units. */
@@ -109,6 +110,49 @@ describe('no frame has more than 64 KiB', () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(MAX_FRAME_BYTES);
     await endOf(chat.socket, body.run_id);
     await back.close();
+  });
+
+  it('holds for the client: a message that does not fit goes over HTTP, between those around it', async () => {
+    const answer = { kind: 'answer' as const, tokens: ['ok'] };
+    model.behave(answer, answer, answer);
+    const account = await register(cluster.node);
+    const page = await Page.open(cluster.node, account);
+    const { id: conversation_id } = await createConversation(cluster.node, { accessToken: page.token });
+    const contents = ['one', '票'.repeat(25_000), 'three'];
+    const sent = contents.map((content) =>
+      page.client.sendMessage({ conversation_id, client_message_id: randomUUID(), content }),
+    );
+    const seqs = (await Promise.all(sent)).map(({ seq }) => seq);
+    expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
+    const stored = await cluster.sql<{ content: string }>(
+      "SELECT content FROM messages WHERE conversation_id = $1 AND role = 'user' ORDER BY seq",
+      [conversation_id],
+    );
+    expect(stored.map(({ content }) => content)).toEqual(contents);
+    expect([page.sockets, page.ends]).toEqual([1, []]);
+    expect(page.calls.filter((call) => call.endsWith('/messages'))).toHaveLength(1);
+    page.client.close();
+  });
+
+  it('leaves the longest message to HTTP, which takes it in any spelling of JSON', async () => {
+    model.behave({ kind: 'answer', tokens: ['ok'] });
+    const content = '😀'.repeat(16_000);
+    const escaped = (text: string) =>
+      Array.from({ length: text.length }, (_, at) => text.charCodeAt(at).toString(16).padStart(4, '0'))
+        .map((unit) => `\\u${unit}`)
+        .join('');
+    const members = Object.entries({ client_message_id: 'm'.repeat(128), content });
+    const body = `{${members.map(([name, value]) => `"${escaped(name)}":"${escaped(value)}"`).join(' , ')}}`;
+    expect(body.length).toBeGreaterThan(192_000);
+    const response = await fetch(`${cluster.node.url}/conversations/${chat.id}/messages`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${chat.user.accessToken}`, 'content-type': 'application/json' },
+      body,
+    });
+    expect(response.status).toBe(202);
+    const { message_id, run_id } = (await response.json()) as AcceptedMessage;
+    expect((await history(chat)).find(({ id }) => id === message_id)?.content).toBe(content);
+    await endOf(chat.socket, run_id);
   });
 
   it('for a tool call with long arguments, which is marked and can be read in full over HTTP', async () => {

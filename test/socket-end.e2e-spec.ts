@@ -226,6 +226,39 @@ describe('a socket', () => {
     expect(line).toMatchObject({ limit: 'frames', count: 1 });
   });
 
+  it('shares the limit of messages of its user with HTTP', async () => {
+    const owners = [await aUser(cluster), await aUser(cluster)];
+    const codes = await Promise.all(
+      owners.map(async (owner, index) => {
+        const { id } = await createConversation(node, owner);
+        const socket = await TestSocket.open(hasty, owner);
+        const bySocket = async (client_message_id: string) => {
+          const answer = await socket.send('message.send', {
+            conversation_id: id,
+            client_message_id,
+            content: 'x',
+          });
+          return 'code' in answer.data ? answer.data.code : answer.type;
+        };
+        const byHttp = async (client_message_id: string) => {
+          const body = { client_message_id, content: 'x' };
+          const answer = await as<Problem>(owner, 'POST', `${hasty.url}/conversations/${id}/messages`, {
+            body,
+          });
+          return answer.status === 202 ? '202' : answer.body.code;
+        };
+        const ways = index === 0 ? [bySocket, byHttp] : [byHttp, bySocket];
+        const told = [await ways[0]!('first'), await ways[1]!('second')];
+        await socket.close();
+        return told;
+      }),
+    );
+    expect(codes).toEqual([
+      ['message.accepted', 'rate_limited'],
+      ['202', 'rate_limited'],
+    ]);
+  });
+
   it('is told rate_limited for pings as for any frame', async () => {
     const socket = await TestSocket.open(hasty, await aUser(cluster));
     const limit = socket.all('ready')[0]?.data.limits.frames_per_minute ?? 0;

@@ -1,3 +1,4 @@
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import { SUBPROTOCOL, type ServerFrame, type ServerFrameData } from '../../protocol/messages.js';
 import type { AcceptedMessage, IssuedTicket, TicketPurpose } from '../../protocol/resources.js';
 import { Backoff } from './backoff.js';
@@ -211,6 +212,7 @@ export class ChatClient extends Emitter<ChatClientEvents> {
     signal: AbortSignal,
   ): Promise<void> {
     this.exchange.detach(link);
+    if (end.code === CLOSE_CODES.frame_too_large) this.exchange.avoidLargest();
     if (link !== this.link) {
       this.endHandoff();
       return;

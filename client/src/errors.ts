@@ -67,6 +67,17 @@ export function networkError(message: string, cause?: unknown): ApiError {
   return new ApiError({ kind: 'connection', code: 'network', message, retry: 'backoff', cause });
 }
 
+/** A frame that the server would refuse. */
+export function tooLargeError(bytes: number, maxBytes: number): ApiError {
+  const { status, title: message, retry } = ERRORS.payload_too_large;
+  const detail = `a frame may have ${maxBytes} bytes, this one has ${bytes}`;
+  return new ApiError({ kind: 'request', code: 'payload_too_large', message, detail, retry, status });
+}
+
+export function isTooLarge(thrown: unknown): boolean {
+  return thrown instanceof ApiError && thrown.code === 'payload_too_large';
+}
+
 /** The conversation was deleted while it was watched. */
 export function goneError(): ApiError {
   const { status, title: message, retry } = ERRORS.conversation_not_found;

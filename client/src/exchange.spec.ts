@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { CLOSE_CODES } from '../../protocol/close-codes.js';
 import type { Problem } from '../../protocol/errors.js';
 import { ANSWER, CONVERSATION, FakeServer, problem, RUN, settle, useFakeClock } from '../spec/fake-server.js';
 import { ChatClient } from './chat-client.js';
@@ -94,6 +95,87 @@ test('sends a message that does not fit into a frame over HTTP, under the same i
   server.answers.set(`POST /conversations/${CONVERSATION}/messages`, () => ({ status: 202, body: accepted }));
   expect(await client.sendMessage(message)).toEqual(accepted);
   expect(server.socket.sentOf('message.send')).toEqual([]);
+});
+
+const OTHER = '44444444-4444-4444-8444-444444444444';
+const POST = `POST /conversations/${CONVERSATION}/messages`;
+const accepted = { message_id: 'q', seq: 5, run_id: RUN, duplicate: false };
+
+function send(client_message_id: string, content: string, conversation_id = CONVERSATION) {
+  const sent = client.sendMessage({ conversation_id, client_message_id, content });
+  sent.catch(() => undefined);
+  return sent;
+}
+
+const framed = () => server.socket.sentOf('message.send').map(({ data }) => data.client_message_id);
+
+test('keeps the order of a conversation around a message that goes over HTTP, and holds up no other', async () => {
+  server.answers.set(POST, () => ({ status: 202, body: accepted }));
+  const order: string[] = [];
+  for (const [id, content] of [
+    ['a', 'one'],
+    ['b', '€'.repeat(30_000)],
+    ['c', 'three'],
+  ] as const)
+    void send(id, content).then(() => order.push(id));
+  void send('d', 'elsewhere', OTHER);
+  await settle();
+  expect([framed(), server.countOf('/conversations')]).toEqual([['a', 'd'], 0]);
+  server.socket.deliver('message.accepted', { ...accepted, client_message_id: 'a' });
+  await settle();
+  expect(server.countOf('/conversations')).toBe(1);
+  expect(framed()).toEqual(['a', 'd', 'c']);
+  server.socket.deliver('message.accepted', { ...accepted, client_message_id: 'c' });
+  await settle();
+  expect(order).toEqual(['a', 'b', 'c']);
+});
+
+test('does not go on behind a message over HTTP before the server has it', async () => {
+  server.answers.set(POST, () => new Error('network down'));
+  const large = send('a', '€'.repeat(30_000));
+  void send('b', 'two');
+  await settle();
+  // More often than a server may refuse a message: the network is no refusal.
+  for (let attempt = 0; attempt < 8; attempt++) {
+    await jest.advanceTimersByTimeAsync(30_000);
+    server.socket.deliver('pong', { server_time: '' });
+  }
+  expect(server.countOf('/conversations')).toBeGreaterThan(10);
+  expect(framed()).toEqual([]);
+  server.answers.set(POST, () => ({ status: 202, body: accepted }));
+  await reconnect();
+  await expect(large).resolves.toEqual(accepted);
+  await settle();
+  expect(framed()).toEqual(['b']);
+});
+
+test('goes on after 1009: the largest message goes over HTTP, the others again as frames', async () => {
+  server.answers.set(POST, () => ({ status: 413, body: problem('payload_too_large', 413) }));
+  const sent = [send('a', 'one'), send('b', 'x'.repeat(30_000)), send('c', 'three', OTHER)];
+  expect(framed()).toEqual(['a', 'b', 'c']);
+  server.socket.end(CLOSE_CODES.frame_too_large, 'frame_too_large');
+  await settle();
+  await jest.advanceTimersByTimeAsync(1_000);
+  await settle();
+  server.socket.ready();
+  await settle();
+  expect(framed()).toEqual(['a', 'c']);
+  for (const id of ['a', 'c'])
+    server.socket.deliver('message.accepted', { ...accepted, client_message_id: id });
+  await expect(sent[1]).rejects.toMatchObject({ code: 'payload_too_large', kind: 'request' });
+  await expect(Promise.all([sent[0], sent[2]])).resolves.toHaveLength(2);
+  expect(client.state.name).toBe('open');
+});
+
+test('tells before it sends that a frame is too large for this server', async () => {
+  await reconnect();
+  server.socket.ready({ limits: { max_frame_bytes: 1_000, frames_per_minute: 600 } });
+  const { length } = server.socket.sent;
+  await expect(client.cancelRun('x'.repeat(1_000))).rejects.toMatchObject({ code: 'payload_too_large' });
+  expect(server.socket.sent).toHaveLength(length);
+  server.answers.set(POST, () => ({ status: 202, body: accepted }));
+  await expect(send('a', 'ä'.repeat(500))).resolves.toEqual(accepted);
+  expect(framed()).toEqual([]);
 });
 
 test('stops listening to a conversation that was deleted', async () => {

@@ -60,6 +60,11 @@ export class Exchange {
     this.timers.clear();
   }
 
+  /** The link was closed because a frame was too large for it: on the next one that must not happen again. */
+  avoidLargest(): void {
+    this.outbox.avoidLargest();
+  }
+
   /** There will be no next link. */
   end(error: ApiError): void {
     if (this.link !== undefined) this.detach(this.link);
@@ -96,8 +101,9 @@ export class Exchange {
     return this.outbox.add(message);
   }
 
-  request<T extends ClientFrameType>(type: T, data: ClientFrameData[T]): Promise<ServerFrame> {
-    if (this.link === undefined) return Promise.reject(networkError('There is no connection at the moment'));
+  /** @throws ApiError */
+  async request<T extends ClientFrameType>(type: T, data: ClientFrameData[T]): Promise<ServerFrame> {
+    if (this.link === undefined) throw networkError('There is no connection at the moment');
     return this.requests.open(this.link.send(type, data), this.link);
   }
 

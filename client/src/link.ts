@@ -1,5 +1,6 @@
 import { CLOSE_CODES } from '../../protocol/close-codes.js';
-import type { ServerFrame, ServerFrameData } from '../../protocol/messages.js';
+import { LIMITS, type ServerFrame, type ServerFrameData } from '../../protocol/messages.js';
+import { tooLargeError } from './errors.js';
 import { Heartbeat } from './heartbeat.js';
 import { startLimit } from './time-limit.js';
 
@@ -29,6 +30,7 @@ export class Link {
   private readonly heartbeat = new Heartbeat();
   private readonly stopReadyLimit: () => void;
   private wasReady = false;
+  private maxFrameBytes: number = LIMITS.maxFrameBytes;
 
   constructor(
     private readonly socket: SocketLike,
@@ -55,10 +57,17 @@ export class Link {
     this.stopReadyLimit = startLimit(readyTimeoutMs, () => this.lose());
   }
 
-  /** @returns the id that the answer will carry. */
+  /**
+   * @returns the id that the answer will carry.
+   * @throws ApiError `payload_too_large`, before anything is sent
+   */
   send(type: string, data: object): string {
     const id = this.nextFrameId();
-    this.socket.send(JSON.stringify({ type, id, data }));
+    const text = JSON.stringify({ type, id, data });
+    const { length: bytes } = new TextEncoder().encode(text);
+    // The server would close the socket, for all that waits on it.
+    if (bytes > this.maxFrameBytes) throw tooLargeError(bytes, this.maxFrameBytes);
+    this.socket.send(text);
     return id;
   }
 
@@ -78,6 +87,7 @@ export class Link {
   private becomeReady(ready: Ready): void {
     this.stopReadyLimit();
     this.wasReady = true;
+    this.maxFrameBytes = ready.limits.max_frame_bytes;
     this.heartbeat.start(
       ready.heartbeat,
       () => this.send('ping', { t: Date.now() }),

@@ -1,21 +1,30 @@
-import { type ClientFrameData, LIMITS, type ServerFrame } from '../../protocol/messages.js';
+import type { ClientFrameData, ServerFrame } from '../../protocol/messages.js';
 import type { AcceptedMessage } from '../../protocol/resources.js';
-import { problemError, toApiError, type ApiError } from './errors.js';
+import { isTooLarge, problemError, toApiError, type ApiError } from './errors.js';
+import { startTimer, type Timer } from './time-limit.js';
 
 export type OutgoingMessage = ClientFrameData['message.send'];
 
 interface Entry {
   message: OutgoingMessage;
+  /** The frame that carries it, on the socket that is open now. */
   frameId: string | undefined;
-  refusals: number;
-  /** True while it is sent over HTTP. */
+  /** It does not fit into a frame. */
+  goesByHttp: boolean;
+  /** True while it is on its way over HTTP. */
   isPosted: boolean;
-  timer: ReturnType<typeof setTimeout> | undefined;
+  failures: number;
+  refusals: number;
+  /** Set while it waits to be sent again. */
+  timer: Timer | undefined;
   resolve(accepted: AcceptedMessage): void;
   reject(error: ApiError): void;
 }
 
-/** Sends a message as a frame and returns the frame's id, or `undefined` while no socket is open. */
+/**
+ * Sends a message as a frame and returns the frame's id, or `undefined` while no socket is open.
+ * @throws ApiError `payload_too_large`, before anything is sent
+ */
 type Transmit = (message: OutgoingMessage) => string | undefined;
 
 /** Sends a message that does not fit into a frame. */
@@ -23,12 +32,12 @@ type Post = (message: OutgoingMessage) => Promise<AcceptedMessage>;
 
 const MAX_REFUSALS = 5;
 const RESEND_MS = 1_000;
-/** Bytes reserved in a frame for its type and id. */
-const ENVELOPE_BYTES = 256;
+const MAX_RESEND_MS = 30_000;
 
 /**
  * Messages without an acknowledgement. Sending one twice is safe: the server recognises its `client_message_id`, so
- * unacknowledged messages of a lost socket are sent again with the same id.
+ * unacknowledged messages of a lost socket are sent again with the same id. A message that does not fit into a frame goes
+ * over HTTP. So that a conversation keeps its order, that message waits for those before it, and those after it wait for it.
  */
 export class Outbox {
   private readonly entries = new Map<string, Entry>();
@@ -43,20 +52,36 @@ export class Outbox {
       const entry: Entry = {
         message,
         frameId: undefined,
-        refusals: 0,
+        goesByHttp: false,
         isPosted: false,
+        failures: 0,
+        refusals: 0,
         timer: undefined,
         resolve,
         reject,
       };
       this.entries.set(message.client_message_id, entry);
-      this.send(entry);
+      this.advance();
     });
   }
 
   /** After a socket opened: sends everything unacknowledged, in the order of writing. */
   resend(): void {
-    for (const entry of this.entries.values()) this.send(entry);
+    for (const entry of this.entries.values()) {
+      clearTimeout(entry.timer);
+      entry.timer = undefined;
+      entry.frameId = undefined;
+    }
+    this.advance();
+  }
+
+  /** The socket was closed because a frame was too large for it: the largest that was on the way goes over HTTP. */
+  avoidLargest(): void {
+    const sent = [...this.entries.values()].filter(
+      ({ frameId, goesByHttp }) => frameId !== undefined && !goesByHttp,
+    );
+    const [largest] = sent.sort((a, b) => sizeOf(b.message) - sizeOf(a.message));
+    if (largest !== undefined) largest.goesByHttp = true;
   }
 
   /** @returns true when the frame was the answer to one of the messages. */
@@ -64,8 +89,7 @@ export class Outbox {
     if (frame.type === 'message.accepted') {
       const entry = this.entries.get(frame.data.client_message_id);
       if (entry === undefined) return false;
-      this.remove(entry);
-      entry.resolve(frame.data);
+      this.accept(entry, frame.data);
       return true;
     }
     if (frame.type !== 'error' || frame.re === undefined) return false;
@@ -76,25 +100,38 @@ export class Outbox {
   }
 
   rejectAll(error: ApiError): void {
-    for (const entry of [...this.entries.values()]) {
-      this.remove(entry);
-      entry.reject(error);
+    const entries = [...this.entries.values()];
+    for (const entry of entries) this.remove(entry);
+    for (const entry of entries) entry.reject(error);
+  }
+
+  /** Sends what may be sent now and is not on its way. */
+  private advance(): void {
+    const unsettled = new Set<string>();
+    const held = new Set<string>();
+    for (const entry of this.entries.values()) {
+      const { conversation_id: id } = entry.message;
+      const mayBegin = !held.has(id) && entry.timer === undefined;
+      if (mayBegin && !entry.goesByHttp && entry.frameId === undefined) this.sendFrame(entry);
+      if (mayBegin && entry.goesByHttp && !entry.isPosted && !unsettled.has(id)) void this.sendByPost(entry);
+      unsettled.add(id);
+      if (entry.goesByHttp) held.add(id);
     }
   }
 
-  private send(entry: Entry): void {
-    clearTimeout(entry.timer);
-    entry.timer = undefined;
-    if (fitsIntoFrame(entry.message)) entry.frameId = this.transmit(entry.message);
-    else if (!entry.isPosted) void this.sendByPost(entry);
+  private sendFrame(entry: Entry): void {
+    try {
+      entry.frameId = this.transmit(entry.message);
+    } catch (thrown) {
+      if (!isTooLarge(thrown)) throw thrown;
+      entry.goesByHttp = true;
+    }
   }
 
   private async sendByPost(entry: Entry): Promise<void> {
     entry.isPosted = true;
     try {
-      const accepted = await this.post(entry.message);
-      this.remove(entry);
-      entry.resolve(accepted);
+      this.accept(entry, await this.post(entry.message));
     } catch (thrown) {
       entry.isPosted = false;
       // Its sender has given up meanwhile.
@@ -102,17 +139,28 @@ export class Outbox {
     }
   }
 
+  private accept(entry: Entry, accepted: AcceptedMessage): void {
+    this.remove(entry);
+    entry.resolve(accepted);
+    this.advance();
+  }
+
   private refuse(entry: Entry, error: ApiError): void {
-    entry.refusals += 1;
+    entry.failures += 1;
+    // A lost network refuses nothing: the message waits, like one that waits for a socket.
+    if (error.kind !== 'connection') entry.refusals += 1;
     if (error.retry === 'none' || entry.refusals >= MAX_REFUSALS) {
       this.remove(entry);
       entry.reject(error);
+      this.advance();
       return;
     }
-    const waitMs = error.retry === 'after' ? error.retryAfterMs : RESEND_MS * 2 ** (entry.refusals - 1);
-    entry.timer = setTimeout(() => {
-      this.send(entry);
-    }, waitMs);
+    const growing = Math.min(MAX_RESEND_MS, RESEND_MS * 2 ** (entry.failures - 1));
+    entry.timer = startTimer(error.retry === 'after' ? error.retryAfterMs : growing, () => {
+      entry.timer = undefined;
+      entry.frameId = undefined;
+      this.advance();
+    });
   }
 
   private remove(entry: Entry): void {
@@ -121,7 +169,6 @@ export class Outbox {
   }
 }
 
-function fitsIntoFrame(message: OutgoingMessage): boolean {
-  const bytes = new TextEncoder().encode(JSON.stringify(message)).length;
-  return bytes + ENVELOPE_BYTES <= LIMITS.maxFrameBytes;
+function sizeOf(message: OutgoingMessage): number {
+  return new TextEncoder().encode(JSON.stringify(message)).length;
 }

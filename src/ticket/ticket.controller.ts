@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { LIMITS } from '../../protocol/messages.js';
+import { CLIENT_ID_FORM, LIMITS } from '../../protocol/messages.js';
 import type { IssuedTicket, Receipt } from '../../protocol/resources.js';
 import { AppError } from '../errors/app-error.js';
 import { ConversationAccess } from '../identity/conversation-access.js';
@@ -15,10 +15,7 @@ const ticketRequestSchema = z
     conversation_id: z.uuid().optional(),
     client_id: z
       .string()
-      .regex(
-        new RegExp(`^[\\w.:-]{1,${LIMITS.maxClientIdLength}}$`),
-        `1 to ${LIMITS.maxClientIdLength} letters, digits or .:_-`,
-      )
+      .regex(CLIENT_ID_FORM, `1 to ${LIMITS.maxClientIdLength} letters, digits or .:_-`)
       .optional(),
     purpose: z.enum(['connect', 'refresh']).default('connect'),
   })

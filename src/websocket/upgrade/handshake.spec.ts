@@ -44,6 +44,12 @@ describe('parseHandshake', () => {
     expect(statusOf('/ws', { url: undefined })).toBe(404);
   });
 
+  it('refuses a client id that no ticket could carry', () => {
+    expect(statusOf(`/ws?client_id=${'a'.repeat(64)}`)).toBe(101);
+    for (const id of ['', 'a|b', 'a%7Cb%7Cc', 'a b', 'a'.repeat(65)])
+      expect(statusOf(`/ws?client_id=${id}`)).toBe(400);
+  });
+
   it('treats an invalid id as a missing conversation', () => {
     expect(parse('/ws/conversations/1').conversationId).toBe('00000000-0000-0000-0000-000000000000');
   });

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { isUuid } from '../../../protocol/messages.js';
+import { CLIENT_ID_FORM, isUuid, LIMITS } from '../../../protocol/messages.js';
 import { UPGRADE_PUBLIC_CODES, type ErrorCode } from '../../../protocol/errors.js';
 import type { UpgradeRequest } from '../../auth/upgrade-credentials.js';
 import { AppError } from '../../errors/app-error.js';
@@ -37,6 +37,9 @@ export function parseHandshake(request: IncomingMessage): UpgradeRequest {
   }
   if (!isSubprotocolList(headers['sec-websocket-protocol']))
     throw malformed('Sec-WebSocket-Protocol must be a list of different names');
+  // A ticket cannot name another one. Old credentials name none, and these ids are parts of lists in Redis.
+  if (!CLIENT_ID_FORM.test(query.get('client_id') ?? 'none'))
+    throw malformed(`client_id must be 1 to ${LIMITS.maxClientIdLength} letters, digits or .:_-`);
   return { headers, query, conversationId };
 }
 

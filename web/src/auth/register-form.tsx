@@ -21,8 +21,16 @@ export function RegisterForm({ session, closed }: RegisterFormProps) {
   });
   return (
     <form onSubmit={onSubmit} aria-label="Create an account">
-      <Field label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
-      <Field label="Name (optional)" name="name" autoComplete="name" />
+      <Field
+        label="E-mail"
+        name="email"
+        type="email"
+        autoComplete="username"
+        maxLength={254}
+        required
+        autoFocus
+      />
+      <Field label="Name (optional)" name="name" autoComplete="name" maxLength={100} />
       <Field
         label="Password"
         name="password"
