@@ -42,7 +42,7 @@ const ODD_SETTINGS: [string, string][] = [
   ['default_transaction_isolation', 'serializable'],
   ['statement_timeout', '20'],
   ['lock_timeout', '1'],
-  ['idle_session_timeout', '50'],
+  ['idle_session_timeout', '3000'],
   ['array_nulls', 'off'],
   ['transform_null_equals', 'on'],
   ['synchronous_commit', 'off'],

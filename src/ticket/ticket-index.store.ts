@@ -73,13 +73,13 @@ export class TicketIndexStore implements BeforeApplicationShutdown {
   private async list(tickets: readonly TicketClaims[]): Promise<void> {
     const now = redisNow();
     const users = [...new Set(tickets.map(({ user_id }) => user_id))];
-    const counts = await this.redis.run(async (redis) => {
-      const added = Promise.all(additions(redis, tickets));
-      const counted = users.map((userId) => redis.zcount(redisKeys.ticketsOfUser(userId), now, '+inf'));
-      await Promise.all(tickets.map((claims) => addReceipt(redis, claims)));
-      await added;
-      return Promise.all(counted);
-    });
+    const [, , ...counts] = await this.redis.run((redis) =>
+      Promise.all([
+        Promise.all(additions(redis, tickets)),
+        Promise.all(tickets.map((claims) => addReceipt(redis, claims))),
+        ...users.map((userId) => redis.zcount(redisKeys.ticketsOfUser(userId), now, '+inf')),
+      ]),
+    );
     for (const [index, userId] of users.entries()) this.onCounted(userId, counts[index]!);
   }
 }
