@@ -310,7 +310,7 @@ describe('a Postgres that is up', () => {
       expect(await cluster.sql('SELECT times FROM locked')).toEqual([{ times: 2 }, { times: 2 }]);
     } finally {
       await service.onApplicationShutdown();
-      logger.close();
+      await logger.close();
       await cluster.sql('DROP TABLE locked');
     }
   });

@@ -39,7 +39,7 @@ async function withStart<T>(
     return await work(new StartCheckService(config, redis), redis);
   } finally {
     redis.onApplicationShutdown();
-    logger.close();
+    await logger.close();
   }
 }
 
