@@ -53,7 +53,10 @@ export function createHttpAdapter(config: Config, logger: AppLogger): FastifyAda
   });
   const fastify = adapter.getInstance();
   fastify.server.on('request', (request: IncomingMessage) => late.note(request));
-  fastify.server.on('upgrade', (_request, socket: Socket) => late.noteUpgrade(socket));
+  fastify.server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
+    // Another offer is declined, and the connection has further requests.
+    if (offersWebSocket(request)) late.noteUpgrade(socket);
+  });
   readBodies(fastify);
   answerRareRequests(fastify.server, errors);
   const headers = config.publicUrl.startsWith('https:') ? { ...SECURITY_HEADERS, ...HSTS } : SECURITY_HEADERS;

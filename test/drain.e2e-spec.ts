@@ -243,6 +243,8 @@ describe('a node that is told to stop', () => {
 });
 
 describe('a node whose log nobody reads', () => {
+  /** On a busy machine. */
+  const START_LIMIT_MS = 45_000;
   let child: ChildProcess | undefined;
 
   afterEach(() => {
@@ -268,7 +270,7 @@ describe('a node whose log nobody reads', () => {
         ({ status }) => status === 200,
         () => false,
       );
-    await eventually(isUp, 'the node to be ready', 30_000);
+    await eventually(isUp, 'the node to be ready', START_LIMIT_MS);
     return { child: started, node };
   }
 

@@ -36,7 +36,7 @@ async function startWith(settings: Record<string, string>) {
     stream.setEncoding('utf8').on('data', (text: string) => (written += text));
   }
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const code = await Promise.race([ended, sleep(20_000, 'still running' as const, { ref: false })]);
+  const code = await Promise.race([ended, sleep(45_000, 'still running' as const, { ref: false })]);
   if (code === 'still running') child.kill('SIGKILL');
   return { code, written };
 }
@@ -112,7 +112,7 @@ describe('a setting that cannot be used', () => {
       /^JWT_SECRET: expected text without white space around it.*, got \d+ bytes/m,
     ],
     [
-      'a token that no header carries',
+      'a token that does not fit into a header',
       { METRICS_TOKEN: 'hidden-word with blanks' },
       /^METRICS_TOKEN: expected 16 to 1024 .*, got \d+ bytes/m,
     ],

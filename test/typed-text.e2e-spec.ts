@@ -121,7 +121,7 @@ describe('text that is not Unicode', () => {
     ['a lone surrogate', `a password ${LONE}`],
     ['another lone surrogate', 'a password \\uDFFF'],
     ['NUL', `a password ${NUL}`],
-  ])('is no password at registration, sign-in or change: %s', async (_what, password) => {
+  ])('is refused as a password at registration, sign-in and change: %s', async (_what, password) => {
     const { email, password: right } = await register(cluster.node);
     const account = (email: string) => JSON.stringify({ email }).replace('}', `,"password":"${password}"}`);
     const expected = [400, 'validation_failed', '"password" must be well-formed Unicode without NUL'];
@@ -137,7 +137,7 @@ describe('text that is not Unicode', () => {
     await signedIn(email, right);
   });
 
-  it('is no JSON: bytes of Latin-1 would make one password of two', async () => {
+  it('is refused as a body: two passwords in Latin-1 would be stored as one', async () => {
     for (const letter of ['\u00e4', '\u00f6']) {
       const body = `{"email":"${randomUUID()}@example.test","password":"a long p${letter}ssword"}`;
       const expected = [400, 'validation_failed', 'the body must be JSON in UTF-8'];
@@ -171,7 +171,7 @@ describe('text that is not Unicode', () => {
     expect([status, code]).toEqual([400, 'validation_failed']);
   });
 
-  it('of one member that comes twice the last one counts, as in every JSON parser', async () => {
+  it('does not matter for a member that comes twice: its last value counts', async () => {
     const response = await fetch(`${cluster.node.url}/conversations`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${alice.accessToken}` },
