@@ -39,8 +39,7 @@ const PROMTOOL: Need = {
 
 export const SUITES: Suite[] = [
   { name: 'unit', needsEngines: false, needs: [], limitMinutes: 3 },
-  // Its files wait most of the time: for time limits, takeovers, engines that start.
-  { name: 'e2e', needsEngines: true, needs: [], limitMinutes: 25, workers: 4 },
+  { name: 'e2e', needsEngines: true, needs: [], limitMinutes: 25 },
   { name: 'rules', folder: 'test/rules', needsEngines: false, needs: [PROMTOOL], limitMinutes: 1 },
   { name: 'interop', folder: 'test/interop', needsEngines: true, needs: [PYTHON], limitMinutes: 2 },
   { name: 'browser', folder: 'test/browser', needsEngines: true, needs: [CHROMIUM], limitMinutes: 3 },
