@@ -129,7 +129,7 @@ export class AuthenticatedSocket extends WebSocket {
     return this.identity.conversationId;
   }
 
-  /** Also true after the client's own close, for what it had sent before; not after a close that the server began. */
+  /** True until the server closes it. Still true after the client's close, for frames that were received before it. */
   get takesFrames(): boolean {
     return this.sentClose === undefined;
   }
