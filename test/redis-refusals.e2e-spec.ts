@@ -128,14 +128,14 @@ describe('a Redis that is up', () => {
     await recovered();
     expect(await metric(node, 'chat_redis_up')).toBe(1);
     const lines = node.logged('redis.refused').slice(told);
-    expect(lines).toEqual([
-      expect.objectContaining({
-        severity: 'CRITICAL',
-        setting: 'REDIS_URL',
-        reply: expect.stringMatching(reply),
-        advice: expect.stringMatching(advice),
-      }),
-    ]);
+    const line = expect.objectContaining({
+      severity: 'CRITICAL',
+      setting: 'REDIS_URL',
+      reply: expect.stringMatching(reply),
+      advice: expect.stringMatching(advice),
+    });
+    // One in ten seconds.
+    expect(lines).toEqual(lines.length < 2 ? [line] : [line, line]);
     expect(node.logged('redis.lost').slice(lost)).toEqual([]);
     expect((await watcher.send('ping', {})).type).toBe('pong');
     await watcher.close();

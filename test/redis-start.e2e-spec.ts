@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { EngineProcess } from '../scripts/engines/engine-process.js';
@@ -12,7 +14,7 @@ import { StartCheckService } from '../src/redis/start-check.service.js';
 import { type Cluster, startCluster } from './support/cluster.js';
 import { redisSettings } from './support/engines.js';
 import { type RewritingProxy, startRewritingProxy } from './support/rewriting-proxy.js';
-import { eventually } from './support/waiting.js';
+import { eventually, within } from './support/waiting.js';
 
 /** Of the same length, because the reply says how long it is. */
 const aged = (piece: string) =>
@@ -21,17 +23,20 @@ const aged = (piece: string) =>
     (_, major: string) => `redis_version:${'5'.padStart(major.length, '0')}`,
   );
 
+const settings = (REDIS_URL: string) =>
+  loadConfig({
+    DATABASE_URL: currentRun().postgresUrl,
+    REDIS_URL,
+    JWT_SECRET: 'x'.repeat(32),
+    LOG_LEVEL: 'silent',
+  });
+
 /** The part of a node that looks at Redis when it starts. */
 async function withStart<T>(
   redisUrl: string,
   work: (start: StartCheckService, redis: RedisService) => Promise<T>,
 ) {
-  const config = loadConfig({
-    DATABASE_URL: currentRun().postgresUrl,
-    REDIS_URL: redisUrl,
-    JWT_SECRET: 'x'.repeat(32),
-    LOG_LEVEL: 'silent',
-  });
+  const config = settings(redisUrl);
   const logger = new AppLogger(config);
   const redis = new RedisService(config, logger, new MetricsService(), new RefusalLogService(logger));
   try {
@@ -116,6 +121,33 @@ describeWithBinary('a node that is started', () => {
       await eventually(() => redis.isListening, 'the subscription');
       await redis.confirmUp();
     });
+  });
+
+  it('connects again when sentinels report a failover while it asks them for the master', async () => {
+    // It never says who the master is.
+    const sentinel = createServer((socket) => void sockets.push(socket)).listen(0, '127.0.0.1');
+    const sockets: Socket[] = [];
+    await once(sentinel, 'listening');
+    const { port } = sentinel.address() as AddressInfo;
+    const logger = new AppLogger({ logLevel: 'silent', nodeName: 'n1' });
+    const config = settings(`redis+sentinel://127.0.0.1:${port}/main`);
+    const redis = new RedisService(config, logger, new MetricsService(), new RefusalLogService(logger));
+    try {
+      const { client } = redis as unknown as {
+        client: { connector: { disconnect(): void }; status: string };
+      };
+      await eventually(() => sockets.length > 0, 'the question to the sentinel');
+      const ended = once(redis.client, 'end');
+      // What ioredis does when a sentinel publishes +switch-master.
+      client.connector.disconnect();
+      await within(ended, 'ioredis to give up');
+      await eventually(() => client.status === 'connecting', 'the next question');
+    } finally {
+      redis.onApplicationShutdown();
+      await logger.close();
+      sentinel.close();
+      for (const socket of sockets) socket.destroy();
+    }
   });
 
   it('takes a replica, which may become the master, and does not serve', async () => {

@@ -6,6 +6,7 @@ import { AppLogger } from '../observability/logger.js';
 import { MetricsService } from '../observability/metrics.service.js';
 import { RefusalLogService } from '../observability/refusal-log.service.js';
 import { Dependency } from '../resilience/dependency.js';
+import { SharedCall } from '../resilience/shared-call.js';
 import { withinLimit } from '../resilience/time-limit.js';
 import { createDataSource, type EntityClass } from './data-source.js';
 import { refusalIn } from './database-refusal.js';
@@ -26,9 +27,10 @@ export const ENTITY_CLASSES = Symbol('entity classes');
 export class DatabaseService implements OnApplicationShutdown {
   readonly dependency: Dependency;
   private readonly dataSource: DataSource;
-  private connecting: Promise<DataSource> | undefined;
   private confirmedAtMs = -Infinity;
-  private confirming: Promise<void> | undefined;
+  private readonly connecting = new SharedCall(() => this.dataSource.initialize());
+  private readonly confirming = new SharedCall(() => this.confirmOnce());
+  private readonly serving = new SharedCall(() => this.insertOnce());
   private isRefusing = false;
   private isLost = false;
 
@@ -85,30 +87,16 @@ export class DatabaseService implements OnApplicationShutdown {
    */
   confirmUp(): Promise<void> {
     if (performance.now() - this.confirmedAtMs < CONFIRMATION_MS) return Promise.resolve();
-    this.confirming ??= this.run((dataSource) =>
-      withinLimit(requireWritable(dataSource), CONFIRMATION_LIMIT_MS),
-    )
-      .then(() => {
-        this.confirmedAtMs = performance.now();
-      })
-      .finally(() => {
-        this.confirming = undefined;
-      });
-    return this.confirming;
+    return this.confirming.ask();
   }
 
   /**
-   * Asks Postgres for what the server needs of it: that every table is there and may be written to. Writes nothing.
+   * Asks Postgres for what the server needs of it: that every table is there and may be written to. Writes nothing. Callers
+   * at one time share one statement.
    * @throws {AppError} `dependency_unavailable`
    */
-  async confirmServing(): Promise<void> {
-    try {
-      await this.run((dataSource) => dataSource.query(insertNothing(dataSource)));
-    } catch (error) {
-      if (refusalIn(error) !== undefined) this.refuse(true);
-      throw error;
-    }
-    this.refuse(false);
+  confirmServing(): Promise<void> {
+    return this.serving.ask();
   }
 
   /** False while Postgres does not answer, or refuses what the server needs. Costs nothing. */
@@ -121,11 +109,23 @@ export class DatabaseService implements OnApplicationShutdown {
   }
 
   private connected(): Promise<DataSource> {
-    if (this.dataSource.isInitialized) return Promise.resolve(this.dataSource);
-    this.connecting ??= this.dataSource.initialize().finally(() => {
-      this.connecting = undefined;
-    });
-    return this.connecting;
+    return this.dataSource.isInitialized ? Promise.resolve(this.dataSource) : this.connecting.ask();
+  }
+
+  private async confirmOnce(): Promise<void> {
+    await this.run((dataSource) => withinLimit(requireWritable(dataSource), CONFIRMATION_LIMIT_MS));
+    this.confirmedAtMs = performance.now();
+  }
+
+  private async insertOnce(): Promise<void> {
+    try {
+      await this.run((dataSource) => dataSource.query(insertNothing(dataSource)));
+    } catch (error) {
+      // What ends by itself, such as a lock that takes too long, is no refusal that lasts until the next look.
+      if (refusalIn(error)?.meaning.advice !== undefined) this.refuse(true);
+      throw error;
+    }
+    this.refuse(false);
   }
 
   /** A refusal is logged when only an operator can end it; a fault of ours stays as it is. */
@@ -180,6 +180,8 @@ function insertNothing({ entityMetadatas }: DataSource): string {
 
 function isPostgresFault(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof AppError) return false;
+  // Our own code failed, between two statements.
+  if (error instanceof TypeError || error instanceof RangeError) return false;
   // Without a SQLSTATE there was no answer.
   const refusal = refusalIn(error);
   return refusal === undefined ? sqlStateOf(error) === undefined : refusal.meaning.scope === 'server';

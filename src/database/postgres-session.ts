@@ -1,4 +1,5 @@
 import type { Client, QueryResult } from 'pg';
+import { sqlStateOf } from './sqlstate.js';
 
 /** Longest time for one statement before Postgres cancels it; none while the schema is migrated. */
 export interface SessionLimits {
@@ -58,6 +59,9 @@ interface Facts {
 
 const OLDEST_VERSION = 14;
 
+const QUERY_CANCELED = '57014';
+const MAX_TRIES = 5;
+
 /** A database that this server cannot use as it is. */
 export class UnusableDatabaseError extends Error {
   override readonly name = 'UnusableDatabaseError';
@@ -89,13 +93,24 @@ export async function prepareSession(client: Client, limits: SessionLimits): Pro
 
 /** Sets what this server relies on: with `SET`, because poolers refuse most options at the start of a connection. */
 export async function setSession(client: Client, { statementTimeoutMs }: SessionLimits): Promise<Facts> {
-  // The time limit first: that of the database may be shorter than what follows. One message for all of them.
-  const results = (await client.query(
-    `SET statement_timeout = ${statementTimeoutMs}; ${SET}; ${WAIT_FOR_DISK}; ${ASK}`,
-  )) as unknown as QueryResult<Facts>[];
+  await limitStatements(client, statementTimeoutMs);
+  // One message for all of them.
+  const results = (await client.query(`${SET}; ${WAIT_FOR_DISK}; ${ASK}`)) as unknown as QueryResult<Facts>[];
   const facts = results.at(-1)?.rows[0];
   if (facts === undefined) throw new Error('PostgreSQL said nothing of itself');
   return facts;
+}
+
+/** Before anything else, because the time limit of the database may be too short for it; even for this, once in a while. */
+async function limitStatements(client: Client, timeoutMs: number): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await client.query(`SET statement_timeout = ${timeoutMs}`);
+      return;
+    } catch (error) {
+      if (tries === MAX_TRIES || sqlStateOf(error) !== QUERY_CANCELED) throw error;
+    }
+  }
 }
 
 function requireUsable({ version, encoding, read_only, is_standby, schema }: Facts): void {

@@ -2,19 +2,23 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { type Redis, ReplyError } from 'ioredis';
 import { Config } from '../config/config.js';
 import { AppError } from '../errors/app-error.js';
+import { background } from '../observability/background.js';
 import { AppLogger } from '../observability/logger.js';
 import { MetricsService } from '../observability/metrics.service.js';
 import { RefusalLogService } from '../observability/refusal-log.service.js';
 import { Dependency } from '../resilience/dependency.js';
+import { SharedCall } from '../resilience/shared-call.js';
 import { CommandCluster } from './command-cluster.js';
 import { commandClient, connectionsOf, type RedisClient, subscriberClient } from './redis-client.js';
 import { exercise } from './redis-exercise.js';
 import { serverInfo } from './redis-info.js';
 import { redisKeys } from './redis-keys.js';
-import { RedisReport } from './redis-report.js';
+import { type ConnectionName, RedisReport } from './redis-report.js';
 import { redisNow } from './redis-clock.js';
 import { readRefusedReply } from './refused-reply.js';
 import { Subscriptions } from './subscriptions.js';
+
+const REVIVAL_DELAY_MS = 100;
 
 /**
  * The connections to Redis: to one server, to the master that sentinels name, or to a cluster. Commands of one event-loop
@@ -33,9 +37,16 @@ export class RedisService implements OnApplicationShutdown {
   private readonly report: RedisReport;
   private readonly onHeardAgain: ((sinceMs: number) => void)[] = [];
   private unheardSinceMs: number | undefined;
+  private readonly confirming = new SharedCall(() => this.exerciseOnce());
   private isCorked = false;
+  private isShutDown = false;
 
-  constructor(config: Config, logger: AppLogger, metrics: MetricsService, refusals: RefusalLogService) {
+  constructor(
+    config: Config,
+    private readonly logger: AppLogger,
+    metrics: MetricsService,
+    refusals: RefusalLogService,
+  ) {
     this.dependency = new Dependency(
       'redis',
       {
@@ -51,8 +62,8 @@ export class RedisService implements OnApplicationShutdown {
     this.report = new RedisReport(logger, refusals, () =>
       metrics.redisUp.set(this.isUp && this.report.isWhole ? 1 : 0),
     );
-    this.report.watch(this.commands, 'commands');
-    this.report.watch(this.listening, 'subscriptions');
+    this.keep(this.commands, 'commands');
+    this.keep(this.listening, 'subscriptions');
     this.report.watchSilence(this.dependency, () => this.commands.status === 'ready');
     this.listening.on('close', () => this.stopHearing());
     this.subscriptions = new Subscriptions(
@@ -76,24 +87,13 @@ export class RedisService implements OnApplicationShutdown {
   }
 
   /**
-   * Asks Redis for what the server needs of it, in a cluster every master. One lost master does not open the breaker.
+   * Asks Redis for what the server needs of it, in a cluster every master. One lost master does not open the breaker. Callers
+   * at one time share one round trip.
    * @throws {AppError} `dependency_unavailable`, also when only a part of a cluster is down, and when this node may not
    * listen.
    */
-  async confirmUp(): Promise<void> {
-    let fault: Error | undefined;
-    try {
-      fault = await this.run(faultOf);
-      this.report.succeeded('commands');
-    } catch (error) {
-      this.report.failed('commands', error);
-      throw error;
-    }
-    this.report.partFault(fault);
-    if (fault !== undefined || this.report.isRefused) {
-      const detail = fault === undefined ? 'redis is unavailable' : 'a part of redis is unavailable';
-      throw new AppError('dependency_unavailable', { detail, cause: fault });
-    }
+  confirmUp(): Promise<void> {
+    return this.confirming.ask();
   }
 
   /** The raw client, for libraries that bring their own commands. */
@@ -155,11 +155,39 @@ export class RedisService implements OnApplicationShutdown {
   }
 
   onApplicationShutdown(): void {
-    if (this.commands.status === 'end') return;
+    if (this.isShutDown) return;
+    this.isShutDown = true;
     this.report.stop();
     this.subscriptions.stop();
     this.commands.disconnect();
     this.listening.disconnect();
+  }
+
+  /** A client that has given up is told to connect again, as it should itself. */
+  private keep(client: RedisClient, connection: ConnectionName): void {
+    this.report.watch(client, connection);
+    // ioredis gives up for good when sentinels report a failover at the moment in which it asks them for the master.
+    client.on('end', () => {
+      setTimeout(() => {
+        if (!this.isShutDown) background(client.connect(), this.logger, 'redis.connect_failed');
+      }, REVIVAL_DELAY_MS).unref();
+    });
+  }
+
+  private async exerciseOnce(): Promise<void> {
+    let fault: Error | undefined;
+    try {
+      fault = await this.run(faultOf);
+      this.report.succeeded('commands');
+    } catch (error) {
+      this.report.failed('commands', error);
+      throw error;
+    }
+    this.report.partFault(fault);
+    if (fault !== undefined || this.report.isRefused) {
+      const detail = fault === undefined ? 'redis is unavailable' : 'a part of redis is unavailable';
+      throw new AppError('dependency_unavailable', { detail, cause: fault });
+    }
   }
 
   private listeningRefused(error: Error): void {

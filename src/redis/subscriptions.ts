@@ -7,7 +7,8 @@ const RETRY_MS = 1000;
  * tried again until it does not. ioredis would do neither: a refusal after a reconnect ends the process.
  */
 export class Subscriptions {
-  private readonly wanted = new Set<string>();
+  /** Each with what wanted it last. */
+  private readonly wanted = new Map<string, object>();
   private timer: NodeJS.Timeout | undefined;
   /** Counts connections: what an earlier one answers late says nothing about this one. */
   private connection = 0;
@@ -37,18 +38,20 @@ export class Subscriptions {
 
   /** Listens to channels for the life of the process, whatever Redis says at first. */
   keep(channels: readonly string[]): void {
-    for (const channel of channels) this.wanted.add(channel);
+    for (const channel of channels) this.wanted.set(channel, this);
     // A connection that is being set up subscribes to all of them when it is ready.
     if (this.client.status === 'ready') this.renew();
   }
 
   /** Listens to one channel. @throws when Redis refuses it or the connection is lost; it is then not listened to */
   async add(channel: string): Promise<void> {
-    this.wanted.add(channel);
+    const wish = {};
+    this.wanted.set(channel, wish);
     try {
       await this.client.subscribe(channel);
     } catch (error) {
-      this.wanted.delete(channel);
+      // Unless somebody else wants it by now.
+      if (this.wanted.get(channel) === wish) this.wanted.delete(channel);
       throw error;
     }
   }
@@ -65,7 +68,7 @@ export class Subscriptions {
   private renew(): void {
     clearTimeout(this.timer);
     const { connection } = this;
-    const channels = [...this.wanted];
+    const channels = [...this.wanted.keys()];
     // Without a channel there is still an answer to wait for: that of a connection which can listen.
     const renewed = channels.length === 0 ? this.client.ping() : this.client.subscribe(...channels);
     renewed.then(
