@@ -17,7 +17,7 @@ const MAX_WAITING = 200_000;
 
 type Change =
   | { kind: 'opened'; identity: ConnectionIdentity; entry: ConnectionEntry; isUncounted: boolean }
-  | { kind: 'closed'; identity: ConnectionIdentity; isListed: boolean };
+  | { kind: 'closed'; identity: ConnectionIdentity };
 
 /**
  * Tells Redis which connections this node holds: what opened and closed within 100 ms in one write. When Redis is down
@@ -58,8 +58,8 @@ export class ConnectionLedgerService implements BeforeApplicationShutdown {
 
   /** Stops counting a connection that never opened or has closed. */
   closed(identity: ConnectionIdentity): void {
-    const known = this.changes.take(identity.connectionId);
-    this.changes.put(identity.connectionId, { kind: 'closed', identity, isListed: known === undefined });
+    // Removed from the list also when its opening still waits to be told: that may be told for the second time.
+    this.changes.put(identity.connectionId, { kind: 'closed', identity });
   }
 
   /** Tells Redis now. Resolves also when that fails. */
@@ -90,7 +90,7 @@ export class ConnectionLedgerService implements BeforeApplicationShutdown {
       this.directory.change(
         nodeId,
         opened.map(({ entry }) => entry),
-        closed.filter(({ isListed }) => isListed).map(({ identity }) => identity.connectionId),
+        closed.map(({ identity }) => identity.connectionId),
       ),
       this.connections.leave(closed.map(({ identity }) => identity)),
       this.connections.enter(opened.filter(({ isUncounted }) => isUncounted).map(({ identity }) => identity)),
