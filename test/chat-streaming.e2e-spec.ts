@@ -308,6 +308,7 @@ describe('run.cancel', () => {
       content: '',
     });
     await chat.socket.send('run.cancel', { run_id: writing.run_id });
+    await endOf(chat.socket, writing.run_id);
     const ends = chat.socket.frames.filter((frame) => isRunEnd(frame) && frame.seq !== undefined);
     expect(ends.map(({ data }) => (data as RunEnd).run_id)).toEqual([waiting.run_id, writing.run_id]);
     await chat.socket.close();

@@ -137,7 +137,7 @@ describeWithBinary('a node that is started', () => {
         client: { connector: { disconnect(): void }; status: string };
       };
       await eventually(() => sockets.length > 0, 'the question to the sentinel');
-      const ended = once(redis.client, 'end');
+      const ended = new Promise<void>((resolve) => redis.client.once('end', resolve));
       // What ioredis does when a sentinel publishes +switch-master.
       client.connector.disconnect();
       await within(ended, 'ioredis to give up');

@@ -30,10 +30,10 @@ function chatsOf(user: TestUser, count: number): Promise<Chat[]> {
   return Promise.all(Array.from({ length: count }, (_, index) => aChat(nodes[index % 2]!, user)));
 }
 
-/** Number of runs in progress now, of each user or each node. */
+/** Number of runs in progress now, of each user or each node. A node that has lost a run no longer holds its lease. */
 async function running(by: 'user_id' | 'node'): Promise<number[]> {
   const rows = await cluster.sql<{ count: number }>(
-    `SELECT count(*)::int FROM runs WHERE status = 'running' AND node <> 'gone' GROUP BY ${by}`,
+    `SELECT count(*)::int FROM runs WHERE status = 'running' AND node <> 'gone' AND lease_until > now() GROUP BY ${by}`,
   );
   return rows.map(({ count }) => count);
 }

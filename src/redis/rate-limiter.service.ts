@@ -73,6 +73,11 @@ export class RateLimiterService {
     return { name, limit: limit.points, remaining, resetMs };
   }
 
+  /** Takes back a use that came to nothing. */
+  giveBack(name: SettledLimitName, subject: string): void {
+    this.settled[name].giveBack(countedFor(name, subject));
+  }
+
   /**
    * Counts one use.
    * @param subject address, user id or account, by the limit.

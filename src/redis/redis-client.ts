@@ -13,14 +13,18 @@ export type RedisClient = Redis | Cluster;
 
 const reconnectDelay = (attempt: number): number => Math.min(50 * attempt, MAX_RECONNECT_DELAY_MS);
 
+/** A master that was replaced while we were connected to it: reconnecting leads to its successor. */
+export function costsConnection(reply: Error): boolean {
+  return reply.message.startsWith('READONLY');
+}
+
 const connection = {
   connectTimeout: 1000,
   // A frozen server does not answer QUIT.
   disconnectTimeout: 100,
   keepAlive: 10_000,
   retryStrategy: reconnectDelay,
-  // This master was replaced while we were connected to it: reconnecting leads to its successor.
-  reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  reconnectOnError: costsConnection,
 } satisfies RedisOptions;
 
 /** A connection to one server whose commands have a time limit. */

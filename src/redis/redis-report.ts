@@ -5,7 +5,7 @@ import type { AppLogger } from '../observability/logger.js';
 import type { RefusalLogService } from '../observability/refusal-log.service.js';
 import type { Dependency } from '../resilience/dependency.js';
 import { doorReply } from './door-reply.js';
-import type { RedisClient } from './redis-client.js';
+import { costsConnection, type RedisClient } from './redis-client.js';
 import {
   meaningIn,
   readRefusedReply,
@@ -26,6 +26,8 @@ export type ConnectionName = 'commands' | 'subscriptions';
 export class RedisReport {
   private readonly refusing = new Map<ConnectionName, ReplyMeaning['scope']>();
   private readonly lastLoss = new Map<ConnectionName, string>();
+  /** Since the connection for commands was ready last, a reply has made it connect again. */
+  private isGivenUp = false;
   private isPartLost = false;
   private isStopped = false;
 
@@ -59,6 +61,7 @@ export class RedisReport {
   toAppError(thrown: unknown): unknown {
     const reply = replyOf(thrown);
     if (reply === undefined) return thrown;
+    this.isGivenUp ||= costsConnection(reply);
     const traceId = this.write(readRefusedReply(reply));
     return new AppError('dependency_unavailable', { detail: 'redis is unavailable', cause: reply, traceId });
   }
@@ -132,6 +135,7 @@ export class RedisReport {
     client.on('ready', () => {
       this.onChange();
       given = undefined;
+      if (connection === 'commands') this.isGivenUp = false;
       if (wasUp === false && !this.refusing.has(connection))
         this.logger.info('redis.connected', { connection });
       wasUp = true;
@@ -148,7 +152,8 @@ export class RedisReport {
     client.on('close', () => {
       this.onChange();
       // A connection that was given up because of a reply is not lost: that reply has its own line.
-      if (wasUp === true && !this.isStopped && !this.refusing.has(connection))
+      const isGivenUp = this.refusing.has(connection) || (connection === 'commands' && this.isGivenUp);
+      if (wasUp === true && !this.isStopped && !isGivenUp)
         this.logger.critical('redis.lost', { connection, error: 'connection closed' });
       wasUp = false;
     });

@@ -15,7 +15,7 @@ interface Window {
   endsAtMs: number;
   /** Uses that Redis has counted, on all nodes. */
   settled: number;
-  /** Uses on this node that Redis has not counted yet. */
+  /** Uses on this node that Redis has not counted yet; less than none when some were taken back. */
   unsettled: number;
   isKnownToRedis: boolean;
 }
@@ -74,6 +74,14 @@ export class SettledLimit {
     return { isOver: false, remaining: this.points - used - 1, resetMs };
   }
 
+  /** Takes back one use: it came to nothing. */
+  giveBack(subject: string): void {
+    const window = this.windows.get(subject);
+    if (window === undefined || window.settled + window.unsettled <= 0) return;
+    window.unsettled -= 1;
+    if (window.isKnownToRedis) this.batch.put(subject, window);
+  }
+
   /** True for a subject that this node knows to be over its limit. */
   isOver(subject: string): boolean {
     const window = this.windows.get(subject);
@@ -111,7 +119,7 @@ export class SettledLimit {
 
   private async settle(windows: readonly Window[]): Promise<void> {
     const now = redisNow();
-    const open = windows.filter(({ endsAtMs, unsettled }) => unsettled > 0 && now < endsAtMs);
+    const open = windows.filter(({ endsAtMs, unsettled }) => unsettled !== 0 && now < endsAtMs);
     await this.run((redis) => Promise.all(open.map((window) => this.settleOne(redis, window))));
   }
 

@@ -42,6 +42,11 @@ export class WriteBatch<T> {
     return this.waiting.get(key) ?? this.inFlight.get(key);
   }
 
+  /** All values that are not known to be written. */
+  values(): T[] {
+    return [...new Map([...this.inFlight, ...this.waiting]).values()];
+  }
+
   /** Takes back a value that is not being written yet. */
   take(key: string): T | undefined {
     const value = this.waiting.get(key);

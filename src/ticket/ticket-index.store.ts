@@ -58,6 +58,11 @@ export class TicketIndexStore implements BeforeApplicationShutdown {
     this.batch.take(ticketId);
   }
 
+  /** The claims of tickets that Redis may not list yet. */
+  unlisted(): TicketClaims[] {
+    return this.batch.values();
+  }
+
   /** The claims of a user's unused tickets, which stay unused. */
   async unusedOf(userId: string): Promise<TicketClaims[]> {
     await this.batch.flush();

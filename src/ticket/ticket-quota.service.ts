@@ -51,12 +51,23 @@ export class TicketQuotaService {
     return this.index.flush();
   }
 
-  /** A ticket was taken here, or could not be stored. */
+  /** A ticket could not be stored: it counts for nothing. */
+  giveBack(claims: TicketClaims): void {
+    this.release(claims);
+    this.rateLimiter.giveBack('tickets', claims.user_id);
+  }
+
+  /** A ticket was taken here. */
   release({ user_id: userId, ticket_id: ticketId }: TicketClaims): void {
     this.index.taken(ticketId);
     const own = this.unused.get(userId);
     own?.delete(ticketId);
     if (own?.size === 0) this.unused.delete(userId);
+  }
+
+  /** The claims of a session's tickets that were minted here and of which other nodes may not know yet. */
+  unlistedOf(sessionId: string): TicketClaims[] {
+    return this.index.unlisted().filter(({ session_id: id }) => id === sessionId);
   }
 
   /** The claims of a user's unused tickets, which stay unused. */

@@ -54,7 +54,7 @@ export class TicketService {
     try {
       await this.add(digest, claims);
     } catch (error) {
-      this.quotas.release(claims);
+      this.quotas.giveBack(claims);
       throw error;
     }
     return { issued: this.toIssuedTicket(ticket, claims), limit };
@@ -94,7 +94,7 @@ export class TicketService {
     if (redisNow() >= claims.expires_at) {
       // `ticket-expiry.service.ts` counts it as expired, once, like a ticket that was never presented.
       this.quotas.mayExpire(claims);
-      this.receipts.update(expiredReceipt(claims));
+      this.receipts.settle(expiredReceipt(claims), claims.user_id);
       throw new AppError('ticket_expired');
     }
     return { digest, claims };
@@ -141,22 +141,26 @@ export class TicketService {
     if (state === 'pending' && digest !== undefined) await this.revoke(digest);
   }
 
-  /** Burns the unused tickets of a session that has ended, so that their receipts say so. */
+  /** Burns the unused tickets of a session that this node has ended, so that their receipts say so. */
   async burnOfSession(userId: string, sessionId: string): Promise<void> {
     const unused = await this.quotas.unusedOf(userId);
-    const own = unused.filter(({ session_id: id }) => id === sessionId);
-    await Promise.all(
-      own.map(async ({ ticket_id: ticketId }) => {
-        const digest = digestOfId(ticketId);
-        if (digest !== undefined) await this.revoke(digest);
-      }),
-    );
+    await this.burnAll(unused.filter(({ session_id: id }) => id === sessionId));
+  }
+
+  /** As `burnOfSession`, for the tickets of which the node that ended the session may not know. */
+  async burnUnlisted(sessionId: string): Promise<void> {
+    await this.burnAll(this.quotas.unlistedOf(sessionId));
   }
 
   private async add(digest: TicketDigest, claims: TicketClaims): Promise<void> {
     await this.store.add(digest, claims, this.config.ticketTtlSeconds);
     this.quotas.mayExpire(claims);
     this.report.issued(claims);
+  }
+
+  private async burnAll(tickets: readonly TicketClaims[]): Promise<void> {
+    const digests = tickets.flatMap(({ ticket_id: ticketId }) => digestOfId(ticketId) ?? []);
+    await Promise.all(digests.map((digest) => this.revoke(digest)));
   }
 
   private async revoke(digest: TicketDigest): Promise<void> {
