@@ -137,8 +137,7 @@ export class TicketService {
   /** Burns an unused ticket; a used or expired one stays as it is. @throws {AppError} `not_found` */
   async burn(userId: string, ticketId: string): Promise<void> {
     const { state } = await this.receiptOf(userId, ticketId);
-    const digest = digestOfId(ticketId);
-    if (state === 'pending' && digest !== undefined) await this.revoke(digest);
+    if (state === 'pending') await this.burnAll([{ ticket_id: ticketId }]);
   }
 
   /** Burns the unused tickets of a session that this node has ended, so that their receipts say so. */
@@ -158,7 +157,7 @@ export class TicketService {
     this.report.issued(claims);
   }
 
-  private async burnAll(tickets: readonly TicketClaims[]): Promise<void> {
+  private async burnAll(tickets: readonly Pick<TicketClaims, 'ticket_id'>[]): Promise<void> {
     const digests = tickets.flatMap(({ ticket_id: ticketId }) => digestOfId(ticketId) ?? []);
     await Promise.all(digests.map((digest) => this.revoke(digest)));
   }
