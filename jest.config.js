@@ -38,7 +38,7 @@ export default {
     {
       ...base,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{src,client,protocol,web,scripts}/**/*.spec.{ts,tsx}'],
+      testMatch: ['<rootDir>/{src,client,protocol,web,scripts,bench}/**/*.spec.{ts,tsx}'],
     },
     { ...withServers, displayName: 'e2e', testMatch: ['<rootDir>/test/{,certify/}*.e2e-spec.ts'] },
     { ...base, displayName: 'rules', testMatch: ['<rootDir>/test/rules/*.rules-spec.ts'] },

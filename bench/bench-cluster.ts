@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import pg from 'pg';
 import { findPostgres } from '../scripts/engines/postgres-binaries.js';
@@ -91,19 +91,25 @@ export async function startServers(
   return servers;
 }
 
-/** Creates accounts with `PASSWORD`. Returns their e-mail addresses. */
-export async function createAccounts({ databaseUrl }: BenchEngines, count: number): Promise<string[]> {
-  const passwordHash = await hashPassword(PASSWORD);
+/**
+ * Creates accounts with `PASSWORD`. Returns their e-mail addresses.
+ * @param passwordHash of `PASSWORD`; by default one that takes as long to check as those of real accounts
+ */
+export async function createAccounts(
+  { databaseUrl }: Pick<BenchEngines, 'databaseUrl'>,
+  count: number,
+  passwordHash?: string,
+): Promise<string[]> {
+  const hash = passwordHash ?? (await hashPassword(PASSWORD));
   const emails = Array.from({ length: count }, (_, index) => `bench-${index}@example.test`);
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    for (const email of emails) {
-      await client.query(
-        'INSERT INTO users (id, email, display_name, role, password_hash) VALUES ($1, $2, $2, $3, $4)',
-        [randomUUID(), email, 'user', passwordHash],
-      );
-    }
+    await client.query(
+      `INSERT INTO users (id, email, display_name, role, password_hash)
+       SELECT gen_random_uuid(), email, email, 'user', $2 FROM unnest($1::text[]) AS email`,
+      [emails, hash],
+    );
   } finally {
     await client.end();
   }

@@ -16,6 +16,8 @@ export interface ServerOptions {
   ledger: ProcessLedger;
   /** Path of another build. */
   entry?: string;
+  /** A program and its arguments that starts Node and then is Node, such as `taskset`. */
+  launcher?: readonly string[];
 }
 
 /** A running copy of the built server. */
@@ -29,14 +31,15 @@ const READY_EVENT = 'server.listening';
 
 /** Starts a node and waits until it logs that it listens. */
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
-  const { name, env, nodeArgs = [], logFile, ledger, entry = SERVER_ENTRY } = options;
+  const { name, env, nodeArgs = [], logFile, ledger, entry = SERVER_ENTRY, launcher = [] } = options;
   if (!existsSync(entry)) throw new LaunchError(`${entry} is missing: run npm run build.`);
   const logStart = existsSync(logFile) ? statSync(logFile).size : 0;
   const settings = { ...env, NODE_NAME: name };
+  const [command = '', ...before] = [...launcher, process.execPath];
   const child = await startChild({
     name,
-    command: process.execPath,
-    args: ['--enable-source-maps', ...nodeArgs, entry],
+    command,
+    args: [...before, '--enable-source-maps', ...nodeArgs, entry],
     env: settings,
     logFile,
     ledger,
