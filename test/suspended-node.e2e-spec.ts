@@ -2,16 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { aChat, type Chat } from './chat.support.js';
 import { type Cluster, startCluster } from './support/cluster.js';
+import { request } from './support/http.js';
+import { metric } from './support/metrics.js';
 import type { TestNode } from './support/node.js';
 import { clientFrame, RawSocket } from './support/raw-socket.js';
 import { withRedis } from './support/redis.js';
 import { TestSocket } from './support/socket.js';
-import { aUser, mintTicket } from './support/user.js';
+import { as, aUser, mintTicket } from './support/user.js';
 import { eventually, within } from './support/waiting.js';
 
 /** Longer than the shortest heartbeat and its timeout together, and than every other limit of a socket. */
 const ASLEEP_MS = 11_500;
 const ALIVE = 3;
+/** Requests that wait for Redis when the node stands still. */
+const ASKED = 100;
 const PIECE = 'x'.repeat(8000);
 
 /** SIGSTOP and SIGCONT do to a process what a busy machine, a debugger or a moving virtual machine does. */
@@ -25,6 +29,7 @@ describe('a node that stood still', () => {
   /** Stops reading before the node stands still, and reads again meanwhile. */
   let reader: TestSocket;
   let chat: Chat;
+  let asked: Promise<{ status: number }>[];
   let accepted: Promise<unknown>;
   let dialled: Promise<RawSocket>;
   let awakeAt: number;
@@ -51,6 +56,11 @@ describe('a node that stood still', () => {
     await eventually(pinged, 'a ping on every socket');
     pending = await RawSocket.open(asleep, {});
 
+    asked = Array.from({ length: ASKED }, () =>
+      as(chat.user, 'POST', `${asleep.url}/websocket/ticket`, { body: {} }),
+    );
+    for (const promise of asked) promise.catch(() => undefined);
+    await Promise.race(asked);
     asleep.signal('SIGSTOP');
     const asleepAt = Date.now();
     const sleeps = (ms: number) =>
@@ -114,6 +124,14 @@ describe('a node that stood still', () => {
     expect(raw.frames[0]?.type).toBe('ready');
     expect(await within(accepted, 'the answer to a question')).toMatchObject({ type: 'message.accepted' });
     raw.destroy();
+  });
+
+  it('refuses nobody whose answer from Redis it had not read yet, and does not take Redis for dead', async () => {
+    const answers = await within(Promise.all(asked), 'the tickets');
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201));
+    expect(await metric(asleep, 'chat_breaker_state', { dependency: 'redis' })).toBe(0);
+    expect((await request('GET', `${asleep.url}/health/ready`)).status).toBe(200);
+    expect([...asleep.logged('redis.lost'), ...asleep.logged('redis.silent')]).toEqual([]);
   });
 
   it('gives a client that reads again its rest, before it calls it too slow', async () => {
