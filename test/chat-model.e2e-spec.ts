@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Chat, aChat, ask, endOf, events, history, proofOf, textOf } from './chat.support.js';
+import { type Chat, aChat, ask, askWriter, endOf, events, history, proofOf, textOf } from './chat.support.js';
 import { type Cluster, startCluster } from './support/cluster.js';
 import type { Behaviour } from './support/ollama-behaviour.js';
 import { OllamaServer } from './support/ollama-server.js';
@@ -106,11 +106,13 @@ describe('with a model behind Ollama', () => {
   it('a node that takes a run over asks it to continue after the text that was sent', async () => {
     const doomed = await cluster.addNode();
     const tokens = Array.from({ length: 200 }, (_, index) => `${index} `);
-    model.behave({ kind: 'answer', tokens, paceMs: 20 }, { kind: 'answer', tokens: ['and so on.'] });
-    const before = model.requests.length;
+    let before = 0;
     const { id, user } = chat;
     const asking = { id, socket: await TestSocket.open(doomed, user) };
-    const { run_id } = await ask(asking, 'Count.');
+    const { run_id } = await askWriter(cluster, doomed, asking, 'Count.', () => {
+      model.behave({ kind: 'answer', tokens, paceMs: 20 }, { kind: 'answer', tokens: ['and so on.'] });
+      before = model.requests.length;
+    });
     for (let frames = 0; frames < 4; frames++)
       await chat.socket.next('message.delta', ({ data }) => data.run_id === run_id);
     await doomed.kill();

@@ -1,7 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AcceptedMessage } from '../protocol/resources.js';
-import { aChat, ask, type Chat, countTo, endOf, events, history, textOf, watch } from './chat.support.js';
+import {
+  aChat,
+  ask,
+  askWriter,
+  type Chat,
+  countTo,
+  endOf,
+  events,
+  history,
+  textOf,
+  watch,
+} from './chat.support.js';
 import { type Cluster, startCluster } from './support/cluster.js';
 import type { TestNode } from './support/node.js';
 import type { TestSocket } from './support/socket.js';
@@ -24,21 +35,6 @@ beforeAll(async () => {
   alice = await aUser(cluster);
 });
 afterAll(() => cluster?.stop());
-
-/** Asks until `writer` is the node that writes: a sweep of another node may take a run first. */
-async function askWriter(writer: TestNode, chat: Chat, content: string): Promise<AcceptedMessage> {
-  for (let tries = 0; tries < 10; tries++) {
-    const accepted = await ask(chat, content);
-    const taken = 'SELECT node FROM runs WHERE id = $1 AND node IS NOT NULL';
-    const row = await eventually(
-      async () => (await cluster.sql<{ node: string }>(taken, [accepted.run_id]))[0],
-      'a node that takes the run',
-    );
-    if (row.node === writer.name) return accepted;
-    await chat.socket.send('run.cancel', { run_id: accepted.run_id });
-  }
-  throw new Error(`${writer.name} took none of ten runs`);
-}
 
 describe('when the node that writes dies', () => {
   // One node is killed for all of these tests, because each costs the start of a node and the time of a lease.
@@ -75,7 +71,7 @@ describe('when the node that writes dies', () => {
     content: string,
     frames: number,
   ): Promise<Writing> {
-    const run = await askWriter(doomed, asking, content);
+    const run = await askWriter(cluster, doomed, asking, content);
     if (frames === 0) await watcher.next('tool.result');
     for (let frame = 0; frame < frames; frame++) await watcher.next('message.delta');
     return { chat: { ...asking, node: cluster.node }, watcher, run };
@@ -110,7 +106,7 @@ describe('a run whose node fails', () => {
     const frozen = await cluster.addNode();
     const chat = await aChat(frozen, alice);
     const watcher = await watch(chat, cluster.node);
-    const { run_id } = await askWriter(frozen, chat, 'count to 100');
+    const { run_id } = await askWriter(cluster, frozen, chat, 'count to 100');
     for (let frames = 0; frames < 5; frames++) await watcher.next('message.delta');
     frozen.signal('SIGSTOP');
     await watcher.next('run.takeover');
@@ -175,7 +171,7 @@ describe('when the node that writes is stopped', () => {
     const leaving = await cluster.addNode();
     const chat = await aChat(leaving, alice);
     const watcher = await watch(chat, cluster.node);
-    const { run_id } = await askWriter(leaving, chat, 'count to 70');
+    const { run_id } = await askWriter(cluster, leaving, chat, 'count to 70');
     await watcher.next('message.delta');
     const exit = leaving.stop();
     const takeover = await watcher.next('run.takeover', () => true, 3000);

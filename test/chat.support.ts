@@ -1,10 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { DurableEvent, RunEnd, ServerFrame } from '../protocol/messages.js';
 import type { AcceptedMessage, Conversation, Message, MessagePage } from '../protocol/resources.js';
+import type { Cluster } from './support/cluster.js';
 import type { TestNode } from './support/node.js';
 import { TestSocket } from './support/socket.js';
 import { as, createConversation, mintTicket } from './support/user.js';
 import type { TestUser } from './support/user.js';
+import { eventually } from './support/waiting.js';
 
 /** A conversation as one of its user's sockets sees it. */
 export interface Chat {
@@ -43,6 +45,29 @@ export async function ask(...parameters: Parameters<typeof say>): Promise<Accept
   if (answer.type !== 'message.accepted')
     throw new Error(`expected message.accepted, got ${JSON.stringify(answer)}`);
   return answer.data;
+}
+
+/** Asks until `writer` is the node that writes: a sweep of another node may take a run first. */
+export async function askWriter(
+  cluster: Cluster,
+  writer: TestNode,
+  chat: Pick<Chat, 'id' | 'socket'>,
+  content: string,
+  /** Called before each attempt. */
+  prepare: () => void = () => undefined,
+): Promise<AcceptedMessage> {
+  for (let tries = 0; tries < 10; tries++) {
+    prepare();
+    const accepted = await ask(chat, content);
+    const taken = 'SELECT node FROM runs WHERE id = $1 AND node IS NOT NULL';
+    const row = await eventually(
+      async () => (await cluster.sql<{ node: string }>(taken, [accepted.run_id]))[0],
+      'a node that takes the run',
+    );
+    if (row.node === writer.name) return accepted;
+    await chat.socket.send('run.cancel', { run_id: accepted.run_id });
+  }
+  throw new Error(`${writer.name} took none of ten runs`);
 }
 
 /** Waits until this socket is told the end of a run. */
