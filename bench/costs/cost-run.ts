@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { PROJECT_ROOT } from '../../scripts/project.js';
-import { startServer } from '../../scripts/server-process.js';
+import { type ServerProcess, startServer } from '../../scripts/server-process.js';
 import { startEngines } from '../bench-cluster.js';
 import type { BenchFolder } from '../bench-program.js';
 import { Comparison } from './comparison.js';
@@ -59,17 +59,25 @@ export async function measureAll(
 
 async function prepare(folder: BenchFolder, cores: Cores | undefined): Promise<Ground> {
   const engines = await startEngines(folder);
-  return { folder, engines, cores, modelUrl: await startModel(folder) };
+  // It ends with the others that the run has started.
+  const { port } = await startModel(folder);
+  return { folder, engines, cores, modelUrl: modelUrlOf(port) };
 }
 
-/** Starts the stand-in for Ollama. Returns its URL. */
-export async function startModel({ path, ledger }: Pick<BenchFolder, 'path' | 'ledger'>): Promise<string> {
-  const { port } = await startServer({
+/** Starts the stand-in for Ollama. */
+export async function startModel({
+  path,
+  ledger,
+}: Pick<BenchFolder, 'path' | 'ledger'>): Promise<ServerProcess> {
+  return startServer({
     name: 'model',
     env: process.env,
     logFile: join(path, 'model.log'),
     ledger,
     entry: join(PROJECT_ROOT, 'dist', 'bench', 'costs', 'model-stand-in.js'),
   });
+}
+
+export function modelUrlOf(port: number): string {
   return `http://127.0.0.1:${port}`;
 }
