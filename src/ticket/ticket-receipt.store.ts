@@ -69,13 +69,16 @@ export class TicketReceiptStore implements BeforeApplicationShutdown {
     return this.look(ticketId);
   }
 
-  /** As `find`, without a second look. */
-  async look(ticketId: string): Promise<StoredReceipt | undefined> {
+  /** The receipt of a ticket that is not unused, without a second look. */
+  async ofUsed(ticketId: string): Promise<StoredReceipt | undefined> {
     const own = this.batch.peek(ticketId);
     if (own !== undefined) return own.receipt;
     const json = await this.redis.run((redis) => redis.get(redisKeys.receipt(ticketId)));
-    if (json !== null) return JSON.parse(json) as StoredReceipt;
-    return this.ofUnused(ticketId);
+    return json === null ? undefined : (JSON.parse(json) as StoredReceipt);
+  }
+
+  private async look(ticketId: string): Promise<StoredReceipt | undefined> {
+    return (await this.ofUsed(ticketId)) ?? this.ofUnused(ticketId);
   }
 
   /** The ticket may have been minted a moment ago. */

@@ -194,7 +194,7 @@ export class TicketService {
 
   /** Distinguishes an unknown ticket from one that expired or was used before. */
   private async notThere(digest: TicketDigest, isSpent: boolean): Promise<AppError> {
-    const receipt = await this.receipts.look(digest.id);
+    const receipt = await this.receipts.ofUsed(digest.id);
     if (receipt === undefined && !isSpent) return this.unknown('ticket_unknown');
     if (receipt?.state === 'revoked') return this.unknown('ticket_revoked');
     if (receipt !== undefined && !isSpent && currentReceipt(receipt).state === 'expired')

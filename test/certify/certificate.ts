@@ -111,7 +111,7 @@ async function playRound(
   await sleep(loadMs);
   await fault.prepare?.();
   const startedMs = performance.now();
-  const mayEnd = await fault.strike(fleet, random, customers);
+  const mayEnd = await fault.strike(fleet, random, customers, findings);
   const mendedMs = performance.now();
   const recoveryMs = await recovery(customers, mendedMs, findings);
   stop.abort();

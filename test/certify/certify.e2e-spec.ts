@@ -8,6 +8,7 @@ const CHOSEN = [
   'kill -9 of a node',
   'network cut between a node and Redis',
   'Postgres killed and started again',
+  'a crowd drops at once, and half come back',
 ];
 
 it(

@@ -83,6 +83,11 @@ export class Customer {
     this.client.on('stale', () => (this.sightings.reloads += 1));
   }
 
+  /** The user with the access token that is in use now. */
+  get signedIn(): TestUser {
+    return { ...this.user, accessToken: this.accessToken };
+  }
+
   get isOpen(): boolean {
     return this.client.state.name === 'open';
   }

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TcpProxy } from '../../scripts/network/tcp-proxy.js';
+import { comeBack, openCrowd } from './crowd.js';
 import type { Customer } from './customer.js';
 import type { Berth, Fleet } from './fleet.js';
+import type { Findings } from './judge.js';
 import type { Random } from './random.js';
 
 /** A fault that is repaired again. */
@@ -12,12 +14,19 @@ export interface Fault {
   /** Waits until the fault can strike; the load is already running. */
   prepare?(): Promise<void>;
   /** Resolves after the repair. Returns the nodes whose sockets may end without a close frame; `every` for all. */
-  strike(fleet: Fleet, random: Random, customers: readonly Customer[]): Promise<readonly string[] | 'every'>;
+  strike(
+    fleet: Fleet,
+    random: Random,
+    customers: readonly Customer[],
+    findings: Findings,
+  ): Promise<readonly string[] | 'every'>;
 }
 
 const FREEZE_MS = 5000;
 const CUT_MS = 3000;
 const RESTART_MS = 1000;
+/** Of an answer that everybody wants at the same moment. */
+const WORDS_AT_ONCE = 40;
 
 function pickUp(fleet: Fleet, random: Random): Berth {
   return random.pick(fleet.berths.filter(({ isUp }) => isUp));
@@ -120,6 +129,25 @@ async function breakModel(fleet: Fleet): Promise<string[]> {
   return [];
 }
 
+/** A network that fails for a moment: many sockets drop at once, and half of them come back in the same moment. */
+async function dropCrowd(
+  fleet: Fleet,
+  _random: Random,
+  customers: readonly Customer[],
+  findings: Findings,
+): Promise<string[]> {
+  const crowd = await openCrowd(fleet, customers);
+  for (const socket of crowd) socket.ws.terminate();
+  const back = await comeBack(fleet, customers, crowd.length / 2, findings);
+  for (const socket of back) socket.ws.terminate();
+  return [];
+}
+
+async function askAtOnce(_fleet: Fleet, _random: Random, customers: readonly Customer[]): Promise<string[]> {
+  await Promise.all(customers.map((customer) => customer.ask(WORDS_AT_ONCE)));
+  return [];
+}
+
 export const FAULTS: readonly Fault[] = [
   { name: 'kill -9 of a node', strike: killNode },
   { name: 'network cut between clients and nodes', strike: cutClients },
@@ -131,4 +159,6 @@ export const FAULTS: readonly Fault[] = [
   { name: 'Redis paused for 5 s', strike: pauseRedis },
   { name: 'packets lost between a node and Redis', strike: isolateNodeFromRedis },
   { name: 'SIGTERM of each node in turn', strike: rollNodes },
+  { name: 'a crowd drops at once, and half come back', strike: dropCrowd },
+  { name: 'everybody asks at once', strike: askAtOnce },
 ];

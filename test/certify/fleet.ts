@@ -35,6 +35,8 @@ const SETTINGS = {
   WS_HEARTBEAT_SECONDS: '5',
   ACCESS_TOKEN_TTL_SECONDS: '7200',
   SESSION_TTL_SECONDS: '7200',
+  WS_MAX_CONNECTIONS_PER_SESSION: '1000',
+  WS_MAX_CONNECTIONS_PER_USER: '1000',
 };
 
 const WRITERS: Record<Writer, (modelUrl: string) => Record<string, string>> = {

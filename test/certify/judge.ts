@@ -23,6 +23,7 @@ export class Findings {
     abnormalEnds: 0,
     signedOut: 0,
     stuck: 0,
+    refused: 0,
     takeovers: 0,
     jumps: 0,
     slow: 0,
@@ -53,6 +54,7 @@ export type Breach =
   | 'abnormalEnds'
   | 'signedOut'
   | 'stuck'
+  | 'refused'
   | 'takeovers'
   | 'jumps'
   | 'slow';

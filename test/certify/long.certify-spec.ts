@@ -68,8 +68,13 @@ describe('the certificate', () => {
 
 /** The fault in the environment that makes the planted fault show. */
 function showing(planted: PlantedFault): Fault {
-  const wanted = planted === 'skip-fence' ? 'a node frozen for 5 s' : 'network cut between clients and nodes';
-  const fault = FAULTS.find(({ name }) => name === wanted);
-  if (fault === undefined) throw new Error(`there is no fault "${wanted}"`);
+  const wanted: Record<PlantedFault, string> = {
+    'drop-event': 'network cut between clients and nodes',
+    'acknowledge-early': 'network cut between clients and nodes',
+    'skip-fence': 'a node frozen for 5 s',
+    'refuse-crowd': 'a crowd drops at once, and half come back',
+  };
+  const fault = FAULTS.find(({ name }) => name === wanted[planted]);
+  if (fault === undefined) throw new Error(`there is no fault "${wanted[planted]}"`);
   return fault;
 }

@@ -4,7 +4,7 @@ import { MutantCopy } from '../../scripts/testing/mutant-copy.js';
 import type { Breach } from './judge.js';
 
 /** Faults that must prevent the certificate: each breaks one promise, now and then or only at a bad moment. */
-export type PlantedFault = 'drop-event' | 'acknowledge-early' | 'skip-fence';
+export type PlantedFault = 'drop-event' | 'acknowledge-early' | 'skip-fence' | 'refuse-crowd';
 
 type Change = Pick<Mutant, 'file' | 'find' | 'replace'>;
 
@@ -54,6 +54,16 @@ export const PLANTED_FAULTS: Record<PlantedFault, { breaks: Breach; changes: rea
         file: 'src/chat/runs/run-lease.ts',
         find: "if (performance.now() >= this.validUntilMs) this.stop('lost');",
         replace: '',
+      },
+    ],
+  },
+  'refuse-crowd': {
+    breaks: 'refused',
+    changes: [
+      {
+        file: 'src/websocket/upgrade/upgrade-gate.service.ts',
+        find: 'const MAX_PENDING = 10_000;',
+        replace: 'const MAX_PENDING = 5;',
       },
     ],
   },

@@ -8,8 +8,8 @@ import { RateLimiterService } from '../../redis/rate-limiter.service.js';
 import { RedisService } from '../../redis/redis.service.js';
 import { clientAddress } from './client-address.js';
 
-/** Maximum number of upgrades that are being decided at the same time. */
-const MAX_PENDING = 2000;
+/** Maximum number of upgrades that are being decided at the same time: half of a full node that comes back at once. */
+const MAX_PENDING = 10_000;
 const PENDING_RETRY_MS = 1000;
 
 /** Decides, before the ticket is checked, whether the node can take another upgrade. */
