@@ -37,7 +37,12 @@ export function readOptions<Name extends string>(
   }
 }
 
-function wholeNumber(name: string, text: string | undefined, { fallback, min, max }: NumberOption): number {
+/** @throws {RangeError} for a text that is no number within the bounds */
+export function wholeNumber(
+  name: string,
+  text: string | undefined,
+  { fallback, min, max }: NumberOption,
+): number {
   if (text === undefined) return fallback;
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= min && value <= max) return value;

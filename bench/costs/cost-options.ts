@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { say } from '../../scripts/launch-error.js';
+import { wholeNumber } from '../bench-options.js';
 
 export interface CostOptions {
   isQuick: boolean;
@@ -7,6 +8,8 @@ export interface CostOptions {
   writesFigure: boolean;
   /** Names of measures; empty for all. */
   only: string[];
+  /** Idle connections; 0 for as many as otherwise. */
+  crowd: number;
 }
 
 /** Reads the options of `npm run bench`. For `--help` or a wrong one it prints `help` and ends, with code 0 or 2. */
@@ -17,6 +20,7 @@ export function readCostOptions(help: string, names: readonly string[]): CostOpt
         quick: { type: 'boolean', default: false },
         svg: { type: 'boolean', default: false },
         only: { type: 'string', default: '' },
+        crowd: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -28,7 +32,8 @@ export function readCostOptions(help: string, names: readonly string[]): CostOpt
     const unknown = only.filter((name) => !names.includes(name));
     if (unknown.length > 0)
       throw new RangeError(`--only takes ${names.join(', ')}, not "${unknown.join(', ')}"`);
-    return { isQuick: values.quick, writesFigure: values.svg, only };
+    const crowd = wholeNumber('crowd', values.crowd, { fallback: 0, min: 100, max: 100_000 });
+    return { isQuick: values.quick, writesFigure: values.svg, only, crowd };
   } catch (error) {
     say(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
     process.exit(2);
