@@ -18,10 +18,10 @@ import { FULL, QUICK, type Sizes } from './costs/sizes.js';
 const NAMES = MEASURES.map(({ name }) => name);
 const HELP = `Measures what the built server costs: CPU time per unit of work, beside hand-written code and Socket.IO.
 
-  npm run bench -- [--quick] [--only ${NAMES.join(',')}] [--crowd 10000] [--svg]
+  npm run bench -- [--quick] [--only ${NAMES.join(',')}] [--crowd 10000] [--answers 60] [--svg]
 
 --quick takes three minutes instead of fifteen, --only measures some of it, --crowd says how many
-idle connections there are, --svg also writes docs/figures/bench.svg.
+idle connections there are, --answers how many answers are written at once, --svg also writes docs/figures/bench.svg.
 Needs Linux and two cores that nobody else uses. Ends with code 0 when every cost is within its bound, and when nobody
 who comes back after a mass drop is refused.`;
 
@@ -32,8 +32,7 @@ async function measureCosts(folder: BenchFolder, options: CostOptions): Promise<
   const cores = splitCores();
   // Before the engines start, which inherit it.
   if (cores !== undefined) stayOn(cores.rest);
-  const usual = options.isQuick ? QUICK : FULL;
-  const sizes = options.crowd === 0 ? usual : { ...usual, crowd: options.crowd };
+  const sizes = { ...(options.isQuick ? QUICK : FULL), ...options.sizes };
   const measures = MEASURES.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
   const loadBefore = loadavg();
   const findings = await measureAll(folder, cores, measures, sizes);

@@ -1,6 +1,10 @@
 import { parseArgs } from 'node:util';
 import { say } from '../../scripts/launch-error.js';
 import { wholeNumber } from '../bench-options.js';
+import type { Sizes } from './sizes.js';
+
+const CROWD = { fallback: 0, min: 100, max: 100_000 };
+const ANSWERS = { fallback: 0, min: 1, max: 10_000 };
 
 export interface CostOptions {
   isQuick: boolean;
@@ -8,8 +12,8 @@ export interface CostOptions {
   writesFigure: boolean;
   /** Names of measures; empty for all. */
   only: string[];
-  /** Idle connections; 0 for as many as otherwise. */
-  crowd: number;
+  /** Instead of the usual sizes: idle connections, and answers at once. */
+  sizes: Partial<Pick<Sizes, 'crowd' | 'answers'>>;
 }
 
 /** Reads the options of `npm run bench`. For `--help` or a wrong one it prints `help` and ends, with code 0 or 2. */
@@ -21,6 +25,7 @@ export function readCostOptions(help: string, names: readonly string[]): CostOpt
         svg: { type: 'boolean', default: false },
         only: { type: 'string', default: '' },
         crowd: { type: 'string' },
+        answers: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -32,8 +37,11 @@ export function readCostOptions(help: string, names: readonly string[]): CostOpt
     const unknown = only.filter((name) => !names.includes(name));
     if (unknown.length > 0)
       throw new RangeError(`--only takes ${names.join(', ')}, not "${unknown.join(', ')}"`);
-    const crowd = wholeNumber('crowd', values.crowd, { fallback: 0, min: 100, max: 100_000 });
-    return { isQuick: values.quick, writesFigure: values.svg, only, crowd };
+    const sizes = {
+      ...(values.crowd !== undefined && { crowd: wholeNumber('crowd', values.crowd, CROWD) }),
+      ...(values.answers !== undefined && { answers: wholeNumber('answers', values.answers, ANSWERS) }),
+    };
+    return { isQuick: values.quick, writesFigure: values.svg, only, sizes };
   } catch (error) {
     say(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
     process.exit(2);
