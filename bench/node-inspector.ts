@@ -1,11 +1,8 @@
 import WebSocket from 'ws';
 import type { Child } from '../scripts/child-process.js';
 
-/**
- * The arguments that let a node be inspected. Source maps are off: Node loads them when an error's stack is first read
- * and keeps them; these 5 MiB are no leak and would hide one.
- */
-export const INSPECTABLE = ['--inspect=127.0.0.1:0', '--no-enable-source-maps'];
+/** The arguments that let a node be inspected. */
+export const INSPECTABLE = ['--inspect=127.0.0.1:0'];
 
 const LIMIT_MS = 20_000;
 

@@ -39,7 +39,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   const child = await startChild({
     name,
     command,
-    args: [...before, '--enable-source-maps', ...nodeArgs, entry],
+    args: [...before, ...nodeArgs, entry],
     env: settings,
     logFile,
     ledger,

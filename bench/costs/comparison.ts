@@ -64,7 +64,7 @@ export class Comparison {
   private async prepare(name: ContenderName, measure: Measure): Promise<Running> {
     const server = this.servers.get(name) ?? (await startContender(this.ground, name, this.plan));
     this.servers.set(name, server);
-    const stage = new Stage(server, this.accounts, this.sizes, this.findings);
+    const stage = new Stage(server, this.accounts, this.sizes, this.ground.engines.redisUrl, this.findings);
     return { stage, trial: await measure.prepare(stage) };
   }
 

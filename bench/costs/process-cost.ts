@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { LaunchError } from '../../scripts/launch-error.js';
 
 const LOOK_EVERY_MS = 100;
@@ -26,6 +27,18 @@ export function cpuMs(pids: readonly number[]): number {
     }
   }
   return nanoseconds / 1e6;
+}
+
+/** CPU time that a Redis has used so far, in milliseconds. */
+export async function redisCpuMs(url: string): Promise<number> {
+  const client = new Redis(url);
+  try {
+    const told = await client.info('cpu');
+    const seconds = (name: string) => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(told)?.[1]);
+    return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1000;
+  } finally {
+    client.disconnect();
+  }
 }
 
 /** Resident memory in KiB. */

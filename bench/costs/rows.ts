@@ -12,6 +12,7 @@ export interface Row {
 /** What a run measures. Costs are server CPU per unit of work, except that of `memory`. */
 export const ROWS = {
   connect: { what: 'full connect: ticket, upgrade, `ready`', unit: 'ms', kind: 'cost', atMost: 2 },
+  'connect-redis': { what: 'the same, CPU of Redis', unit: 'µs', kind: 'cost' },
   ticket: { what: 'ticket issued', unit: 'µs', kind: 'cost', atMost: 1.8 },
   refusal: { what: 'upgrade refused, garbage ticket', unit: 'µs', kind: 'cost', atMost: 1.5 },
   close: { what: 'close of one of thousands that drop at once', unit: 'µs', kind: 'cost', atMost: 3 },

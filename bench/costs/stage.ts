@@ -28,6 +28,7 @@ export class Stage {
     readonly server: RunningContender,
     readonly accounts: readonly Account[],
     readonly sizes: Sizes,
+    readonly redisUrl: string,
     private readonly findings: Findings,
   ) {}
 
