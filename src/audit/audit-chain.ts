@@ -24,8 +24,11 @@ export const GENESIS: ChainLink = { id: 0, hash: '0'.repeat(64) };
 /** SHA-256 of the canonical JSON of a row: keys sorted, no spaces, times in ISO 8601 with milliseconds. */
 export function hashOf(row: Omit<ChainedRow, 'hash'>): string {
   const { id, at, event, user_id, node, fields, prev_hash } = row;
-  const content = { at: at.toISOString(), event, fields, id, node, prev_hash, user_id };
-  return hash('sha256', canonical(content), 'hex');
+  // The names in their order, so that only the fields have to be sorted.
+  const content =
+    `{"at":"${at.toISOString()}","event":${JSON.stringify(event)},"fields":${canonical(fields)},"id":${id},` +
+    `"node":${JSON.stringify(node)},"prev_hash":"${prev_hash}","user_id":${JSON.stringify(user_id)}}`;
+  return hash('sha256', content, 'hex');
 }
 
 /** Chains rows to `head`, in their order. */

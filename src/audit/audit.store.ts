@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { DatabaseService } from '../database/database.service.js';
-import { chained, type ChainedRow, type ChainLink, storableFields } from './audit-chain.js';
+import { chained, type ChainLink, storableFields } from './audit-chain.js';
 
 export interface AuditRow {
   at: Date;
@@ -98,20 +98,12 @@ async function chain(manager: EntityManager, head: ChainLink, rows: readonly Aud
   );
   const newest = links.at(-1);
   if (newest === undefined) return;
-  const column = <K extends keyof ChainedRow>(name: K) => links.map((link) => link[name]);
+  // One parameter of JSON costs the node less than eight arrays.
   await manager.query(
     `INSERT INTO audit_log (id, at, event, user_id, node, fields, prev_hash, hash)
-     SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::text[])`,
-    [
-      column('id'),
-      column('at'),
-      column('event'),
-      column('user_id'),
-      column('node'),
-      links.map(({ fields }) => JSON.stringify(fields)),
-      column('prev_hash'),
-      column('hash'),
-    ],
+     SELECT id, at, event, user_id, node, fields, prev_hash, hash FROM jsonb_to_recordset($1::jsonb)
+       AS link (id bigint, at timestamptz, event text, user_id uuid, node text, fields jsonb, prev_hash text, hash text)`,
+    [JSON.stringify(links)],
   );
   await manager.query('UPDATE audit_head SET id = $1, hash = $2', [newest.id, newest.hash]);
 }

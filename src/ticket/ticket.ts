@@ -1,12 +1,15 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { RandomStock } from '../identity/random-stock.js';
 
 /** OWASP ASVS 5.0 11.5.1 requires at least 128 bits of entropy; a ticket in a URL gets 256. */
 const TICKET_BYTES = 32;
 const TICKET_FORM = /^[\w-]{43}$/;
 const TICKET_ID_FORM = /^tkt_[\w-]{43}$/;
 
+const RANDOM = new RandomStock(TICKET_BYTES);
+
 export function newTicket(): string {
-  return randomBytes(TICKET_BYTES).toString('base64url');
+  return RANDOM.take();
 }
 
 /** False for text that cannot be one of our tickets; Redis is then not asked. */
@@ -23,7 +26,7 @@ export interface TicketDigest {
 }
 
 export function digestOf(ticket: string): TicketDigest {
-  return toDigest(createHash('sha256').update(ticket).digest());
+  return toDigest(hash('sha256', ticket, 'buffer'));
 }
 
 /** The digest of a ticket id, or `undefined` for text that is not a ticket id. */
