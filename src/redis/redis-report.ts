@@ -17,6 +17,9 @@ import {
 /** Of what a server says while it turns a connection away. */
 const MAX_LOGGED = 300;
 
+/** A connection that is given up because of a reply closes within this time. */
+const GIVING_UP_MS = 1000;
+
 export type ConnectionName = 'commands' | 'subscriptions';
 
 /**
@@ -26,8 +29,8 @@ export type ConnectionName = 'commands' | 'subscriptions';
 export class RedisReport {
   private readonly refusing = new Map<ConnectionName, ReplyMeaning['scope']>();
   private readonly lastLoss = new Map<ConnectionName, string>();
-  /** Since the connection for commands was ready last, a reply has made it connect again. */
-  private isGivenUp = false;
+  /** When a reply last made the client for commands connect again. */
+  private givenUpAtMs = -Infinity;
   private isPartLost = false;
   private isStopped = false;
 
@@ -53,6 +56,10 @@ export class RedisReport {
     return this.lastLoss.get('commands');
   }
 
+  private get isGivingUp(): boolean {
+    return performance.now() - this.givenUpAtMs < GIVING_UP_MS;
+  }
+
   stop(): void {
     this.isStopped = true;
   }
@@ -61,7 +68,7 @@ export class RedisReport {
   toAppError(thrown: unknown): unknown {
     const reply = replyOf(thrown);
     if (reply === undefined) return thrown;
-    this.isGivenUp ||= costsConnection(reply);
+    if (costsConnection(reply)) this.givenUpAtMs = performance.now();
     const traceId = this.write(readRefusedReply(reply));
     return new AppError('dependency_unavailable', { detail: 'redis is unavailable', cause: reply, traceId });
   }
@@ -135,7 +142,6 @@ export class RedisReport {
     client.on('ready', () => {
       this.onChange();
       given = undefined;
-      if (connection === 'commands') this.isGivenUp = false;
       if (wasUp === false && !this.refusing.has(connection))
         this.logger.info('redis.connected', { connection });
       wasUp = true;
@@ -152,8 +158,12 @@ export class RedisReport {
     client.on('close', () => {
       this.onChange();
       // A connection that was given up because of a reply is not lost: that reply has its own line.
-      const isGivenUp = this.refusing.has(connection) || (connection === 'commands' && this.isGivenUp);
-      if (wasUp === true && !this.isStopped && !isGivenUp)
+      if (wasUp === true && connection === 'commands' && this.isGivingUp) {
+        // Only a reconnect that fails is a loss.
+        wasUp = undefined;
+        return;
+      }
+      if (wasUp === true && !this.isStopped && !this.refusing.has(connection))
         this.logger.critical('redis.lost', { connection, error: 'connection closed' });
       wasUp = false;
     });
