@@ -52,7 +52,7 @@ describe('SettledLimit', () => {
     const limit = node(10);
     expect(use(limit, 12)).toBe(10);
     expect(limit.take('a')).toEqual({ isOver: true, remaining: 0, resetMs: WINDOW_MS });
-    expect(limit.isOver('a')).toBe(true);
+    expect(limit.take('a').isOver).toBe(true);
     expect(limit.take('b')).toMatchObject({ isOver: false, remaining: 9 });
     await settle();
     await jest.advanceTimersByTimeAsync(WINDOW_MS);
@@ -77,6 +77,23 @@ describe('SettledLimit', () => {
     await settle();
     expect(use(one, 1)).toBe(0);
     expect(told.get('limit:a')).toMatchObject({ count: 101, endsAtMs: 1_000_000 + 250 + WINDOW_MS });
+  });
+
+  it('has room for a use that was taken back, before and after Redis was told of it', async () => {
+    const [limit, other] = [node(10), node(10)];
+    expect(use(limit, 10)).toBe(10);
+    limit.giveBack('a');
+    expect(use(limit, 2)).toBe(1);
+    await settle();
+    expect(told.get('limit:a')?.count).toBe(10);
+    limit.giveBack('a');
+    await settle();
+    expect(told.get('limit:a')?.count).toBe(9);
+    expect(use(other, 1)).toBe(1);
+    await settle();
+    expect(use(other, 1)).toBe(0);
+    limit.giveBack('b');
+    expect(limit.take('b').remaining).toBe(9);
   });
 
   it('counts on while Redis is down, and tells it later', async () => {

@@ -82,14 +82,6 @@ export class SettledLimit {
     if (window.isKnownToRedis) this.batch.put(subject, window);
   }
 
-  /** True for a subject that this node knows to be over its limit. */
-  isOver(subject: string): boolean {
-    const window = this.windows.get(subject);
-    return (
-      window !== undefined && redisNow() < window.endsAtMs && window.settled + window.unsettled >= this.points
-    );
-  }
-
   private windowOf(subject: string, now: number): Window {
     const known = this.windows.get(subject);
     if (known !== undefined && now < known.endsAtMs) return known;
