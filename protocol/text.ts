@@ -19,10 +19,18 @@ export function isBlank(text: string): boolean {
   return BLANK.test(text);
 }
 
+/** NUL, and a surrogate without its pair. */
+const UNSTORABLE = /[\0\p{Surrogate}]/u;
+const EVERY_UNSTORABLE = new RegExp(UNSTORABLE, 'gu');
+
 /** True for text that UTF-8 or PostgreSQL cannot store: with a lone surrogate or NUL. */
 export function unstorable(text: string): boolean {
-  // eslint-disable-next-line no-control-regex -- it searches for NUL
-  return /\u0000|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text);
+  return UNSTORABLE.test(text);
+}
+
+/** The text with a replacement character for each that cannot be stored. */
+export function storableText(text: string): string {
+  return unstorable(text) ? text.replaceAll(EVERY_UNSTORABLE, '\ufffd') : text;
 }
 
 /** Far deeper than anything that the protocol has. */

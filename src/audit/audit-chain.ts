@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { storableText } from '../../protocol/text.js';
 
 /** One row of the audit log as it is hashed: `hash` covers all other fields, including the hash of the previous row. */
 export interface ChainedRow {
@@ -60,19 +61,11 @@ export function storableFields(fields: Record<string, unknown>): Record<string, 
   return storable;
 }
 
-/** NUL, and a surrogate without its pair. */
-const UNSTORABLE = /[\0\p{Surrogate}]/u;
-const UNSTORABLE_ALL = new RegExp(UNSTORABLE, 'gu');
-
 function storableValue(value: unknown): unknown {
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
   return JSON.parse(JSON.stringify(value), (_key, inner: unknown) =>
     typeof inner === 'string' ? storableText(inner) : inner,
   ) as unknown;
-}
-
-function storableText(text: string): string {
-  return UNSTORABLE.test(text) ? text.replaceAll(UNSTORABLE_ALL, '\uFFFD') : text;
 }
 
 /** JSON with sorted keys and without spaces. */

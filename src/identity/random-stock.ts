@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto';
 
 const DRAWS = 128;
 
-/** Random secrets of one length. They are fetched from the system many at a time: each fetch costs as much as a command of Redis. */
+/** Random secrets of one length, fetched from the system many at a time: tickets are made by the thousand. */
 export class RandomStock {
   private readonly stock: Buffer;
   private used: number;

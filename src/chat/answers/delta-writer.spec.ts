@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { unstorable } from '../../../protocol/text.js';
+import { storableText, unstorable } from '../../../protocol/text.js';
 import { delayToNextFrame, DeltaWriter } from './delta-writer.js';
-import { storableText } from '../../responder/contract/storable-text.js';
 
 describe('DeltaWriter', () => {
   it('counts offsets in UTF-16 code units of the whole message', () => {

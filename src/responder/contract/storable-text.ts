@@ -3,17 +3,9 @@
  * either. A model server may send both as JSON escapes.
  */
 
-import { unstorable } from '../../../protocol/text.js';
+import { storableText } from '../../../protocol/text.js';
 
-const REPLACEMENT = '\ufffd';
-
-export function storableText(text: string): string {
-  if (!unstorable(text)) return text;
-  // Encoding to UTF-8 turns each lone surrogate into the replacement character.
-  return Buffer.from(text).toString().replaceAll('\0', REPLACEMENT);
-}
-
-/** The same for every string inside a JSON value, keys included. */
+/** A JSON value whose strings, keys included, can be stored. */
 export function storableValue(value: unknown): unknown {
   if (typeof value === 'string') return storableText(value);
   if (Array.isArray(value)) return value.map(storableValue);

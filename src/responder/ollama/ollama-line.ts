@@ -1,5 +1,6 @@
 import { AppError } from '../../errors/app-error.js';
-import { clip, storableText, storableValue } from '../contract/storable-text.js';
+import { storableText } from '../../../protocol/text.js';
+import { clip, storableValue } from '../contract/storable-text.js';
 
 /** The parts of a line of `POST /api/chat` that an answer needs. */
 export interface ChatLine {
