@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { IssuedTicket, Me, SignIn } from '../protocol/resources.js';
 import { SERVER_ENTRY } from '../scripts/project.js';
-import { ConfigError, loadConfig } from '../src/config/config.js';
+import { loadConfig } from '../src/config/config.js';
 import { type Engines, startEngines } from './support/engines.js';
 import { readExample } from './support/env-example.js';
 import { request } from './support/http.js';
@@ -17,6 +17,7 @@ import { keyPair, type KeyPair } from './support/key-pair.js';
 import { startNode, type TestNode } from './support/node.js';
 import { rawUpgrade } from './support/raw-upgrade.js';
 import { rememberSecret } from './support/secrets.js';
+import { complaintOf } from './support/settings.js';
 import { TestSocket } from './support/socket.js';
 import { register, remembered, signIn } from './support/user.js';
 
@@ -117,7 +118,7 @@ describe('a setting that cannot be used', () => {
       /^METRICS_TOKEN: expected 16 to 1024 .*, got \d+ bytes/m,
     ],
   ])('has a line of its own, without secrets: %s', (_case, wrong, line) => {
-    const complaint = complaintAbout({ ...REQUIRED, ...wrong });
+    const complaint = complaintOf(() => loadConfig({ ...REQUIRED, ...wrong }));
     expect(complaint).toMatch(line);
     expect(complaint.split('\n').filter((text) => /^[A-Z_]+: /.test(text))).toHaveLength(1);
     for (const secret of SECRETS) expect(complaint).not.toContain(secret);
@@ -145,7 +146,7 @@ describe('a setting that cannot be used', () => {
     const settings = { ...REQUIRED, ...wrong };
     const { code, written } = await startWith(settings);
     expect(code).toBe(1);
-    expect(written.trim()).toBe(complaintAbout(settings));
+    expect(written.trim()).toBe(complaintOf(() => loadConfig(settings)));
     for (const secret of SECRETS) expect(written).not.toContain(secret);
   });
 
@@ -174,7 +175,7 @@ describe('a setting that cannot be used', () => {
 
   test.each(readExample())('is named, whatever came: $name', ({ name, comment }) => {
     for (const value of ABSURD) {
-      const complaint = complaintAbout({ ...REQUIRED, [name]: value });
+      const complaint = complaintOf(() => loadConfig({ ...REQUIRED, [name]: value }));
       const lines = complaint.split('\n').slice(1);
       const isTaken = TAKEN[name]?.includes(value) === true;
       expect([value, lines]).toEqual([
@@ -183,20 +184,22 @@ describe('a setting that cannot be used', () => {
       ]);
       expect(complaint.length).toBeLessThan(600);
     }
-    const empty = complaintAbout({ ...REQUIRED, [name]: '' });
+    const empty = complaintOf(() => loadConfig({ ...REQUIRED, [name]: '' }));
     const isNeeded = /Required/.test(comment) || name === 'JWT_SECRET';
     if (isNeeded) expect(empty).toMatch(new RegExp(`^${name}: expected .+, got nothing$`, 'm'));
     else expect(empty).toBe('');
   });
 
   test('does not hide the others', () => {
-    const complaint = complaintAbout({
-      ...REQUIRED,
-      REDIS_URL: 'http://x',
-      PORT: '70000',
-      LOG_LEVEL: 'loud',
-      JWT_SECRET: '',
-    });
+    const complaint = complaintOf(() =>
+      loadConfig({
+        ...REQUIRED,
+        REDIS_URL: 'http://x',
+        PORT: '70000',
+        LOG_LEVEL: 'loud',
+        JWT_SECRET: '',
+      }),
+    );
     const named = complaint.split('\n').map((line) => line.split(':')[0]);
     expect(named.slice(1).sort()).toEqual(['JWT_SECRET', 'LOG_LEVEL', 'PORT', 'REDIS_URL']);
   });
@@ -234,9 +237,10 @@ describe('.env.example', () => {
   test.each(ranged)('gives the range of $name that the server accepts', ({ name, comment }) => {
     const [min, max] = (/(\d+) to (\d+)/.exec(comment) ?? []).slice(1).map(Number);
     if (min === undefined || max === undefined) throw new Error(`expected a range for ${name}`);
-    for (const value of [min, max]) expect(complaintAbout({ ...REQUIRED, [name]: String(value) })).toBe('');
+    for (const value of [min, max])
+      expect(complaintOf(() => loadConfig({ ...REQUIRED, [name]: String(value) }))).toBe('');
     for (const value of [min - 1, max + 1]) {
-      expect(complaintAbout({ ...REQUIRED, [name]: String(value) })).toMatch(
+      expect(complaintOf(() => loadConfig({ ...REQUIRED, [name]: String(value) }))).toMatch(
         new RegExp(`^${name}: expected `, 'm'),
       );
     }
@@ -369,7 +373,7 @@ describe('a node', () => {
   test('does not start when the public keys lack the one that belongs to the private key', () => {
     const [own, other] = [keyPair('ES256'), keyPair('ES256')];
     const keys = { JWT_PRIVATE_KEY: own.privatePem, JWT_PUBLIC_KEYS: JSON.stringify({ a: other.publicPem }) };
-    const complaint = complaintAbout({ ...REQUIRED, ...keys });
+    const complaint = complaintOf(() => loadConfig({ ...REQUIRED, ...keys }));
     expect(complaint).toMatch(
       /^JWT_PUBLIC_KEYS: expected .* the public key of JWT_PRIVATE_KEY, got none that matches$/m,
     );
@@ -387,16 +391,6 @@ function headerOf(token: string): unknown {
 }
 
 /** What the server says about settings that it refuses, or an empty text. */
-function complaintAbout(settings: Record<string, string>): string {
-  try {
-    loadConfig(settings);
-    return '';
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message;
-    throw error;
-  }
-}
-
 function escaped(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 }

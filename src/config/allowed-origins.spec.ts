@@ -1,20 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { complaintOf, REQUIRED } from '../../test/support/settings.js';
 import { loadConfig } from './config.js';
-
-const REQUIRED = {
-  DATABASE_URL: 'postgres://127.0.0.1/db',
-  REDIS_URL: 'redis://127.0.0.1',
-  JWT_SECRET: 's'.repeat(32),
-};
-
-const complaintAbout = (settings: Record<string, string>) => {
-  try {
-    loadConfig(settings);
-  } catch (error) {
-    return (error as Error).message;
-  }
-  return '';
-};
 
 describe('an origin', () => {
   test.each([
@@ -61,7 +47,7 @@ describe('an origin', () => {
     ['https://a.example,', 'an entry is empty'],
     [',', 'an entry is empty'],
   ])('that could match nothing is refused, with the reason: %s', (origins, reason) => {
-    const lines = complaintAbout({ ...REQUIRED, ALLOWED_ORIGINS: origins })
+    const lines = complaintOf(() => loadConfig({ ...REQUIRED, ALLOWED_ORIGINS: origins }))
       .split('\n')
       .slice(1);
     expect(lines).toEqual([

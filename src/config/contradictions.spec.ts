@@ -1,12 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { keyPair } from '../../test/support/key-pair.js';
+import { REQUIRED } from '../../test/support/settings.js';
 import { loadConfig } from './config.js';
-
-const REQUIRED = {
-  DATABASE_URL: 'postgres://127.0.0.1/db',
-  REDIS_URL: 'redis://127.0.0.1',
-  JWT_SECRET: 's'.repeat(32),
-};
 
 describe('settings that contradict each other', () => {
   const [key] = [keyPair('ES256')];

@@ -1,22 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { complaintOf, REQUIRED } from '../../test/support/settings.js';
 import { FLAG_NAMES } from './flags.js';
-import { ConfigError, loadConfig } from './config.js';
+import { loadConfig } from './config.js';
 
-const needed = {
-  DATABASE_URL: 'postgres://127.0.0.1/db',
-  REDIS_URL: 'redis://127.0.0.1',
-  JWT_SECRET: 's'.repeat(32),
-};
-const flagsOf = (settings: Record<string, string>) => loadConfig({ ...needed, ...settings }).flags;
-const complaintAbout = (settings: Record<string, string>) => {
-  try {
-    flagsOf(settings);
-    return '';
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message;
-    throw error;
-  }
-};
+const flagsOf = (settings: Record<string, string>) => loadConfig({ ...REQUIRED, ...settings }).flags;
+const complaintAboutFlags = (settings: Record<string, string>) => complaintOf(() => flagsOf(settings));
 
 describe('the flag settings', () => {
   it('are all off by default', () => {
@@ -47,13 +35,13 @@ describe('the flag settings', () => {
     ['FLAG_LEGACY_COOKIE', '50'],
     ['FLAG_LEGACY_COOKIE', 'TRUE'],
   ])('refuse %s=%s with a line of its own', (name, text) =>
-    expect(complaintAbout({ [name]: text })).toMatch(
+    expect(complaintAboutFlags({ [name]: text })).toMatch(
       new RegExp(`^The settings cannot be used.\n${name}: expected true.* or .*, got "${text}"$`),
     ),
   );
 
   it('refuse an unknown flag and list the known ones, together with every other fault', () => {
-    const complaint = complaintAbout({ FLAG_LEGACY_COOKIES: 'true', PORT: 'x' });
+    const complaint = complaintAboutFlags({ FLAG_LEGACY_COOKIES: 'true', PORT: 'x' });
     expect(complaint).toMatch(/^PORT: expected/m);
     expect(complaint).toMatch(/^FLAG_LEGACY_COOKIES: expected one of .*FLAG_LEGACY_COOKIE,.*, got /m);
     for (const name of FLAG_NAMES) expect(complaint).toContain(`FLAG_${name.toUpperCase()}`);

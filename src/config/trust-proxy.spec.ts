@@ -1,20 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { complaintOf, REQUIRED } from '../../test/support/settings.js';
 import { loadConfig } from './config.js';
-
-const REQUIRED = {
-  DATABASE_URL: 'postgres://127.0.0.1/db',
-  REDIS_URL: 'redis://127.0.0.1',
-  JWT_SECRET: 's'.repeat(32),
-};
-
-const complaintAbout = (settings: Record<string, string>) => {
-  try {
-    loadConfig(settings);
-  } catch (error) {
-    return (error as Error).message;
-  }
-  return '';
-};
 
 describe('a list of proxies', () => {
   test.each<[string, unknown]>([
@@ -42,6 +28,6 @@ describe('a list of proxies', () => {
   ])('that has anything else is refused: %s', (value) => {
     const expected =
       /^TRUST_PROXY: expected true, false, a number of proxies up to 100, or a list .*, got "/m;
-    expect(complaintAbout({ ...REQUIRED, TRUST_PROXY: value })).toMatch(expected);
+    expect(complaintOf(() => loadConfig({ ...REQUIRED, TRUST_PROXY: value }))).toMatch(expected);
   });
 });

@@ -1,20 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { complaintOf, REQUIRED } from '../../test/support/settings.js';
 import { loadConfig } from './config.js';
-
-const REQUIRED = {
-  DATABASE_URL: 'postgres://127.0.0.1/db',
-  REDIS_URL: 'redis://127.0.0.1',
-  JWT_SECRET: 's'.repeat(32),
-};
-
-const complaintAbout = (settings: Record<string, string>) => {
-  try {
-    loadConfig(settings);
-  } catch (error) {
-    return (error as Error).message;
-  }
-  return '';
-};
 
 describe('a setting that is a URL', () => {
   test.each<[string, string]>([
@@ -75,7 +61,7 @@ describe('a setting that is a URL', () => {
       /^REDIS_URL: expected .*percent-encoded.*, got/m,
     ],
   ])('is refused with %s', (_what, wrong, line) => {
-    const complaint = complaintAbout({ ...REQUIRED, ...wrong });
+    const complaint = complaintOf(() => loadConfig({ ...REQUIRED, ...wrong }));
     expect(complaint.split('\n').slice(1)).toEqual([expect.stringMatching(line)]);
     expect(complaint).not.toContain('hidden-word');
   });
