@@ -5,6 +5,7 @@ import { APT_LIMIT_MS } from './debian-copy.js';
 import { restoreSymlinks } from './postgres-binaries.js';
 import { isExecutable, onPath } from '../executable.js';
 import { LaunchError, say } from '../launch-error.js';
+import { PROJECT_ROOT } from '../project.js';
 import type { StateFolder } from '../state-folder.js';
 
 /** An engine of another version than the one that the tests use by themselves. */
@@ -70,7 +71,7 @@ function fetchFromDebian(state: StateFolder, name: string, program: string): str
     mkdirSync(join(folder, inner), { recursive: true });
   writeFileSync(
     join(folder, 'sources.list'),
-    'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main\n',
+    `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirrorOf(apt)} trixie main\n`,
   );
   writeFileSync(join(folder, 'status'), '');
   const options = Object.entries({
@@ -104,6 +105,14 @@ function fetchFromDebian(state: StateFolder, name: string, program: string): str
   );
   chmodSync(wrapper, 0o755);
   return programs;
+}
+
+/** Where this system has its Debian packages from. */
+function mirrorOf(apt: string): string {
+  const uris = must(apt, ['indextargets', '--format', '$(REPO_URI)'], PROJECT_ROOT).split('\n');
+  const mirror = uris.find((uri) => /\/debian\/?$/.test(uri));
+  if (mirror === undefined) throw new LaunchError('apt knows no mirror of Debian');
+  return mirror;
 }
 
 function filesOf(folder: string): string[] {
