@@ -14,7 +14,7 @@ import { eventually, within } from './support/waiting.js';
 /** Longer than the shortest heartbeat and its timeout together, and than every other limit of a socket. */
 const ASLEEP_MS = 11_500;
 const ALIVE = 3;
-/** Requests that wait for Redis when the node stands still. */
+/** Requests that wait for Redis, or for a connection to PostgreSQL, when the node stands still. */
 const ASKED = 100;
 const PIECE = 'x'.repeat(8000);
 
@@ -30,6 +30,7 @@ describe('a node that stood still', () => {
   let reader: TestSocket;
   let chat: Chat;
   let asked: Promise<{ status: number }>[];
+  let written: Promise<{ status: number }>[];
   let accepted: Promise<unknown>;
   let dialled: Promise<RawSocket>;
   let awakeAt: number;
@@ -59,8 +60,11 @@ describe('a node that stood still', () => {
     asked = Array.from({ length: ASKED }, () =>
       as(chat.user, 'POST', `${asleep.url}/websocket/ticket`, { body: {} }),
     );
-    for (const promise of asked) promise.catch(() => undefined);
-    await Promise.race(asked);
+    written = Array.from({ length: ASKED }, () =>
+      as(chat.user, 'POST', `${asleep.url}/conversations`, { body: {} }),
+    );
+    for (const promise of [...asked, ...written]) promise.catch(() => undefined);
+    await Promise.all([Promise.race(asked), Promise.race(written)]);
     asleep.signal('SIGSTOP');
     const asleepAt = Date.now();
     const sleeps = (ms: number) =>
@@ -132,6 +136,13 @@ describe('a node that stood still', () => {
     expect(await metric(asleep, 'chat_breaker_state', { dependency: 'redis' })).toBe(0);
     expect((await request('GET', `${asleep.url}/health/ready`)).status).toBe(200);
     expect([...asleep.logged('redis.lost'), ...asleep.logged('redis.silent')]).toEqual([]);
+  });
+
+  it('refuses nobody who was waiting for PostgreSQL, and does not take it for dead', async () => {
+    const answers = await within(Promise.all(written), 'the conversations');
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 201));
+    expect(await metric(asleep, 'chat_breaker_state', { dependency: 'postgres' })).toBe(0);
+    expect(asleep.logged('postgres.lost')).toEqual([]);
   });
 
   it('gives a client that reads again its rest, before it calls it too slow', async () => {

@@ -7,6 +7,7 @@ import { LimitRunsPerUser1763800500000 } from '../../migrations/1763800500000-li
 import { LightenRunIndexes1763800600000 } from '../../migrations/1763800600000-lighten-run-indexes.js';
 import { prepareSession } from './postgres-session.js';
 import { TimedClient } from './timed-client.js';
+import { TimedPool } from './timed-pool.js';
 
 /** All nodes may start at once: the first to take this lock migrates; the others wait and find nothing to do. */
 const MIGRATION_LOCK = 4_720_115;
@@ -46,8 +47,8 @@ export function createDataSource(
     applicationName: 'admit-one',
     // TypeORM logs plain text on standard output, which is for JSON lines; failures are thrown as well.
     logging: false,
+    driver: { Pool: TimedPool },
     poolSize: 12,
-    connectTimeoutMS: 1000,
     extra: {
       ...client,
       keepAlive: true,

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { TimeLimit } from '../resilience/time-limit.js';
+import { CONNECTION_TIMEOUT_MS } from './timed-pool.js';
 
 /** Longest time for one statement before the caller gets 503. */
 const QUERY_TIMEOUT_MS = 1200;
@@ -9,6 +10,20 @@ const QUERY_TIMEOUT_MS = 1200;
  * (`query_timeout`) gives a statement up before an answer that has arrived is read.
  */
 export class TimedClient extends pg.Client {
+  // As `query`: pg's own limit does not wait for what has arrived.
+  override connect(callback?: (...outcome: never[]) => void): never {
+    const connected = super.connect();
+    const limit = new TimeLimit(CONNECTION_TIMEOUT_MS, () => {
+      this.connection.stream.destroy(new Error('timeout expired'));
+    });
+    const end = (error?: Error): void => {
+      limit.stop();
+      (callback as ((error?: Error) => void) | undefined)?.(error);
+    };
+    connected.then(() => end(), end);
+    return connected as never;
+  }
+
   // These types fit all the forms in which pg's own method may be called.
   override query(...statement: unknown[]): never {
     const outcome = (super.query as (...statement: unknown[]) => unknown).apply(this, statement);
