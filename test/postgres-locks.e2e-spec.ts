@@ -84,3 +84,18 @@ it('Postgres: a transaction that was left open loses its locks', async () => {
     await frozen.destroy();
   }
 });
+
+it('Postgres: callers wait for a connection as long as it answers others, at most 3 s', async () => {
+  const dataSource = await createDataSource(cluster.databaseUrl).initialize();
+  const call = (): Promise<unknown> => dataSource.query('SELECT pg_sleep(0.7)');
+  try {
+    const outcomes = await Promise.allSettled(Array.from({ length: 96 }, call));
+    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+    // Two rounds of twelve begin within 1 s, five within 3 s; it takes eight to serve all.
+    expect(outcomes.length - refused.length).toBeGreaterThan(24);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const reason of refused) expect(String(reason)).toContain('timeout exceeded when trying to connect');
+  } finally {
+    await dataSource.destroy();
+  }
+});

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { TimeLimit } from '../resilience/time-limit.js';
-import { CONNECTION_TIMEOUT_MS } from './timed-pool.js';
+import type { Pulse } from './pulse.js';
 
 /** Longest time for one statement before the caller gets 503. */
 const QUERY_TIMEOUT_MS = 1200;
@@ -10,14 +10,24 @@ const QUERY_TIMEOUT_MS = 1200;
  * (`query_timeout`) gives a statement up before an answer that has arrived is read.
  */
 export class TimedClient extends pg.Client {
+  private readonly pulse: Pulse;
+
+  constructor(config: pg.ClientConfig & { pulse: Pulse }) {
+    super(config);
+    this.pulse = config.pulse;
+  }
+
   // As `query`: pg's own limit does not wait for what has arrived.
   override connect(callback?: (...outcome: never[]) => void): never {
     const connected = super.connect();
-    const limit = new TimeLimit(CONNECTION_TIMEOUT_MS, () => {
+    const stop = this.pulse.limitWait(() => {
       this.connection.stream.destroy(new Error('timeout expired'));
     });
+    const heard = (): void => this.pulse.beat();
+    this.connection.on('message', heard);
     const end = (error?: Error): void => {
-      limit.stop();
+      stop();
+      this.connection.off('message', heard);
       (callback as ((error?: Error) => void) | undefined)?.(error);
     };
     connected.then(() => end(), end);
@@ -36,7 +46,12 @@ export class TimedClient extends pg.Client {
     const limit = new TimeLimit(QUERY_TIMEOUT_MS, () => {
       this.connection.stream.destroy(new Error('Query read timeout'));
     });
-    const stop = (): void => limit.stop();
-    outcome.then(stop, stop);
+    outcome.then(
+      () => {
+        limit.stop();
+        this.pulse.beat();
+      },
+      () => limit.stop(),
+    );
   }
 }
