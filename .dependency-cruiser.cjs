@@ -25,7 +25,7 @@ const TIERS = [
 const WINGS = {
   chat: [['catch-up'], ['answers'], ['runs'], ['history']],
   websocket: [['drain'], ['upgrade'], ['fan-out'], ['connections'], ['frames'], ['socket']],
-  responder: [['builtin', 'ollama'], ['contract']],
+  responder: [['builtin', 'ollama', 'openai'], ['model'], ['contract']],
 };
 
 const SPEC = '\\.spec\\.tsx?$';

@@ -39,7 +39,9 @@ describe('no frame has more than 64 KiB', () => {
   beforeAll(async () => {
     model = await OllamaServer.start();
     const env = { RESPONDER: 'ollama', OLLAMA_URL: model.url, OLLAMA_MODEL: 'test-model' };
-    cluster = await startCluster({ env: { ...env, WS_MAX_CONNECTIONS_PER_SESSION: '100' } });
+    cluster = await startCluster({
+      env: { ...env, WS_MAX_CONNECTIONS_PER_SESSION: '100', RESPONDER_MAX_CHARACTERS: '1000000' },
+    });
     chat = await aChat(cluster.node, await aUser(cluster));
     measured(chat.socket);
   });

@@ -169,6 +169,9 @@ describe('a setting that cannot be used', () => {
     JWT_ISSUER: ['banana', '-1', '1e3', '0x10', '1.5'],
     JWT_AUDIENCE: ['banana', '-1', '1e3', '0x10', '1.5'],
     OLLAMA_MODEL: ['banana', '-1', '1e3', '0x10', '1.5'],
+    OPENAI_MODEL: ['banana', '-1', '1e3', '0x10', '1.5'],
+    OPENAI_API_KEY: ['banana', '-1', '1e3', '0x10', '1.5', '9'.repeat(400)],
+    SYSTEM_PROMPT: ['banana', '-1', '1e3', '0x10', '1.5', ' 5 ', '5\n', '9'.repeat(400)],
     JWT_SECRET: ['9'.repeat(400)],
     METRICS_TOKEN: ['9'.repeat(400)],
   };

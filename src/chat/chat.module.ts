@@ -4,6 +4,8 @@ import { ConversationAccess } from '../identity/conversation-access.js';
 import { WebSocketModule } from '../websocket/websocket.module.js';
 import { AcceptanceStore } from './runs/acceptance.store.js';
 import { ResponderService } from '../responder/responder.service.js';
+import { AnswerProgressService } from './answers/answer-progress.service.js';
+import { AnswerProgressStore } from './answers/answer-progress.store.js';
 import { AnswerService } from './answers/answer.service.js';
 import { CatchUpService } from './catch-up/catch-up.service.js';
 import { ChatController } from './chat.controller.js';
@@ -18,6 +20,7 @@ import { EventStore } from './history/event.store.js';
 import { MessageStore } from './history/message.store.js';
 import { DeletionCheckService } from './catch-up/deletion-check.service.js';
 import { OpeningService } from './catch-up/opening.service.js';
+import { ProgressReplayService } from './catch-up/progress-replay.service.js';
 import { ReplayService } from './catch-up/replay.service.js';
 import { ResponderModule } from '../responder/responder.module.js';
 import { RunAnnouncementService } from './runs/run-announcement.service.js';
@@ -46,6 +49,7 @@ import { RunWorkerService } from './answers/run-worker.service.js';
   controllers: [ConversationController, ChatController],
   providers: [
     AcceptanceStore,
+    AnswerProgressStore,
     ConversationStore,
     EventStore,
     MessageStore,
@@ -63,7 +67,9 @@ import { RunWorkerService } from './answers/run-worker.service.js';
     CatchUpService,
     DeletionCheckService,
     OpeningService,
+    ProgressReplayService,
     ReplayService,
+    AnswerProgressService,
     AnswerService,
     ResponderService,
     DeltaStreamService,

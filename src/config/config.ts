@@ -10,13 +10,19 @@ import { trustProxy, type TrustProxy } from './trust-proxy.js';
 import { databaseUrl, publicUrl, serviceUrl } from './url-settings.js';
 
 /** PEM and JSON may end with a line break and have more inside. */
-const SEVERAL_LINES = new Set(['JWT_PRIVATE_KEY', 'JWT_PUBLIC_KEYS']);
+const SEVERAL_LINES = new Set(['JWT_PRIVATE_KEY', 'JWT_PUBLIC_KEYS', 'SYSTEM_PROMPT']);
 /** As much of a wrong value is shown. */
 const MAX_SHOWN = 200;
 /** A longer `iss` or `aud` would make tokens that are too long for our own check. */
 const MAX_NAME_LENGTH = 200;
+/** A longer prompt would leave no room for the conversation. */
+const MAX_PROMPT_LENGTH = 20_000;
 
 function wholeNumber(min: number, max: number, fallback: number) {
+  return numberBetween(min, max).default(fallback);
+}
+
+function numberBetween(min: number, max: number) {
   return (
     z
       .string()
@@ -24,8 +30,13 @@ function wholeNumber(min: number, max: number, fallback: number) {
       // More digits than a number has would be "not a number" in the message.
       .transform((digits) => Math.min(Number(digits), Number.MAX_SAFE_INTEGER))
       .pipe(z.number().min(min).max(max))
-      .default(fallback)
   );
+}
+
+/** A secret that stands in an `Authorization` header. */
+function headerToken(minLength: number) {
+  const words = `${minLength} to 1024 letters, digits and signs of ASCII, which a header can carry`;
+  return z.string().regex(new RegExp(`^[!-~]{${minLength},1024}$`), words);
 }
 
 function name() {
@@ -62,17 +73,29 @@ const environmentSchema = z.object({
   ALLOWED_ORIGINS: allowedOrigins().optional(),
   TRUST_PROXY: trustProxy(),
   REGISTRATION: z.enum(['open', 'closed']).default('closed'),
-  RESPONDER: z.enum(['builtin', 'ollama']).default('builtin'),
+  RESPONDER: z.enum(['builtin', 'ollama', 'openai']).default('builtin'),
   OLLAMA_URL: serviceUrl().default('http://127.0.0.1:11434'),
   OLLAMA_MODEL: name().default('llama3.2'),
+  OPENAI_BASE_URL: serviceUrl().default('http://127.0.0.1:8080/v1'),
+  OPENAI_API_KEY: headerToken(1).optional(),
+  OPENAI_MODEL: name().default('default'),
+  SYSTEM_PROMPT: z
+    .string()
+    .max(MAX_PROMPT_LENGTH, `at most ${MAX_PROMPT_LENGTH} characters`)
+    .regex(/\S/, 'words')
+    .optional(),
+  RESPONDER_FIRST_TOKEN_SECONDS: wholeNumber(1, 3600, 300),
+  RESPONDER_SILENCE_SECONDS: wholeNumber(1, 3600, 60),
+  RESPONDER_CONTEXT_TOKENS: wholeNumber(256, 10_000_000, 8192),
+  RESPONDER_MAX_CHARACTERS: wholeNumber(100, 10_000_000, 200_000),
+  RESPONDER_CONCURRENCY: numberBetween(1, 100_000).optional(),
+  RESPONDER_WARM_UP: z.enum(['true', 'false']).default('false'),
+  SHOW_THINKING: z.enum(['true', 'false']).default('false'),
   RUNS_PER_NODE: wholeNumber(1, 10_000, 1000),
   RUNS_PER_USER: wholeNumber(1, 100, 4),
   DRAIN_SECONDS: wholeNumber(0, 3600, 20),
   AUDIT_RETENTION_DAYS: wholeNumber(0, 36_500, 365),
-  METRICS_TOKEN: z
-    .string()
-    .regex(/^[!-~]{16,1024}$/, '16 to 1024 letters, digits and signs of ASCII, which a header can carry')
-    .optional(),
+  METRICS_TOKEN: headerToken(16).optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   LIMIT_REQUESTS_PER_ADDRESS_PER_MINUTE: wholeNumber(1, 100_000_000, 600),
   LIMIT_UPGRADES_PER_ADDRESS_PER_MINUTE: wholeNumber(1, 100_000_000, 600),
@@ -97,6 +120,19 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
+/** What holds for answers, whoever writes them. */
+export interface AnswerSettings {
+  readonly systemPrompt: string | undefined;
+  readonly firstTokenMs: number;
+  readonly silenceMs: number;
+  /** How much of a conversation a model is told; estimated: see `turns.ts`. */
+  readonly contextTokens: number;
+  /** A longer answer is cut, in UTF-16 code units. */
+  readonly maxCharacters: number;
+  readonly warmUp: boolean;
+  readonly showThinking: boolean;
+}
+
 /** All settings of a node. Durations carry their unit in the name. */
 export class Config {
   readonly port: number;
@@ -118,10 +154,12 @@ export class Config {
   readonly allowedOrigins: ReadonlySet<string>;
   readonly trustProxy: TrustProxy;
   readonly registration: 'open' | 'closed';
-  readonly responder: 'builtin' | 'ollama';
+  readonly responder: 'builtin' | 'ollama' | 'openai';
   readonly ollama: { url: string; model: string };
+  readonly openai: { url: string; apiKey: string | undefined; model: string };
+  readonly answers: AnswerSettings;
   /** Answers that are written at the same time, on one node and of one user over all nodes. */
-  readonly runs: { perNode: number; perUser: number };
+  readonly runs: { perNode: number; perUser: number; concurrency: number | undefined };
   readonly drainSeconds: number;
   /** 0 keeps all rows. */
   readonly auditRetentionDays: number;
@@ -166,7 +204,25 @@ export class Config {
     this.registration = environment.REGISTRATION;
     this.responder = environment.RESPONDER;
     this.ollama = { url: environment.OLLAMA_URL, model: environment.OLLAMA_MODEL };
-    this.runs = { perNode: environment.RUNS_PER_NODE, perUser: environment.RUNS_PER_USER };
+    this.openai = {
+      url: environment.OPENAI_BASE_URL,
+      apiKey: environment.OPENAI_API_KEY,
+      model: environment.OPENAI_MODEL,
+    };
+    this.answers = {
+      systemPrompt: environment.SYSTEM_PROMPT,
+      firstTokenMs: environment.RESPONDER_FIRST_TOKEN_SECONDS * 1000,
+      silenceMs: environment.RESPONDER_SILENCE_SECONDS * 1000,
+      contextTokens: environment.RESPONDER_CONTEXT_TOKENS,
+      maxCharacters: environment.RESPONDER_MAX_CHARACTERS,
+      warmUp: environment.RESPONDER_WARM_UP === 'true',
+      showThinking: environment.SHOW_THINKING === 'true',
+    };
+    this.runs = {
+      perNode: environment.RUNS_PER_NODE,
+      perUser: environment.RUNS_PER_USER,
+      concurrency: environment.RESPONDER_CONCURRENCY,
+    };
     this.drainSeconds = environment.DRAIN_SECONDS;
     this.auditRetentionDays = environment.AUDIT_RETENTION_DAYS;
     this.metricsToken = environment.METRICS_TOKEN;

@@ -52,9 +52,13 @@ export class DependencyProbeService implements OnModuleInit, OnModuleDestroy {
   }
 
   askResponder(): Promise<DependencyState> {
+    let isLoading = false;
     return stateOf(
-      () => this.responder.check(),
-      () => false,
+      async () => {
+        isLoading = (await this.responder.check()) === 'loading';
+        if (isLoading) throw new AppError('dependency_unavailable');
+      },
+      () => isLoading,
     );
   }
 

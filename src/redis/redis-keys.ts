@@ -33,6 +33,8 @@ export const redisKeys = {
   nodes: () => 'node_list',
   /** Text that a run has written so far, as a string. Life: 24 h, and 60 s after its end. */
   runCheckpoint: (runId: string) => `run_checkpoint:${runId}`,
+  /** JSON of the last `run.progress` of a run without text yet. Life: 6 s. */
+  runProgress: (runId: string) => `run_progress:${runId}`,
   /** Hash: how often and when last each way to sign in was used. Life: 400 days after the last use. */
   authUsage: () => 'node_auth_usage',
   /** Hash of the flags that administrators have set: JSON by name. Never expires; as many fields as there are flags. */

@@ -96,7 +96,7 @@ export class RunWorkerService implements OnModuleInit {
       const wasFull = this.room === 0;
       this.leases.drop(lease);
       this.running.delete(work);
-      if (isAwaited || wasFull) this.claimQueued();
+      if (isAwaited || wasFull || this.claims.isShared) this.claimQueued();
     });
     this.running.add(work);
   }

@@ -1,38 +1,69 @@
 import { describe, expect, it } from '@jest/globals';
-import { MAX_TURNS, MAX_TURNS_LENGTH, turnsOf } from './turns.js';
+import { estimatedTokens, turnsOf } from './turns.js';
+
+const LARGE = 1_000_000;
 
 describe('turnsOf', () => {
-  it('puts each answer after its question, oldest first', () => {
-    const turns = turnsOf([
-      { question: 'third', answer: null },
-      { question: 'second', answer: null },
-      { question: 'first', answer: 'answer' },
+  it('puts the oldest turn first and the question last', () => {
+    const turns = turnsOf(
+      [
+        { question: 'third', answer: null },
+        { question: 'first', answer: 'answer' },
+      ],
+      LARGE,
+    );
+    expect(turns).toEqual([
+      { role: 'user', content: 'first' },
+      { role: 'assistant', content: 'answer' },
+      { role: 'user', content: 'third' },
     ]);
-    expect(turns.map(({ content }) => content)).toEqual(['first', 'answer', 'second', 'third']);
-    expect(turns.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'user']);
   });
 
-  it('keeps the newest turns when there are too many', () => {
-    const exchanges = Array.from({ length: 50 }, (_, age) => ({
-      question: `q${age}`,
-      answer: age === 0 ? null : `a${age}`,
+  it('alternates whatever had no answer', () => {
+    const turns = turnsOf(
+      [
+        { question: 'now', answer: null },
+        { question: 'failed', answer: null },
+        { question: 'answered', answer: 'yes' },
+        { question: 'cancelled', answer: null },
+      ],
+      LARGE,
+    );
+    expect(turns).toEqual([
+      { role: 'user', content: 'cancelled\n\nanswered' },
+      { role: 'assistant', content: 'yes' },
+      { role: 'user', content: 'failed\n\nnow' },
+    ]);
+  });
+
+  it.each([1, 2, 7, 25])('begins with the user when only %d exchanges are within the budget', (count) => {
+    const exchanges = Array.from({ length: 30 }, (_, age) => ({
+      question: `q${String(age).padStart(2, '0')}`,
+      answer: age === 0 ? null : `a${String(age).padStart(2, '0')}`,
     }));
-    const turns = turnsOf(exchanges);
-    expect(turns).toHaveLength(MAX_TURNS);
-    expect(turns.at(-1)?.content).toBe('q0');
-    expect(turns.at(0)?.content).toBe('a20');
+    const turns = turnsOf(exchanges, 2 * count - 1);
+    expect(turns).toHaveLength(2 * count - 1);
+    expect(turns.map(({ role }) => role)).toEqual(
+      turns.map((_, at) => (at % 2 === 0 ? 'user' : 'assistant')),
+    );
+    expect(turns.at(-1)?.content).toBe('q00');
   });
 
-  it('leaves out older turns when the text would be too long', () => {
-    const turns = turnsOf([
-      { question: 'now', answer: null },
-      { question: 'before', answer: 'x'.repeat(MAX_TURNS_LENGTH - 3) },
-    ]);
-    expect(turns.map(({ role }) => role)).toEqual(['assistant', 'user']);
+  it('keeps a question that alone is over the budget, whole', () => {
+    const question = 'x'.repeat(400);
+    expect(
+      turnsOf(
+        [
+          { question, answer: null },
+          { question: 'a', answer: 'b' },
+        ],
+        10,
+      ),
+    ).toEqual([{ role: 'user', content: question }]);
   });
 
-  it('keeps a question that alone is longer than the limit', () => {
-    const question = 'x'.repeat(MAX_TURNS_LENGTH + 1);
-    expect(turnsOf([{ question, answer: null }])).toEqual([{ role: 'user', content: question }]);
+  it('counts other writing than English as more tokens', () => {
+    expect(estimatedTokens('four')).toBe(2);
+    expect(estimatedTokens('四四四四')).toBe(4);
   });
 });

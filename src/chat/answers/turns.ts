@@ -1,26 +1,44 @@
 import type { Exchange } from '../history/message.store.js';
 import type { Turn } from '../../responder/contract/responder.js';
 
-/** Limits on the part of a conversation that a responder gets. */
-export const MAX_TURNS = 40;
-export const MAX_TURNS_LENGTH = 64_000;
+type Asked = Pick<Exchange, 'question' | 'answer'>;
+
+/** Exchanges that are read for one question. */
+export const MAX_EXCHANGES = 40;
+/** Models cut English into tokens of about four bytes and other writing into shorter ones: the estimate is on the safe side. */
+const BYTES_PER_TOKEN = 3;
+
+/** An estimate: every model counts in its own way. */
+export function estimatedTokens(text: string): number {
+  return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN);
+}
 
 /**
- * The turns for a responder, oldest first and ending with the question.
+ * The turns for a responder: they begin with one of the user, alternate, and end with the question. Whole exchanges are left
+ * out, the oldest first, until the rest is within the budget; the question is kept, however long it is. Questions that got
+ * no answer stand in one turn with the next one.
  * @param exchanges newest first; the first is the question
+ * @param maxTokens estimated
  */
-export function turnsOf(exchanges: readonly Exchange[]): Turn[] {
-  const newestFirst = exchanges.flatMap(({ question, answer }): Turn[] => [
-    ...(answer === null ? [] : [{ role: 'assistant' as const, content: answer }]),
-    { role: 'user', content: question },
-  ]);
-  const turns: Turn[] = [];
-  let length = 0;
-  for (const turn of newestFirst.slice(0, MAX_TURNS)) {
-    length += turn.content.length;
-    // The question itself is kept, however long it is.
-    if (turns.length > 0 && length > MAX_TURNS_LENGTH) break;
-    turns.push(turn);
+export function turnsOf(exchanges: readonly Asked[], maxTokens: number): Turn[] {
+  const kept: Asked[] = [];
+  let tokens = 0;
+  for (const exchange of exchanges) {
+    tokens += estimatedTokens(exchange.question) + estimatedTokens(exchange.answer ?? '');
+    if (kept.length > 0 && tokens > maxTokens) break;
+    kept.push(exchange);
   }
-  return turns.reverse();
+  const turns: Turn[] = [];
+  let unanswered = '';
+  for (const { question, answer } of kept.reverse()) {
+    const content = unanswered + question;
+    if (answer === null) {
+      unanswered = `${content}\n\n`;
+    } else {
+      turns.push({ role: 'user', content }, { role: 'assistant', content: answer });
+      unanswered = '';
+    }
+  }
+  if (unanswered !== '') turns.push({ role: 'user', content: unanswered.slice(0, -2) });
+  return turns;
 }

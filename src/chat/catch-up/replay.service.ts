@@ -8,7 +8,7 @@ import { EventStore } from '../history/event.store.js';
 import { MessageStore } from '../history/message.store.js';
 import { roomToSend, sendPaced } from './paced-sending.js';
 import { RunCheckpointStore } from '../answers/run-checkpoint.store.js';
-import { RunQueueService } from '../runs/run-queue.service.js';
+import { ProgressReplayService } from './progress-replay.service.js';
 import { RunStore } from '../runs/run.store.js';
 
 const PAGE = 100;
@@ -25,7 +25,7 @@ export class ReplayService {
     private readonly messages: MessageStore,
     private readonly runs: RunStore,
     private readonly checkpoints: RunCheckpointStore,
-    private readonly queue: RunQueueService,
+    private readonly progressReplay: ProgressReplayService,
   ) {}
 
   /**
@@ -67,7 +67,7 @@ export class ReplayService {
 
   /** Sends which runs of the conversation are waiting, and their positions in the queue. */
   async progress(socket: AuthenticatedSocket, conversationId: string): Promise<void> {
-    for (const frame of await this.queue.progressOf(conversationId)) socket.sendFrame(frame);
+    for (const frame of await this.progressReplay.waitingIn(conversationId)) socket.sendFrame(frame);
   }
 
   /** Sends the events after `afterSeq` up to `lastSeq`, in order. */
@@ -99,6 +99,7 @@ export class ReplayService {
     if (running !== undefined) {
       await sendPaced(socket, running.frame);
       shown.show(running.messageId, running.length);
+      if (running.progress !== undefined) socket.sendFrame(running.progress);
     }
     const ended = partials.map(({ message_id }) => message_id).filter((id) => id !== running?.messageId);
     if (ended.length === 0) return shown;
@@ -113,13 +114,15 @@ export class ReplayService {
 
   private async inProgress(
     conversationId: string,
-  ): Promise<{ messageId: string; length: number; frame: FrameReply } | undefined> {
+  ): Promise<
+    { messageId: string; length: number; frame: FrameReply; progress: FrameReply | undefined } | undefined
+  > {
     const running = await this.runs.findRunning(conversationId);
     if (running === undefined) return undefined;
     const { runId, messageId } = running;
-    const text = await this.checkpoints.read(runId);
+    const [text, progress] = await Promise.all([this.checkpoints.read(runId), this.progressReplay.ofRunning(runId)]);
     const frame = toSnapshot(conversationId, runId, messageId, text, 'streaming');
-    return { messageId, length: text.length, frame };
+    return { messageId, length: text.length, frame, progress };
   }
 }
 

@@ -24,6 +24,8 @@ export interface MessageRange {
 export interface Exchange {
   question: string;
   answer: string | null;
+  /** The display name of the user who asked. */
+  asker: string;
 }
 
 const COLUMNS = 'id, role, content, status, seq, run_id, parent_id, client_message_id, created_at';
@@ -62,10 +64,12 @@ export class MessageStore {
    */
   async exchangesUpTo(questionId: string, limit: number): Promise<Exchange[]> {
     return this.query<Exchange>(
-      `SELECT asked.content AS question, answered.content AS answer
+      `SELECT asked.content AS question, answered.content AS answer, users.display_name AS asker
        FROM messages question
        JOIN messages asked ON asked.conversation_id = question.conversation_id
          AND asked.role = 'user' AND asked.seq <= question.seq
+       JOIN conversations ON conversations.id = question.conversation_id
+       JOIN users ON users.id = conversations.user_id
        LEFT JOIN LATERAL (
          SELECT content FROM messages
          WHERE parent_id = asked.id AND role = 'assistant' AND content <> '' AND asked.id <> question.id

@@ -13,6 +13,7 @@ interface ClaimedRow {
   message_id: string | null;
   from_node: string | null;
   is_cancel_requested: boolean;
+  age_ms: number;
 }
 
 /**
@@ -21,11 +22,17 @@ interface ClaimedRow {
  */
 const MAX_RUNS_LOOKED_AT = 200;
 
+/** Held by the node that counts the free slots of the model server. */
+const CLAIM_LOCK = 4_720_116;
+
+type Query = (sql: string, values: unknown[]) => Promise<ClaimedRow[]>;
+
 /** How often a claim is tried if another node takes the same place at the same moment. The next sweep tries again. */
 const MAX_TRIES = 3;
 
 const CLAIMED = `runs.id, runs.conversation_id, runs.user_id, runs.question_id, runs.attempt, runs.message_id,
-  runs.cancel_requested_at IS NOT NULL AS is_cancel_requested`;
+  runs.cancel_requested_at IS NOT NULL AS is_cancel_requested,
+  greatest(0, extract(epoch FROM now() - runs.created_at) * 1000)::int AS age_ms`;
 
 /** Each user with queued runs. Skips from user to user by the index, however many runs each has. */
 const WAITING_USERS = `
@@ -70,6 +77,11 @@ export class RunClaimStore {
     private readonly config: Config,
   ) {}
 
+  /** Whether the runs of all nodes share a number of slots. */
+  get isShared(): boolean {
+    return this.config.runs.concurrency !== undefined;
+  }
+
   /** How many runs a node may hold. */
   get mostPerNode(): number {
     return this.config.runs.perNode;
@@ -82,7 +94,7 @@ export class RunClaimStore {
   async claimQueued(limit: number): Promise<ClaimedRun[]> {
     for (let tries = 1; tries <= MAX_TRIES; tries++) {
       try {
-        return await this.claimFirst(limit);
+        return await this.claimWithin(limit);
       } catch (error) {
         // Another node has just taken the same place. The next try sees that it is taken.
         if (!isUniqueViolation(error)) throw error;
@@ -106,8 +118,23 @@ export class RunClaimStore {
     return rows.map(toClaimedRun);
   }
 
-  private async claimFirst(limit: number): Promise<ClaimedRun[]> {
-    const rows = await this.query(
+  /** With `RESPONDER_CONCURRENCY`, claims of all nodes go one after the other, so that no two use the same free slot. */
+  private async claimWithin(limit: number): Promise<ClaimedRun[]> {
+    const { concurrency } = this.config.runs;
+    if (concurrency === undefined) return this.claimFirst(limit, (sql, values) => this.query(sql, values));
+    return this.database.transaction(async (manager) => {
+      const query: Query = (sql, values) => manager.query<ClaimedRow[]>(sql, values);
+      await manager.query('SELECT pg_advisory_xact_lock($1)', [CLAIM_LOCK]);
+      const [running] = await manager.query<{ count: number }[]>(
+        `SELECT count(*)::int FROM runs WHERE status = 'running'`,
+      );
+      const free = Math.min(limit, concurrency - (running?.count ?? 0));
+      return free > 0 ? this.claimFirst(free, query) : [];
+    });
+  }
+
+  private async claimFirst(limit: number, query: Query): Promise<ClaimedRun[]> {
+    const rows = await query(
       `WITH RECURSIVE waiting AS (${WAITING_USERS}), free AS (${FREE_PLACES}), next AS (
          SELECT runs.id, free.places[first.turn] AS place
          FROM free CROSS JOIN LATERAL (${FIRST_OF_USER}) first JOIN runs ON runs.id = first.id
@@ -138,5 +165,6 @@ function toClaimedRun(row: ClaimedRow): ClaimedRun {
     messageId: row.message_id ?? undefined,
     fromNode: row.from_node ?? undefined,
     isCancelRequested: row.is_cancel_requested,
+    ageMs: row.age_ms,
   };
 }

@@ -11,6 +11,7 @@ const RUN = {
   messageId: undefined,
   fromNode: undefined,
   isCancelRequested: false,
+  ageMs: 0,
 };
 
 describe('RunLease', () => {

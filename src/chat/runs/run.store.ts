@@ -15,6 +15,8 @@ export interface ClaimedRun {
   /** The node of the earlier attempt. */
   fromNode: string | undefined;
   isCancelRequested: boolean;
+  /** Milliseconds between its acceptance and the claim, by the clock of Postgres. */
+  ageMs: number;
 }
 
 export interface KnownRun {

@@ -19,6 +19,7 @@ function request(turns: readonly Turn[], over: Partial<ResponderRequest> = {}): 
   return {
     conversationId: 'c',
     turns,
+    userName: 'Ada',
     written: '',
     signal: new AbortController().signal,
     callTool: (call) => new ToolBoxService().call(call, { turns }),
@@ -44,7 +45,7 @@ describe('BuiltinResponder', () => {
       label: 'built-in demo responder, not a language model',
       model: undefined,
     });
-    await expect(responder.check()).resolves.toBeUndefined();
+    await expect(responder.check()).resolves.toBe('ready');
   });
 
   it.each([

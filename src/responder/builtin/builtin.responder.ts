@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { planAnswer } from './builtin-answer.js';
-import { Responder, type ResponderPart, type ResponderRequest } from '../contract/responder.js';
+import {
+  type Readiness,
+  Responder,
+  type ResponderPart,
+  type ResponderRequest,
+} from '../contract/responder.js';
 
 /** Waits, and rejects when the signal is aborted. */
 export type Wait = (ms: number, signal: AbortSignal) => Promise<unknown>;
@@ -45,8 +50,12 @@ export class BuiltinResponder extends Responder {
     yield { kind: 'end', finishReason: 'stop' };
   }
 
-  override async check(): Promise<void> {
-    // Needs nothing outside this process.
+  override check(): Promise<Readiness> {
+    return Promise.resolve('ready');
+  }
+
+  override async warmUp(): Promise<void> {
+    // There is nothing to load.
   }
 
   private async pause(signal: AbortSignal): Promise<void> {

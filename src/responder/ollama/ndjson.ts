@@ -1,9 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import { MalformedStreamError } from '../model/model-reply.js';
 
 const LINE_FEED = 0x0a;
-
-/** The stream is malformed; the message says what was expected and what came. */
-export class NdjsonError extends Error {}
 
 /**
  * Splits a byte stream into JSON values, one per line (newline-delimited JSON). Splitting bytes and decoding whole
@@ -16,7 +14,7 @@ export class NdjsonLines {
   /** @param maxLineBytes a longer line is an error, so that a broken server cannot fill the memory */
   constructor(private readonly maxLineBytes: number) {}
 
-  /** Yields the values of the lines that this chunk completes, one by one. @throws NdjsonError */
+  /** Yields the values of the lines that this chunk completes, one by one. @throws MalformedStreamError */
   *push(chunk: Buffer): Generator<unknown, void> {
     let start = 0;
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
@@ -27,7 +25,7 @@ export class NdjsonLines {
     if (start < chunk.length) this.hold(chunk.subarray(start));
   }
 
-  /** Yields the value of a last line without a line feed at the end of the stream. @throws NdjsonError */
+  /** Yields the value of a last line without a line feed at the end of the stream. @throws MalformedStreamError */
   *end(): Generator<unknown, void> {
     const [first] = this.pending;
     if (first === undefined) return;
@@ -41,7 +39,9 @@ export class NdjsonLines {
   private hold(bytes: Buffer): void {
     this.pendingBytes += bytes.length;
     if (this.pendingBytes > this.maxLineBytes) {
-      throw new NdjsonError(`expected lines of at most ${this.maxLineBytes} bytes, a longer one came`);
+      throw new MalformedStreamError(
+        `expected lines of at most ${this.maxLineBytes} bytes, a longer one came`,
+      );
     }
     this.pending.push(bytes);
   }
@@ -49,12 +49,12 @@ export class NdjsonLines {
 
 /** `undefined` for an empty line, which a reader of newline-delimited JSON may skip. */
 function parseLine(line: Buffer): unknown {
-  if (!isUtf8(line)) throw new NdjsonError('expected a line of UTF-8, other bytes came');
+  if (!isUtf8(line)) throw new MalformedStreamError('expected a line of UTF-8, other bytes came');
   const text = line.toString('utf8').trim();
   if (text === '') return undefined;
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    throw new NdjsonError('expected a line of JSON, something else came', { cause: error });
+    throw new MalformedStreamError('expected a line of JSON, something else came', { cause: error });
   }
 }

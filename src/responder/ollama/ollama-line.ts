@@ -1,76 +1,58 @@
-import { AppError } from '../../errors/app-error.js';
-import { storableText } from '../../../protocol/text.js';
-import { clip, storableValue } from '../contract/storable-text.js';
+import {
+  type ModelLine,
+  type ModelMessage,
+  unexpectedLine,
+  usageOf,
+  type WantedTool,
+  wantedTool,
+} from '../model/model-line.js';
+import { isObject, requireNoError } from '../model/model-reply.js';
 
-/** The parts of a line of `POST /api/chat` that an answer needs. */
-export interface ChatLine {
-  content: string;
-  toolCalls: { name: string; arguments: Record<string, unknown> }[];
-  done: boolean;
-  /** The model reached its length limit. Only set with `done`. */
-  isCutShort: boolean;
-  promptTokens?: number;
-  completionTokens?: number;
-}
-
-/** Longest text from the model server in an error's detail. */
-const MAX_QUOTE_LENGTH = 300;
-const MAX_TOOL_NAME_LENGTH = 64;
-
-export function modelUnavailable(detail: string, cause?: unknown): AppError {
-  return new AppError('dependency_unavailable', { detail, cause });
-}
-
-/** A text from the model server, made safe for an error's detail. */
-export function quote(text: string): string {
-  return `"${clip(storableText(text), MAX_QUOTE_LENGTH)}"`;
-}
-
-/** @throws AppError `dependency_unavailable` for an error line, and for a line that is not a chat line */
-export function parseChatLine(value: unknown): ChatLine {
-  if (!isObject(value)) throw unexpected('a JSON object');
-  if (typeof value.error === 'string') {
-    throw modelUnavailable(`expected the model to go on, it reported ${quote(value.error)}`);
-  }
-  if (typeof value.done !== 'boolean') throw unexpected('"done" to be true or false');
+/** A line of `POST /api/chat`. @throws AppError `dependency_unavailable` for an error line and for one of another kind */
+export function parseChatLine(value: unknown): ModelLine {
+  requireNoError(value);
+  if (!isObject(value)) throw unexpectedLine('a JSON object');
+  const { done } = value;
+  if (typeof done !== 'boolean') throw unexpectedLine('"done" to be true or false');
   const message = value.message ?? {};
-  if (!isObject(message)) throw unexpected('"message" to be an object');
+  if (!isObject(message)) throw unexpectedLine('"message" to be an object');
   const content = message.content ?? '';
-  if (typeof content !== 'string') throw unexpected('"message.content" to be a string');
+  if (typeof content !== 'string') throw unexpectedLine('"message.content" to be a string');
   const toolCalls = message.tool_calls ?? [];
-  if (!Array.isArray(toolCalls)) throw unexpected('"message.tool_calls" to be a list');
+  if (!Array.isArray(toolCalls)) throw unexpectedLine('"message.tool_calls" to be a list');
   return {
-    // "message.thinking" is left out: the model's thoughts are not its answer.
     content,
+    thoughts: typeof message.thinking === 'string' ? message.thinking : '',
     toolCalls: toolCalls.map(parseToolCall),
-    done: value.done,
-    isCutShort: value.done_reason === 'length',
-    ...count('promptTokens', value.prompt_eval_count),
-    ...count('completionTokens', value.eval_count),
+    ...(done && { finishReason: typeof value.done_reason === 'string' ? value.done_reason : 'stop' }),
+    usage: usageOf(value.prompt_eval_count, value.eval_count),
   };
 }
 
-function parseToolCall(value: unknown): ChatLine['toolCalls'][number] {
+/** A message as `POST /api/chat` takes it. */
+export function toOllamaMessage(message: ModelMessage): object {
+  const { role, content } = message;
+  switch (message.role) {
+    case 'assistant': {
+      const calls = message.toolCalls.map(({ name, arguments: given }) => {
+        return { function: { name, arguments: given } };
+      });
+      return { role, content, ...(calls.length > 0 && { tool_calls: calls }) };
+    }
+    case 'tool':
+      return { role, content, tool_name: message.name };
+    case 'system':
+    case 'user':
+      return { role, content };
+  }
+}
+
+function parseToolCall(value: unknown): WantedTool {
   const called = isObject(value) ? value.function : undefined;
   if (!isObject(called) || typeof called.name !== 'string') {
-    throw unexpected('a tool call to hold "function.name"');
+    throw unexpectedLine('a tool call to hold "function.name"');
   }
   const given = called.arguments ?? {};
-  if (!isObject(given)) throw unexpected('"function.arguments" to be an object');
-  return {
-    name: clip(storableText(called.name), MAX_TOOL_NAME_LENGTH),
-    arguments: storableValue(given) as Record<string, unknown>,
-  };
-}
-
-function count<K extends string>(name: K, value: unknown): { [P in K]?: number } {
-  return typeof value === 'number' ? ({ [name]: value } as { [P in K]?: number }) : {};
-}
-
-function unexpected(expected: string): AppError {
-  return modelUnavailable(`expected ${expected} in a line of the model's answer, something else came`);
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isObject(given)) throw unexpectedLine('"function.arguments" to be an object');
+  return wantedTool(called.name, given);
 }

@@ -4,20 +4,22 @@ import { createServer, type AddressInfo } from 'node:net';
 import { OllamaServer } from '../../../test/support/ollama-server.js';
 import type { Behaviour } from '../../../test/support/ollama-behaviour.js';
 import { AppError } from '../../errors/app-error.js';
-import { OllamaResponder, type OllamaSettings } from './ollama.responder.js';
+import { OllamaResponder } from './ollama.responder.js';
+import type { ModelSettings } from '../model/model.responder.js';
 import type { ResponderPart, ResponderRequest, ToolCall } from '../contract/responder.js';
 
-const LIMITS = { firstTokenMs: 250, betweenTokensMs: 250 };
+const LIMITS = { firstTokenMs: 250, silenceMs: 250, busyMs: 0 };
 
 describe('OllamaResponder', () => {
   let server: OllamaServer;
   let responder: OllamaResponder;
   let abort: AbortController;
-  const open = (settings: Partial<OllamaSettings> = {}) =>
+  const open = (settings: Partial<ModelSettings> = {}) =>
     new OllamaResponder({ url: server.url, model: 'test-model', ...LIMITS, ...settings });
   const request = (over: Partial<ResponderRequest> = {}): ResponderRequest => ({
     conversationId: 'c',
     turns: [{ role: 'user', content: 'hi' }],
+    userName: 'Ada',
     written: '',
     signal: abort.signal,
     callTool: () => Promise.reject(new Error('no tool expected')),
@@ -104,7 +106,7 @@ describe('OllamaResponder', () => {
         parts.push(part);
         if (parts.length > 1) continue;
         // Longer than the limit between tokens: the real time is what is tested.
-        await new Promise((resolve) => setTimeout(resolve, LIMITS.betweenTokensMs + 50));
+        await new Promise((resolve) => setTimeout(resolve, LIMITS.silenceMs + 50));
       }
       expect(textOf(parts)).toBe('abcd');
     });
@@ -177,7 +179,7 @@ describe('OllamaResponder', () => {
         'sends another type',
         { kind: 'bytes', chunks: ['hi'], contentType: 'text/html' },
         '',
-        'expected application/x-ndjson from the model, "text/html" came',
+        'expected lines of JSON from the model, "text/html" came',
       ],
       ['is overloaded', { kind: 'status', status: 503, error: 'busy' }, '', '503 came: "busy"'],
       [
@@ -212,7 +214,7 @@ describe('OllamaResponder', () => {
       responder = open({ model: 'absent' });
       await expect(answer()).rejects.toMatchObject({
         code: 'dependency_unavailable',
-        detail: `expected the model "absent", Ollama answered 404 "model 'absent' not found"`,
+        detail: `expected the model "absent", the model server answered 404 "model 'absent' not found"`,
       });
     });
 
@@ -252,7 +254,7 @@ describe('OllamaResponder', () => {
     });
 
     it('in the middle of the stream stops the model', async () => {
-      responder = open({ betweenTokensMs: 30_000 });
+      responder = open({ silenceMs: 30_000 });
       server.behave({ kind: 'hang-between-tokens', tokens: ['a'] });
       const stream = responder.respond(request());
       expect(await stream.next()).toMatchObject({ value: { text: 'a' } });
@@ -362,7 +364,7 @@ describe('OllamaResponder', () => {
 
   describe('the check', () => {
     it('passes when the server has the model', async () => {
-      await expect(responder.check()).resolves.toBeUndefined();
+      await expect(responder.check()).resolves.toBe('ready');
     });
 
     it('names a model that is missing', async () => {
@@ -375,10 +377,13 @@ describe('OllamaResponder', () => {
       const silent = createServer().listen(0, '127.0.0.1');
       await once(silent, 'listening');
       const { port } = silent.address() as AddressInfo;
-      await expect(open({ url: `http://127.0.0.1:${port}` }).check()).rejects.toMatchObject({
-        detail: 'expected the list of models within 1000 ms, none came',
-      });
-      silent.close();
+      try {
+        await expect(open({ url: `http://127.0.0.1:${port}` }).check()).rejects.toMatchObject({
+          detail: 'expected an answer within 1000 ms, none came',
+        });
+      } finally {
+        silent.close();
+      }
     });
 
     it('fails when the server is unreachable', async () => {
