@@ -67,18 +67,21 @@ describe('docker-compose.yml', () => {
       REDIS_URL: expect.stringContaining('redis://redis:6379'),
       DATABASE_URL: expect.stringContaining('@postgres:5432/'),
       OLLAMA_URL: expect.stringContaining('http://ollama:11434'),
+      OPENAI_BASE_URL: expect.stringContaining('http://llama-cpp:8080/v1'),
       TRUST_PROXY: '1',
     });
     expect(depends_on).toMatchObject({
       postgres: { condition: 'service_healthy' },
       redis: { condition: 'service_healthy' },
       ollama: { required: false },
+      'llama-cpp': { required: false },
     });
     for (const name of ['postgres', 'redis']) expect(service(name).healthcheck?.test[0]).toBe('CMD');
   });
 
   test('starts a model only when asked to', () => {
-    expect(service('ollama').profiles).toEqual(['llm']);
+    expect(service('ollama').profiles).toEqual(['ollama']);
+    expect(service('llama-cpp').profiles).toEqual(['llama-cpp']);
     const always = Object.entries(composition.services).filter(([, { profiles }]) => profiles === undefined);
     expect(always.map(([name]) => name).sort()).toEqual(['caddy', 'chat-service', 'postgres', 'redis']);
   });

@@ -117,7 +117,7 @@ describe('with a model behind chat completions', () => {
   it('the model server is asked as many questions at once as it may be, over all nodes, in a fair order', async () => {
     model.behave({ kind: 'answer', tokens: ['a ', 'b ', 'c ', 'd '], paceMs: 200 });
     const many = await Promise.all(
-      [0, 1, 2].map((index) => aChat(index % 2 ? cluster.other : cluster.node, user)),
+      [0, 1, 2, 3].map((index) => aChat(index % 2 ? cluster.other : cluster.node, user)),
     );
     const other = await aChat(cluster.other, await aUser(cluster));
     const before = model.requests.length;
@@ -135,16 +135,16 @@ describe('with a model behind chat completions', () => {
     };
     await eventually(isOver, 'the end of all runs', 20_000);
     expect(most).toBe(2);
-    expect(model.requests.length).toBe(before + 4);
-    const third = asked.at(-1)!;
-    // The other user had no run yet, so theirs went before the third run of the first user.
+    expect(model.requests.length).toBe(before + 5);
+    const last = asked.at(-1)!;
+    // The other user had no run yet, so theirs went before the last run of the first user.
     const ends = await cluster.sql<{ id: string }>(
       'SELECT id FROM runs WHERE id = ANY($1::uuid[]) ORDER BY ended_at',
-      [[third.run.run_id, theirs.run_id]],
+      [[last.run.run_id, theirs.run_id]],
     );
-    expect(ends.map(({ id }) => id)).toEqual([theirs.run_id, third.run.run_id]);
-    const waited = third.one.socket.all('run.progress').filter(({ data }) => data.state === 'queued');
-    expect(waited[0]?.data.position).toBe(1);
+    expect(ends.map(({ id }) => id)).toEqual([theirs.run_id, last.run.run_id]);
+    const waited = last.one.socket.all('run.progress').filter(({ data }) => data.state === 'queued');
+    expect(waited[0]?.data.position).toBeGreaterThan(0);
     for (const { socket } of [...many, other]) await socket.close();
   });
 

@@ -120,7 +120,10 @@ export class ReplayService {
     const running = await this.runs.findRunning(conversationId);
     if (running === undefined) return undefined;
     const { runId, messageId } = running;
-    const [text, progress] = await Promise.all([this.checkpoints.read(runId), this.progressReplay.ofRunning(runId)]);
+    const [text, progress] = await Promise.all([
+      this.checkpoints.read(runId),
+      this.progressReplay.ofRunning(runId),
+    ]);
     const frame = toSnapshot(conversationId, runId, messageId, text, 'streaming');
     return { messageId, length: text.length, frame, progress };
   }

@@ -17,7 +17,7 @@ const SUMMARY_QUOTES = 5;
 const WHO_I_AM =
   'I am the built-in demo responder, not a language model: I look for words in your question and quote what I find, ' +
   'and I understand neither. Ask "what can you do" for the things that I know something about, or start the server ' +
-  'with RESPONDER=ollama to talk to a language model.';
+  'with RESPONDER=ollama or RESPONDER=openai to talk to a language model.';
 
 /** Decides the answer. It depends only on the conversation. */
 export function planAnswer(conversationId: string, turns: readonly Turn[]): AnswerPlan {

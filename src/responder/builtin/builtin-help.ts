@@ -141,16 +141,43 @@ const HELP_TOPICS: readonly HelpTopic[] = [
       /\b(help|hello|hi|hey)\b/i,
       /\bwhat can you\b/i,
     ],
-    answer:
-      'This is Admit One, a chat backend whose sockets cannot be entered without a ticket. You can ask me about ' +
-      'tickets and their 30 seconds, receipts, close codes, sessions, reconnecting, limits, draining, or how to kill ' +
-      'a node while an answer is being written. I can tell the time, search this conversation, sum it up, and count ' +
-      'to any number up to 2000. I am the built-in demo responder, not a language model.',
+    answer: [
+      'This is **Admit One**, a chat backend whose sockets cannot be entered without a ticket. I am the built-in demo ' +
+        'responder, *not a language model*. I can',
+      '',
+      '- tell about tickets and their 30 seconds, receipts, close codes, sessions, reconnecting, limits, draining, ' +
+        'and how to kill a node while an answer is being written;',
+      '- tell the time, search this conversation and sum it up;',
+      '- count to any number up to 2000.',
+      '',
+      '| Say | and get |',
+      '|---|---|',
+      '| `count to 500` | a long answer, to watch, to stop, or to kill a node in |',
+      '| `what time is it in Europe/Berlin?` | a tool call |',
+      '',
+      'A ticket is asked for like this:',
+      '',
+      '```http',
+      'POST /websocket/ticket HTTP/1.1',
+      'Authorization: Bearer <access token>',
+      '```',
+    ].join('\n'),
   },
 ];
 
-/** The topic that matches a question best; `undefined` when none matches. */
+const CODE = /```[^]*?(?:```|$)|`[^`]*`/g;
+
+/** The topic of the first sentence that has one; `undefined` when none has. What stands in code is not asked about. */
 export function helpTopic(question: string): HelpTopic | undefined {
+  const sentences = question.replace(CODE, ' ').split(/(?<=[.?!])\s+|\n+/);
+  for (const sentence of sentences) {
+    const topic = topicOf(sentence);
+    if (topic !== undefined) return topic;
+  }
+  return undefined;
+}
+
+function topicOf(question: string): HelpTopic | undefined {
   let best: HelpTopic | undefined;
   let bestScore = 0;
   for (const topic of HELP_TOPICS) {

@@ -39,6 +39,16 @@ const answer = async (turns: readonly Turn[], over: Partial<ResponderRequest> = 
 const wordsOf = (text: string) => text.split(/\s+/).filter((word) => word !== '');
 
 describe('BuiltinResponder', () => {
+  it.each([
+    ['What can you do? Show `code`', 'This is **Admit One**'],
+    ['What can you do?\nAnd which close codes are there?', 'This is **Admit One**'],
+    ['Which close codes are there? And what can you do?', 'A socket is never closed without a reason'],
+    ['Hello! Here is `ticket.close(1006)`', 'This is **Admit One**'],
+    ['```\nclose code 4410\n```\nhelp', 'This is **Admit One**'],
+  ])('answers what it is asked first: %j', async (question, beginning) => {
+    expect(await answer(ask(question))).toContain(beginning);
+  });
+
   it('describes itself', async () => {
     expect(responder).toMatchObject({
       id: 'builtin',
@@ -56,8 +66,8 @@ describe('BuiltinResponder', () => {
     ['what does 4410 mean', '4410'],
     ['How long does a session live?', '30 minutes'],
     ['How do I kill a node?', 'kill -9'],
-    ['What is this demo?', 'This is Admit One'],
-    ['hello', 'This is Admit One'],
+    ['What is this demo?', 'This is **Admit One**'],
+    ['hello', 'This is **Admit One**'],
     ['Are you a language model?', 'not a language model'],
     ['How do I reconnect after I was offline?', 'sequence number'],
     ['How do I stop an answer?', 'Stop means stop'],
