@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { helpTopic } from './builtin-help.js';
+import { type Sentence, sentencesOf } from './sentences.js';
 import type { ToolCall, ToolOutcome, Turn } from '../contract/responder.js';
 import { clip } from '../contract/storable-text.js';
 
@@ -19,7 +20,7 @@ const WHO_I_AM =
   'and I understand neither. Ask "what can you do" for the things that I know something about, or start the server ' +
   'with RESPONDER=ollama or RESPONDER=openai to talk to a language model.';
 
-/** Decides the answer. It depends only on the conversation. */
+/** Decides the answer, to the first sentence that has one. It depends only on the conversation. */
 export function planAnswer(conversationId: string, turns: readonly Turn[]): AnswerPlan {
   const question = turns.at(-1)?.content ?? '';
   const call = (name: string, given: Record<string, unknown>): ToolCall => ({
@@ -27,16 +28,24 @@ export function planAnswer(conversationId: string, turns: readonly Turn[]): Answ
     name,
     arguments: given,
   });
-  const counting = countTo(question);
-  if (counting !== undefined) return { body: counting };
-  const query = searchQuery(question);
-  if (query !== undefined)
-    return { tool: { call: call('conversation_search', { query }), tell: tellMatches }, body: AFTER_SEARCH };
-  const topic = helpTopic(question);
-  if (asksForTime(question, topic !== undefined)) {
-    return { tool: { call: call('current_time', timezoneIn(question)), tell: tellTime }, body: AFTER_TIME };
+  const sentences = sentencesOf(question);
+  const isAboutTopic = sentences.some(({ prose }) => helpTopic(prose) !== undefined);
+  for (const sentence of sentences) {
+    const { prose } = sentence;
+    const counting = countTo(prose);
+    if (counting !== undefined) return { body: counting };
+    const query = searchQuery(sentence);
+    if (query !== undefined)
+      return {
+        tool: { call: call('conversation_search', { query }), tell: tellMatches },
+        body: AFTER_SEARCH,
+      };
+    if (asksForTime(prose, isAboutTopic))
+      return { tool: { call: call('current_time', timezoneIn(question)), tell: tellTime }, body: AFTER_TIME };
+    const body = aboutConversation(turns, prose) ?? helpTopic(prose)?.answer;
+    if (body !== undefined) return { body };
   }
-  return { body: aboutConversation(turns, question) ?? topic?.answer ?? sayNothingFound(question) };
+  return { body: sayNothingFound(question) };
 }
 
 /** The same id for the same question after the same turns, so that a repeated run makes the same call. */
@@ -61,12 +70,16 @@ const SEARCH_PATTERNS = [
 ];
 const PLACE = /\s+in (?:this|our|my|the|earlier)\b[^"]*$/i;
 
-function searchQuery(question: string): string | undefined {
+/** What to search for may stand in code; that a search is asked for may not. */
+function searchQuery({ text, prose }: Sentence): string | undefined {
   for (const pattern of SEARCH_PATTERNS) {
-    const found = pattern.exec(question)?.[1];
-    if (found === undefined) continue;
-    const quoted = /"([^"]+)"/.exec(found)?.[1];
-    const query = clip((quoted ?? found.replace(PLACE, '').replace(/[\s.?!'"]+$/, '')).trim(), QUOTE_LENGTH);
+    const found = pattern.exec(prose);
+    if (found?.[1] === undefined) continue;
+    // Each pattern ends with what is searched for.
+    const end = found.index + found[0].length;
+    const wanted = text.slice(end - found[1].length, end);
+    const quoted = /["`]([^"`]+)["`]/.exec(wanted)?.[1];
+    const query = clip((quoted ?? wanted.replace(PLACE, '').replace(/[\s.?!'"]+$/, '')).trim(), QUOTE_LENGTH);
     if (query !== '') return query;
   }
   return undefined;
@@ -123,9 +136,9 @@ function tellPlainly(output: unknown): string {
 }
 
 const SPOKE = '(?:ask|asked|say|said|write|wrote|question|message)';
-const ABOUT_FIRST = new RegExp(`\\b${SPOKE}\\b.*\\bfirst\\b|\\bfirst\\b.*\\b${SPOKE}\\b`, 'i');
+const ABOUT_FIRST = new RegExp(`\\b${SPOKE}\\b.{0,200}\\bfirst\\b|\\bfirst\\b.{0,200}\\b${SPOKE}\\b`, 'i');
 const ABOUT_LAST = new RegExp(
-  `\\b${SPOKE}\\b.*\\b(?:last|before|just now)\\b|\\b(?:last|previous)\\b.*\\b${SPOKE}\\b`,
+  `\\b${SPOKE}\\b.{0,200}\\b(?:last|before|just now)\\b|\\b(?:last|previous)\\b.{0,200}\\b${SPOKE}\\b`,
   'i',
 );
 

@@ -8,7 +8,12 @@ export interface HelpTopic {
 
 const HELP_TOPICS: readonly HelpTopic[] = [
   {
-    patterns: [/\bclose codes?\b/i, /\b(1006|1012|4[145]\d\d)\b/, /\bclos(e|es|ed|ing)\b/i, /\bcodes?\b/i],
+    patterns: [
+      /\bclose codes?\b/i,
+      /\b(1006|1012|4[145]\d\d)\b/,
+      /\b(sockets?|connections?)\b.{0,80}\bclos(e|es|ed|ing)\b|\bclos(e|es|ed|ing)\b.{0,80}\b(sockets?|connections?)\b/i,
+      /\bcodes\b.{0,80}\bmean|\b(what|which) codes\b/i,
+    ],
     answer:
       'A socket is never closed without a reason. The hundreds of the close code carry the policy, so that an old ' +
       'client handles a code it has never seen. Codes from 4100 on mean: reconnect now, with a new ticket. Codes from ' +
@@ -17,7 +22,7 @@ const HELP_TOPICS: readonly HelpTopic[] = [
       'what a client sees when the network or a process died.',
   },
   {
-    patterns: [/\breceipts?\b/i, /\bwhat became of\b/i, /\bwhy was .*(refused|rejected)/i],
+    patterns: [/\breceipts?\b/i, /\bwhat became of\b/i, /\bwhy was .{0,80}(refused|rejected)/i],
     answer:
       'A browser does not show why an upgrade was refused, so every ticket has a receipt. It says whether the ticket is ' +
       'pending, consumed, rejected, expired or revoked, the exact code of a rejection, which connection it opened and ' +
@@ -94,8 +99,9 @@ const HELP_TOPICS: readonly HelpTopic[] = [
     answer:
       'I am the built-in demo responder, not a language model. My answers are picked from a small text that ships with ' +
       'Admit One, and from this conversation; the same question always gets the same answer. To talk to a language ' +
-      'model, run Ollama and start the server with RESPONDER=ollama, OLLAMA_URL and OLLAMA_MODEL. Everything around ' +
-      'the answer stays the same: streaming, cancelling, takeover and tools.',
+      'model, start the server with RESPONDER=ollama, OLLAMA_URL and OLLAMA_MODEL, or with RESPONDER=openai, ' +
+      'OPENAI_BASE_URL and OPENAI_MODEL for any server with the API of OpenAI. Everything around the answer stays the ' +
+      'same: streaming, cancelling, takeover and tools.',
   },
   {
     patterns: [/\btools?\b/i, /\bfunction call/i],
@@ -139,23 +145,27 @@ const HELP_TOPICS: readonly HelpTopic[] = [
     patterns: [
       /\b(admit one|demo|this (app|chat|page|project))\b/i,
       /\b(help|hello|hi|hey)\b/i,
-      /\bwhat can you\b/i,
+      /\bwhat (can|do) you\b/i,
+      /\bcan you do\b/i,
     ],
     answer: [
-      'This is **Admit One**, a chat backend whose sockets cannot be entered without a ticket. I am the built-in demo ' +
-        'responder, *not a language model*. I can',
+      'This is **Admit One**, a chat backend whose sockets open only with a ticket. I am the built-in demo responder, ' +
+        '**not a language model**: I look for words in your question.',
       '',
-      '- tell about tickets and their 30 seconds, receipts, close codes, sessions, reconnecting, limits, draining, ' +
-        'and how to kill a node while an answer is being written;',
-      '- tell the time, search this conversation and sum it up;',
-      '- count to any number up to 2000.',
+      'You can ask me',
       '',
-      '| Say | and get |',
-      '|---|---|',
-      '| `count to 500` | a long answer, to watch, to stop, or to kill a node in |',
-      '| `what time is it in Europe/Berlin?` | a tool call |',
+      '- how tickets, receipts, close codes, sessions, reconnecting, limits and draining work;',
+      '- how to kill a node while it writes an answer;',
+      '- for the time, or to search this conversation or sum it up;',
+      '- to count to any number up to 2000.',
       '',
-      'A ticket is asked for like this:',
+      '| Say | What you see |',
+      '| --- | --- |',
+      '| `count to 500` | a long answer, which you can stop or another node can take over |',
+      '| `what time is it in Europe/Berlin?` | a tool call and its result |',
+      '| `what do the close codes mean?` | a short text |',
+      '',
+      'This is how a client asks for a ticket:',
       '',
       '```http',
       'POST /websocket/ticket HTTP/1.1',
@@ -165,23 +175,12 @@ const HELP_TOPICS: readonly HelpTopic[] = [
   },
 ];
 
-const CODE = /```[^]*?(?:```|$)|`[^`]*`/g;
-
-/** The topic of the first sentence that has one; `undefined` when none has. What stands in code is not asked about. */
-export function helpTopic(question: string): HelpTopic | undefined {
-  const sentences = question.replace(CODE, ' ').split(/(?<=[.?!])\s+|\n+/);
-  for (const sentence of sentences) {
-    const topic = topicOf(sentence);
-    if (topic !== undefined) return topic;
-  }
-  return undefined;
-}
-
-function topicOf(question: string): HelpTopic | undefined {
+/** The topic that matches a sentence best; `undefined` when none matches. */
+export function helpTopic(sentence: string): HelpTopic | undefined {
   let best: HelpTopic | undefined;
   let bestScore = 0;
   for (const topic of HELP_TOPICS) {
-    const score = topic.patterns.filter((pattern) => pattern.test(question)).length;
+    const score = topic.patterns.filter((pattern) => pattern.test(sentence)).length;
     if (score > bestScore) [best, bestScore] = [topic, score];
   }
   return best;
