@@ -604,6 +604,26 @@ describe('OpenAiResponder', () => {
     ]);
   });
 
+  it('is warmed up by the first words of an answer, which are then left', async () => {
+    server.behave({ kind: 'answer', tokens: Array<string>(50).fill('word '), paceMs: 100 });
+    await responder.warmUp();
+    expect(await server.requests.at(-1)?.ended).toBe('aborted');
+    server.behave({ kind: 'status', status: 404, error: 'no such model' });
+    await expect(responder.warmUp()).rejects.toMatchObject({ code: 'dependency_unavailable' });
+  });
+
+  it('takes thoughts from either field', async () => {
+    const delta = { reasoning_content: '', reasoning: 'hm', content: '' };
+    const chunk = openAiEvent({ index: 0, delta, finish_reason: null });
+    const last = openAiEvent({ index: 0, delta: { content: 'Hello' }, finish_reason: 'stop' });
+    server.behave({ kind: 'bytes', chunks: [chunk, last, 'data: [DONE]\n\n'] });
+    expect((await run()).parts).toMatchObject([
+      { kind: 'progress', state: 'thinking', text: 'hm' },
+      { kind: 'text', text: 'Hello' },
+      { kind: 'end' },
+    ]);
+  });
+
   it('counts a piece of a tool call as the first token', async () => {
     const query = 'x'.repeat(40);
     server.behave(

@@ -20,6 +20,7 @@ export class OllamaServer extends ModelServer<ChatRequestBody, Behaviour> {
     if (route === 'POST /api/chat') return false;
     if (route === 'GET /api/version') sendJson(response, 200, { version: '0.12.6' });
     else if (route === 'GET /api/tags') sendJson(response, 200, { models: this.models.map(modelEntry) });
+    else if (route === 'POST /api/generate') sendJson(response, 200, { done: true, done_reason: 'load' });
     else sendJson(response, 404, { error: '404 page not found' });
     return true;
   }

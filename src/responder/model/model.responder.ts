@@ -17,6 +17,7 @@ import { ModelExchange, type ModelLimits } from './model-exchange.js';
 import { exchanged, ModelHttp } from './model-http.js';
 import { addUsage, type ModelLine, type ModelMessage, type Usage, type WantedTool } from './model-line.js';
 import { asAppError, ModelRefusal, modelUnavailable, quote } from './model-reply.js';
+import { RefusedFeature } from './refused-feature.js';
 import { systemPrompt } from './system-prompt.js';
 import { ThoughtFilter } from './thoughts.js';
 
@@ -48,8 +49,6 @@ const CHECK_MS = 1000;
 const MIN_BUSY_WAIT_MS = 100;
 const FIRST_BUSY_WAIT_MS = 1000;
 const MAX_BUSY_WAIT_MS = 10_000;
-/** A model that refused tools may have been replaced by one that takes them. */
-const TOOLS_AGAIN_MS = 60_000;
 
 /** Answers with a language model behind an HTTP API: what all such APIs have in common. */
 export abstract class ModelResponder extends Responder implements OnModuleDestroy {
@@ -58,7 +57,7 @@ export abstract class ModelResponder extends Responder implements OnModuleDestro
   private readonly limits: ModelLimits;
   private readonly busyMs: number;
   private readonly systemPrompt: string | undefined;
-  private refusedToolsAtMs = -Infinity;
+  private readonly toolUse = new RefusedFeature();
 
   protected constructor(
     { url, model, firstTokenMs = 300_000, silenceMs = 60_000, busyMs = 60_000, systemPrompt }: ModelSettings,
@@ -94,7 +93,7 @@ export abstract class ModelResponder extends Responder implements OnModuleDestro
         yield { kind: 'end', finishReason: output.finishReason === 'length' ? 'length' : 'stop', usage };
         return;
       }
-      requireWelcome(output.toolCalls, mayCall && this.takesTools);
+      requireWelcome(output.toolCalls, mayCall && !this.toolUse.isRefused);
       await this.callTools(request, messages, output);
     }
   }
@@ -111,7 +110,7 @@ export abstract class ModelResponder extends Responder implements OnModuleDestro
 
   override async warmUp(): Promise<void> {
     try {
-      await this.load(this.limits.firstTokenMs);
+      await this.load(this.limits);
     } catch (error) {
       throw asAppError(error, this.model);
     }
@@ -128,7 +127,7 @@ export abstract class ModelResponder extends Responder implements OnModuleDestro
   protected abstract requireModel(timeoutMs: number): Promise<void>;
 
   /** Makes the server load the model. @throws ModelRefusal, AppError */
-  protected abstract load(timeoutMs: number): Promise<void>;
+  protected abstract load(limits: ModelLimits): Promise<void>;
 
   /** The server cannot give tools to this model. */
   protected abstract refusesTools(refusal: ModelRefusal): boolean;
@@ -137,10 +136,6 @@ export abstract class ModelResponder extends Responder implements OnModuleDestro
     return modelUnavailable(
       `expected the model ${quote(this.model)} at the model server, it is not among its ${count}`,
     );
-  }
-
-  private get takesTools(): boolean {
-    return performance.now() - this.refusedToolsAtMs >= TOOLS_AGAIN_MS;
   }
 
   /** Asks until the server takes the question, within bounds. Nothing is asked again once a piece has come. */
@@ -152,7 +147,7 @@ export abstract class ModelResponder extends Responder implements OnModuleDestro
   ): AsyncGenerator<ModelLine | ResponderPart, void> {
     const beganMs = performance.now();
     for (let tries = 0; ; tries += 1) {
-      const withTools = mayCall && this.takesTools;
+      const withTools = mayCall && !this.toolUse.isRefused;
       let hasBegun = false;
       try {
         const exchange = new ModelExchange(signal, this.limits);
@@ -167,7 +162,7 @@ export abstract class ModelResponder extends Responder implements OnModuleDestro
         const refusal = error instanceof AppError ? error.cause : undefined;
         if (hasBegun || !(refusal instanceof ModelRefusal)) throw error;
         if (withTools && this.refusesTools(refusal)) {
-          this.refusedToolsAtMs = performance.now();
+          this.toolUse.refuse();
           continue;
         }
         const waitMs = this.waitFor(refusal, tries, performance.now() - beganMs);

@@ -367,6 +367,11 @@ describe('OllamaResponder', () => {
       await expect(responder.check()).resolves.toBe('ready');
     });
 
+    it('loads the model without a question', async () => {
+      await responder.warmUp();
+      expect(server.requests).toEqual([]);
+    });
+
     it('names a model that is missing', async () => {
       await expect(open({ model: 'absent' }).check()).rejects.toMatchObject({
         detail: 'expected the model "absent" at the model server, it is not among its 1',

@@ -1,5 +1,5 @@
 import { ToolBoxService } from '../contract/tool-box.service.js';
-import type { ModelExchange } from '../model/model-exchange.js';
+import type { ModelExchange, ModelLimits } from '../model/model-exchange.js';
 import type { ModelLine } from '../model/model-line.js';
 import { isObject, ModelRefusal, modelUnavailable, quote } from '../model/model-reply.js';
 import { ModelResponder, type ModelQuestion, type ModelSettings } from '../model/model.responder.js';
@@ -48,8 +48,8 @@ export class OllamaResponder extends ModelResponder {
     if (!models.some(isOurs)) throw this.missing(models.length);
   }
 
-  protected override async load(timeoutMs: number): Promise<void> {
-    await this.http.document('api/generate', timeoutMs, { model: this.model, stream: false });
+  protected override async load({ firstTokenMs }: ModelLimits): Promise<void> {
+    await this.http.document('api/generate', firstTokenMs, { model: this.model, stream: false });
   }
 
   protected override refusesTools({ status, reason }: ModelRefusal): boolean {

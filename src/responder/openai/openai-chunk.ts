@@ -47,7 +47,7 @@ export class CompletionChunks {
     this.gather(delta.tool_calls ?? []);
     if (typeof choice.finish_reason === 'string') this.finishReason = choice.finish_reason;
     const content = textIn(delta.content ?? '');
-    const thoughts = textIn(delta.reasoning_content ?? delta.reasoning ?? '');
+    const thoughts = textIn(delta.reasoning_content ?? '') || textIn(delta.reasoning ?? '');
     this.hasWords ||= content !== '' || thoughts !== '';
     return { content, thoughts, toolCalls: [], usage };
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ToolBoxService } from '../contract/tool-box.service.js';
-import type { ModelExchange } from '../model/model-exchange.js';
+import { ModelExchange, type ModelLimits } from '../model/model-exchange.js';
+import { exchanged } from '../model/model-http.js';
 import type { ModelLine, ModelMessage } from '../model/model-line.js';
 import {
   isObject,
@@ -11,6 +12,7 @@ import {
   quote,
 } from '../model/model-reply.js';
 import { ModelResponder, type ModelQuestion, type ModelSettings } from '../model/model.responder.js';
+import { RefusedFeature } from '../model/refused-feature.js';
 import { CompletionChunks, toOpenAiMessage } from './openai-chunk.js';
 import { SseData } from './sse.js';
 
@@ -28,10 +30,10 @@ const GO_ON =
 export class OpenAiResponder extends ModelResponder {
   override readonly id = 'openai';
   override readonly label: string;
-  /** Set once the server has refused to continue a message. */
-  private refusesPrefill = false;
-  /** Set once the server has refused to tell the usage within the stream. */
-  private refusesUsage = false;
+  /** To continue a message. */
+  private readonly prefill = new RefusedFeature();
+  /** To tell the usage within the stream. */
+  private readonly usage = new RefusedFeature();
 
   constructor(settings: OpenAiSettings, tools: ToolBoxService = new ToolBoxService()) {
     const { apiKey } = settings;
@@ -72,14 +74,24 @@ export class OpenAiResponder extends ModelResponder {
     const models = isObject(document) ? document.data : undefined;
     if (!Array.isArray(models))
       throw modelUnavailable('expected {"data":[…]} from the model server, something else came');
-    const isOurs = (model: unknown): boolean => isObject(model) && model.id === this.model;
+    // A proxy may list patterns of names.
+    const isOurs = (model: unknown): boolean =>
+      isObject(model) && typeof model.id === 'string' && (model.id === this.model || model.id.includes('*'));
     // llama.cpp lists the path of its one model and takes any name.
     if (models.length > 1 && !models.some(isOurs)) throw this.missing(models.length);
   }
 
-  protected override async load(timeoutMs: number): Promise<void> {
-    const messages = [{ role: 'user', content: 'Hello' }];
-    await this.http.document('chat/completions', timeoutMs, { model: this.model, messages, max_tokens: 1 });
+  protected override async load(limits: ModelLimits): Promise<void> {
+    const exchange = new ModelExchange(AbortSignal.timeout(limits.firstTokenMs), limits);
+    const messages: ModelMessage[] = [{ role: 'user', content: 'Hello' }];
+    const question = { messages, isContinued: false, withTools: false };
+    const lines = exchanged(exchange, this.model, () => this.chat(question, exchange));
+    try {
+      await lines.next();
+    } finally {
+      // The first line is enough: the server stops.
+      await lines.return();
+    }
   }
 
   protected override refusesTools({ status, reason }: ModelRefusal): boolean {
@@ -91,8 +103,8 @@ export class OpenAiResponder extends ModelResponder {
   /** Leaves out what the server refuses, and asks again without it. */
   private async askOnce(question: ModelQuestion, exchange: ModelExchange): Promise<IncomingMessage> {
     for (;;) {
-      const isPrefilled = question.isContinued && !this.refusesPrefill;
-      const withUsage = !this.refusesUsage;
+      const isPrefilled = question.isContinued && !this.prefill.isRefused;
+      const withUsage = !this.usage.isRefused;
       try {
         return await this.http.ask(
           'chat/completions',
@@ -102,8 +114,8 @@ export class OpenAiResponder extends ModelResponder {
       } catch (error) {
         const isBadRequest = error instanceof ModelRefusal && (error.status === 400 || error.status === 422);
         if (!isBadRequest || (question.withTools && this.refusesTools(error))) throw error;
-        if (isPrefilled) this.refusesPrefill = true;
-        else if (withUsage && /stream_options|include_usage/.test(error.reason)) this.refusesUsage = true;
+        if (isPrefilled) this.prefill.refuse();
+        else if (withUsage && /stream_options|include_usage/.test(error.reason)) this.usage.refuse();
         else throw error;
       }
     }
