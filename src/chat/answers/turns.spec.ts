@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { NO_ANSWER } from '../../responder/contract/responder.js';
 import { estimatedTokens, turnsOf } from './turns.js';
 
 const LARGE = 1_000_000;
@@ -30,9 +31,13 @@ describe('turnsOf', () => {
       LARGE,
     );
     expect(turns).toEqual([
-      { role: 'user', content: 'cancelled\n\nanswered' },
+      { role: 'user', content: 'cancelled' },
+      { role: 'assistant', content: NO_ANSWER },
+      { role: 'user', content: 'answered' },
       { role: 'assistant', content: 'yes' },
-      { role: 'user', content: 'failed\n\nnow' },
+      { role: 'user', content: 'failed' },
+      { role: 'assistant', content: NO_ANSWER },
+      { role: 'user', content: 'now' },
     ]);
   });
 

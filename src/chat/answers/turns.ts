@@ -1,5 +1,5 @@
 import type { Exchange } from '../history/message.store.js';
-import type { Turn } from '../../responder/contract/responder.js';
+import { NO_ANSWER, type Turn } from '../../responder/contract/responder.js';
 
 type Asked = Pick<Exchange, 'question' | 'answer'>;
 
@@ -15,8 +15,8 @@ export function estimatedTokens(text: string): number {
 
 /**
  * The turns for a responder: they begin with one of the user, alternate, and end with the question. Whole exchanges are left
- * out, the oldest first, until the rest is within the budget; the question is kept, however long it is. Questions that got
- * no answer stand in one turn with the next one.
+ * out, the oldest first, until the rest is within the budget; the question is kept, however long it is. After a question that
+ * got no answer stands that it got none.
  * @param exchanges newest first; the first is the question
  * @param maxTokens estimated
  */
@@ -28,17 +28,9 @@ export function turnsOf(exchanges: readonly Asked[], maxTokens: number): Turn[] 
     if (kept.length > 0 && tokens > maxTokens) break;
     kept.push(exchange);
   }
-  const turns: Turn[] = [];
-  let unanswered = '';
-  for (const { question, answer } of kept.reverse()) {
-    const content = unanswered + question;
-    if (answer === null) {
-      unanswered = `${content}\n\n`;
-    } else {
-      turns.push({ role: 'user', content }, { role: 'assistant', content: answer });
-      unanswered = '';
-    }
-  }
-  if (unanswered !== '') turns.push({ role: 'user', content: unanswered.slice(0, -2) });
-  return turns;
+  return kept.reverse().flatMap(({ question, answer }, at): Turn[] => {
+    const asked: Turn = { role: 'user', content: question };
+    if (at === kept.length - 1) return [asked];
+    return [asked, { role: 'assistant', content: answer ?? NO_ANSWER }];
+  });
 }

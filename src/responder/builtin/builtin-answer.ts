@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { helpTopic } from './builtin-help.js';
 import { type Sentence, sentencesOf } from './sentences.js';
-import type { ToolCall, ToolOutcome, Turn } from '../contract/responder.js';
+import { NO_ANSWER, type ToolCall, type ToolOutcome, type Turn } from '../contract/responder.js';
 import { clip } from '../contract/storable-text.js';
 
 export interface AnswerPlan {
@@ -154,7 +154,7 @@ function aboutConversation(turns: readonly Turn[], question: string): string | u
 }
 
 function tellCounts(earlier: readonly Turn[], questions: number): string {
-  const answers = earlier.length - questions;
+  const answers = earlier.filter(({ role, content }) => role === 'assistant' && content !== NO_ANSWER).length;
   return `Before this one, the conversation had ${questions} of your messages and ${answers} of my answers. ${WHO_I_AM}`;
 }
 

@@ -3,6 +3,9 @@ export interface Turn {
   content: string;
 }
 
+/** What stands for the answer of a question that failed or was stopped before a word came. */
+export const NO_ANSWER = '(There was no answer to this.)';
+
 export interface ToolCall {
   id: string;
   name: string;
