@@ -48,13 +48,14 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const log = logFile === undefined ? 'inherit' : openLog(logFile);
   const started = spawn(command, args, { env, cwd, uid, gid, detached: true, stdio: ['ignore', log, log] });
   if (log !== 'inherit') closeSync(log);
+  const { pid } = started;
+  // Before anything is awaited: if we are killed meanwhile, nobody else knows of it.
+  if (pid !== undefined) ledger.record(name, pid, stopSignal);
   await new Promise<void>((resolve, reject) => {
     started.once('spawn', resolve);
     started.once('error', reject);
   });
-  const pid = started.pid;
   if (pid === undefined) throw new Error(`${name} has no pid`);
-  ledger.record(name, pid, stopSignal);
 
   const child: Child = {
     name,
