@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import type { FlagName, FlagValue } from './flags.js';
+import type { AnswerSettings } from './answer-settings.js';
 import { allowedOrigins } from './allowed-origins.js';
 import { contradictions } from './contradictions.js';
 import { percentFlag, readFlags, switchFlag, unknownFlags } from './flag-settings.js';
@@ -118,19 +119,6 @@ type Environment = z.infer<typeof environmentSchema>;
 /** Thrown when the environment cannot be used. The message has one line per variable and never a value that is secret. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
-}
-
-/** What holds for answers, whoever writes them. */
-export interface AnswerSettings {
-  readonly systemPrompt: string | undefined;
-  readonly firstTokenMs: number;
-  readonly silenceMs: number;
-  /** How much of a conversation a model is told; estimated: see `turns.ts`. */
-  readonly contextTokens: number;
-  /** A longer answer is cut, in UTF-16 code units. */
-  readonly maxCharacters: number;
-  readonly warmUp: boolean;
-  readonly showThinking: boolean;
 }
 
 /** All settings of a node. Durations carry their unit in the name. */

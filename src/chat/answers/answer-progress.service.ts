@@ -54,7 +54,7 @@ export class AnswerProgressService implements OnModuleDestroy {
       if (frame === undefined) continue;
       this.fanOut.publish(frame);
       this.told.add(answer);
-      background(this.store.keep(answer.runId, answer.latest ?? frame), this.logger, 'run.progress_lost');
+      background(this.store.keep(answer.runId, answer.latest), this.logger, 'run.progress_lost');
     }
   }
 

@@ -14,7 +14,8 @@ const MAX_RECENT_LENGTH = 16_000;
 
 /** What one answer does while no text comes, and when that is told. */
 export class AnswerProgress {
-  private state: AnswerState | undefined = 'waiting';
+  private state: AnswerState = 'waiting';
+  private hasWritten = false;
   private dueMs: number;
   private thoughtsLength = 0;
   private untold = '';
@@ -41,18 +42,22 @@ export class AnswerProgress {
     this.recent = (this.recent + thoughts).slice(-MAX_RECENT_LENGTH);
   }
 
-  /** A piece of text has come. */
-  wrote(): void {
-    this.state = undefined;
+  /** A piece of text has come; only a long silence after it is told. */
+  wrote(nowMs = performance.now()): void {
+    this.state = 'waiting';
+    this.hasWritten = true;
+    this.dueMs = nowMs + REPEAT_MS;
   }
 
+  /** Whether text has come since the last frame. */
   get isWriting(): boolean {
-    return this.state === undefined;
+    return this.hasWritten;
   }
 
   /** The frame that is due, if one is. */
   take(nowMs: number): ProgressFrame | undefined {
-    if (this.state === undefined || nowMs < this.dueMs) return undefined;
+    if (nowMs < this.dueMs) return undefined;
+    this.hasWritten = false;
     this.dueMs = nowMs + REPEAT_MS;
     const frame = this.frame(this.state, this.untold);
     this.untold = '';
@@ -60,8 +65,7 @@ export class AnswerProgress {
   }
 
   /** What a reader who comes now is told: with the thoughts so far, or the last of them. */
-  get latest(): ProgressFrame | undefined {
-    if (this.state === undefined) return undefined;
+  get latest(): ProgressFrame {
     return this.frameAt(this.state, this.recent, this.thoughtsLength - this.recent.length);
   }
 

@@ -1,5 +1,5 @@
 import { modelUnavailable } from './model-reply.js';
-import { overlap } from './thoughts.js';
+import { overlap } from './overlap.js';
 
 /** A model that repeats this much of the beginning writes its answer anew. */
 const BEGINNING_LENGTH = 40;

@@ -62,16 +62,16 @@ export class ModelHttp {
     }
   }
 
+  /** Closes the idle connections. */
+  close(): void {
+    this.agent.destroy();
+  }
+
   /** The server's own words, without the key that it may repeat in them. */
   private async refused(response: IncomingMessage): Promise<ModelRefusal> {
     const { status, reason, retryAfterMs } = await refusal(response);
     const key = this.headers.Authorization?.replace(/^Bearer /, '');
     return new ModelRefusal(status, key === undefined ? reason : reason.replaceAll(key, '…'), retryAfterMs);
-  }
-
-  /** Closes the idle connections. */
-  close(): void {
-    this.agent.destroy();
   }
 
   private async post(path: string, body: string, exchange: ModelExchange): Promise<IncomingMessage> {

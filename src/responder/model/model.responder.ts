@@ -93,7 +93,7 @@ export abstract class ModelResponder extends Responder implements OnModuleDestro
         yield { kind: 'end', finishReason: output.finishReason === 'length' ? 'length' : 'stop', usage };
         return;
       }
-      requireWelcome(output.toolCalls, mayCall && !this.toolUse.isRefused);
+      requireWelcome(output.toolCalls, mayCall);
       await this.callTools(request, messages, output);
     }
   }
@@ -267,8 +267,8 @@ function withoutWords({ finishReason, hasThought }: Output): AppError {
   return modelUnavailable(`expected words from the model, ${what}${why}`);
 }
 
-function requireWelcome(toolCalls: readonly WantedTool[], withTools: boolean): void {
-  if (!withTools) {
+function requireWelcome(toolCalls: readonly WantedTool[], mayCall: boolean): void {
+  if (!mayCall) {
     throw modelUnavailable(
       `expected text from the model, a tool call came though no tool was offered (${MAX_TOOL_ROUNDS} rounds at most)`,
     );

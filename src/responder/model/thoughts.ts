@@ -1,3 +1,5 @@
+import { overlap } from './overlap.js';
+
 const OPENINGS = ['<think>', '<thinking>'];
 
 /** A piece of a model's output: what belongs to the answer, and what the model only thinks. */
@@ -72,11 +74,4 @@ export class ThoughtFilter {
     this.held = '';
     return text;
   }
-}
-
-/** Length of the longest end of `text` that begins `next`. */
-export function overlap(text: string, next: string): number {
-  for (let length = Math.min(text.length, next.length); length > 0; length--)
-    if (text.endsWith(next.slice(0, length))) return length;
-  return 0;
 }

@@ -8,11 +8,14 @@ const MAX_EVENT_LENGTH = 1024 * 1024;
 export class SseData {
   private readonly decoder = new TextDecoder('utf-8', { fatal: true });
   private ready: string[] = [];
-  private pendingLength = 0;
   private readonly parser = createParser({
-    onEvent: ({ data }) => {
-      this.ready.push(data);
-      this.pendingLength = 0;
+    maxBufferSize: MAX_EVENT_LENGTH,
+    onEvent: ({ data }) => void this.ready.push(data),
+    onError: ({ type }) => {
+      if (type !== 'max-buffer-size-exceeded') return;
+      throw new MalformedStreamError(
+        `expected events of at most ${MAX_EVENT_LENGTH} characters, a longer one came`,
+      );
     },
   });
 
@@ -27,15 +30,7 @@ export class SseData {
   }
 
   private feed(text: string): string[] {
-    this.pendingLength += text.length;
     this.parser.feed(text);
-    if (this.pendingLength > MAX_EVENT_LENGTH) {
-      if (this.ready.length === 0)
-        throw new MalformedStreamError(
-          `expected events of at most ${MAX_EVENT_LENGTH} characters, a longer one came`,
-        );
-      this.pendingLength = 0;
-    }
     const { ready } = this;
     this.ready = [];
     return ready;
